@@ -1,0 +1,1 @@
+//! Logical clock, and the arithmetic of Berkeley's algorithm.

@@ -1,0 +1,1 @@
+//! Rules for the names of users and channels.

@@ -1,0 +1,1 @@
+//! The reference's rules: ranks, liveness, and who may form the cluster.

@@ -1,0 +1,40 @@
+//! Between broker and server, on port 5556: a header frame of ours, then the untouched body.
+
+use crate::message::RequestId;
+
+/// From a server to the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToBroker {
+    /// I am here and take up to `credit` requests at a time; sent at connect and every
+    /// [`READY_INTERVAL_MS`] as a sign of life.
+    Ready {
+        /// The server's name.
+        name: String,
+        /// A random number of this start.
+        boot: u64,
+        /// How many requests it takes at a time.
+        credit: u32,
+        /// Whether it is the primary.
+        primary: bool,
+        /// Whether it can answer at all (it is part of a cluster that has a primary).
+        serving: bool,
+    },
+    /// The reply to request `n` is the body frame.
+    Done { n: u64 },
+    /// Request `n` was not answered: try another server. `uncertain` when it may take effect.
+    Again { n: u64, uncertain: bool },
+    /// I am leaving: send nothing more.
+    Bye,
+}
+
+/// From the broker to a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToServer {
+    /// The broker's number for this attempt.
+    pub n: u64,
+    /// The id under which a write without one of its own is carried out.
+    pub id: Option<RequestId>,
+}
+
+/// How often a server says [`ToBroker::Ready`].
+pub const READY_INTERVAL_MS: u64 = 200;

@@ -1,0 +1,147 @@
+//! What a client gets back.
+
+use bytes::Bytes;
+
+use crate::code::Refusal;
+use crate::message::ImportRow;
+
+/// What an acknowledged `publish` or `message` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// The message's public id, a hash (16 bytes); empty in an acknowledgement that brings none.
+    pub id: Bytes,
+    /// Its number in the channel or inbox.
+    pub seq: u64,
+    /// On how many servers' disks it is.
+    pub stored: u32,
+    /// How many servers the cluster has.
+    pub members: u32,
+}
+
+/// One stored message, as `history` gives it and as subscribers get it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The sender.
+    pub from: String,
+    /// The channel, or the recipient of a private message.
+    pub to: String,
+    /// The text.
+    pub message: String,
+    /// When it was stored: ms since the Unix epoch.
+    pub timestamp: u64,
+    /// The primary's logical clock when it stamped the message.
+    pub clock: u64,
+    /// The public id.
+    pub id: Bytes,
+    /// The number in the channel, or in the recipient's inbox.
+    pub seq: u64,
+    /// The position in the log.
+    pub pos: u64,
+    /// Whether it is a private message.
+    pub private: bool,
+}
+
+/// A page of history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryReply {
+    /// The rows, oldest first.
+    pub messages: Vec<Record>,
+    /// The newest `seq` (or `pos`) there is, 0 if there is none.
+    pub newest: u64,
+}
+
+/// A member of the cluster, as `status` shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberStatus {
+    /// The server's name.
+    pub name: String,
+    /// Its rank, 0 if it has none now.
+    pub rank: u64,
+    /// `primary`, `backup`, `joining` or `down`.
+    pub role: Role,
+    /// Where other servers reach it.
+    pub address: String,
+    /// Its process id, where it runs.
+    pub pid: u32,
+    /// The last log position that it is known to hold.
+    pub applied: u64,
+    /// The election term.
+    pub term: u64,
+    /// Its physical clock's offset from the cluster's in the last round; none before the first.
+    pub clock_offset_ms: Option<i64>,
+}
+
+/// What a server is at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Takes the writes.
+    Primary,
+    /// Holds every acknowledged write.
+    Backup,
+    /// Is catching up.
+    Joining,
+    /// Not heard of.
+    Down,
+}
+
+impl Role {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::Primary => "primary",
+            Role::Backup => "backup",
+            Role::Joining => "joining",
+            Role::Down => "down",
+        }
+    }
+}
+
+/// What `status` answers. The servers fill in `members` and what they know of the proxy and the
+/// reference; the broker adds itself on the way back. Those three are free-form maps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// All servers of the cluster, by rank.
+    pub members: Vec<MemberStatus>,
+    /// What the broker says of itself.
+    pub broker: rmpv::Value,
+    /// What the servers know of the proxy.
+    pub proxy: rmpv::Value,
+    /// What the servers know of the reference.
+    pub reference: rmpv::Value,
+}
+
+/// What became of one row of an import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImportResult {
+    /// It is stored now.
+    Stored,
+    /// It was there already.
+    Known,
+    /// It was left out.
+    LeftOut(Refusal),
+}
+
+/// A reply, before it becomes bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// `login` and `channel`: done.
+    Done,
+    /// `publish` and `message`: stored.
+    Acked(Ack),
+    /// `users`: all names.
+    Users(Vec<String>),
+    /// `channels`: all names.
+    Channels(Vec<String>),
+    /// `session`: the new session and its window (requests).
+    Session { session: u64, window: u64 },
+    /// `history`.
+    History(HistoryReply),
+    /// `status`.
+    Status(Status),
+    /// `export`: rows, and the cursor for the next page if there is one.
+    Export { rows: Vec<ImportRow>, next: Option<Bytes> },
+    /// `import`: one result a row.
+    Import(Vec<ImportResult>),
+    /// Not done, and why.
+    Refused(Refusal),
+}

@@ -1,0 +1,2 @@
+//! recado
+fn main() {}

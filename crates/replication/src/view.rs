@@ -1,0 +1,44 @@
+//! What a replica sees of the cluster, for status, clock rounds and logs.
+
+use recado_chat::Member;
+
+use crate::NodeId;
+
+/// A replica's view, replaced whole whenever something in it changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// This node.
+    pub node: NodeId,
+    /// The current election term.
+    pub term: u64,
+    /// The primary, if one is known and was heard of within the election time-out.
+    pub primary: Option<NodeId>,
+    /// Whether this node is the primary and has applied its own first entry.
+    pub is_primary: bool,
+    /// The last applied log position.
+    pub applied: u64,
+    /// The members, by takeover order.
+    pub members: Vec<MemberView>,
+}
+
+/// One member, as a replica sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberView {
+    /// Its row in the replicated state.
+    pub member: Member,
+    /// Whether it votes.
+    pub voter: bool,
+    /// The last log position that it is known to have on disk; only the primary knows, and every
+    /// node of itself.
+    pub matched: Option<u64>,
+    /// Whether it was heard of lately; only the primary knows, others say true for themselves and
+    /// the primary.
+    pub alive: bool,
+}
+
+impl View {
+    /// The row of a node, if it is a member.
+    pub fn member(&self, node: NodeId) -> Option<&MemberView> {
+        self.members.iter().find(|m| m.member.announced.node == node)
+    }
+}
