@@ -1,0 +1,175 @@
+//! From options to end points.
+
+use std::net::IpAddr;
+
+use crate::failure::Failure;
+use crate::options::Settings;
+
+/// Offsets from the port base.
+const FRONT: u16 = 0;
+const BACK: u16 = 1;
+const XSUB: u16 = 2;
+const XPUB: u16 = 3;
+const REFERENCE: u16 = 4;
+/// Offset of the first server's own port.
+pub const FIRST_SERVER: u16 = 5;
+
+/// Where the roles are, as end points to connect to or to bind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Broker, for clients.
+    pub front: String,
+    /// Broker, for servers.
+    pub back: String,
+    /// Proxy, for publishers.
+    pub xsub: String,
+    /// Proxy, for subscribers.
+    pub xpub: String,
+    /// Reference.
+    pub reference: String,
+}
+
+impl Endpoints {
+    /// What roles of this process bind.
+    pub fn to_bind(settings: &Settings) -> Endpoints {
+        let at = |offset| endpoint(&settings.listen, settings.port_base + offset);
+        Endpoints {
+            front: at(FRONT),
+            back: at(BACK),
+            xsub: at(XSUB),
+            xpub: at(XPUB),
+            reference: at(REFERENCE),
+        }
+    }
+
+    /// Where this process finds the roles.
+    ///
+    /// # Errors
+    /// An address that is none, with the option that holds it.
+    pub fn to_connect(settings: &Settings) -> Result<Endpoints, Failure> {
+        let base = settings.port_base;
+        let (front, back) = pair("broker", &settings.broker, base + FRONT)?;
+        let (xsub, xpub) = pair("proxy", &settings.proxy, base + XSUB)?;
+        let (reference, _) = pair("reference", &settings.reference, base + REFERENCE)?;
+        Ok(Endpoints { front, back, xsub, xpub, reference })
+    }
+}
+
+/// `tcp://host:port`, with brackets around an IPv6 address.
+pub fn endpoint(host: &str, port: u16) -> String {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if bare.contains(':') {
+        format!("tcp://[{bare}]:{port}")
+    } else {
+        format!("tcp://{bare}:{port}")
+    }
+}
+
+/// Whether a host to bind means every address of the machine, which nobody can connect to.
+pub fn is_unspecified(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare == "*" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
+}
+
+/// Whether an end point is on this machine for sure.
+pub fn is_loopback(endpoint: &str) -> bool {
+    split(endpoint).is_some_and(|(host, _)| {
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    })
+}
+
+/// The host to connect to for what was bound at `listen` on this machine.
+pub fn local_host(listen: &str) -> String {
+    match listen {
+        _ if !is_unspecified(listen) => listen.to_owned(),
+        _ if listen.contains(':') => "::1".to_owned(),
+        _ => "127.0.0.1".to_owned(),
+    }
+}
+
+fn pair(key: &str, address: &str, default_port: u16) -> Result<(String, String), Failure> {
+    let wrong = || {
+        Failure::Usage(format!(
+            "--{key} {address} is no address; give HOST, HOST:PORT or tcp://HOST:PORT"
+        ))
+    };
+    let (host, port) = split(address).ok_or_else(wrong)?;
+    let first = port.unwrap_or(default_port);
+    let second = first.checked_add(1).ok_or_else(wrong)?;
+    Ok((endpoint(host, first), endpoint(host, second)))
+}
+
+/// Splits an address into its host, without brackets, and its port.
+pub fn split(address: &str) -> Option<(&str, Option<u16>)> {
+    let rest = address.strip_prefix("tcp://").unwrap_or(address);
+    if rest.is_empty() || rest.contains("://") || rest.contains(char::is_whitespace) {
+        return None;
+    }
+    if let Some(inner) = rest.strip_prefix('[') {
+        let (host, tail) = inner.split_once(']')?;
+        return match tail.strip_prefix(':') {
+            Some(port) => Some((host, Some(port_number(port)?))),
+            None if tail.is_empty() => Some((host, None)),
+            None => None,
+        };
+    }
+    match rest.matches(':').count() {
+        0 => Some((rest, None)),
+        1 => {
+            let (host, port) = rest.split_once(':')?;
+            (!host.is_empty()).then_some(())?;
+            Some((host, Some(port_number(port)?)))
+        }
+        _ => rest.parse::<IpAddr>().ok().map(|_| (rest, None)),
+    }
+}
+
+fn port_number(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|port| *port > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_an_address_is_read() {
+        for (address, expected) in [
+            ("box", Some(("box", None))),
+            ("box:7", Some(("box", Some(7)))),
+            ("tcp://box:7", Some(("box", Some(7)))),
+            ("tcp://10.0.0.1", Some(("10.0.0.1", None))),
+            ("::1", Some(("::1", None))),
+            ("[::1]", Some(("::1", None))),
+            ("tcp://[::1]:9", Some(("::1", Some(9)))),
+            ("", None),
+            ("box:", None),
+            (":7", None),
+            ("box:0", None),
+            ("box:70000", None),
+            ("ipc://box", None),
+            ("a:b:c", None),
+            ("[::1]7", None),
+        ] {
+            assert_eq!(split(address), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_port_moves_both_ports_of_a_role() {
+        let (first, second) = pair("broker", "tcp://box:7000", 5555).unwrap();
+        assert_eq!((first.as_str(), second.as_str()), ("tcp://box:7000", "tcp://box:7001"));
+        let (first, second) = pair("broker", "::1", 5555).unwrap();
+        assert_eq!((first.as_str(), second.as_str()), ("tcp://[::1]:5555", "tcp://[::1]:5556"));
+        assert!(pair("broker", "box:65535", 5555).is_err());
+    }
+
+    #[test]
+    fn nobody_is_told_to_connect_to_every_address() {
+        assert_eq!(local_host("0.0.0.0"), "127.0.0.1");
+        assert_eq!(local_host("::"), "::1");
+        assert_eq!(local_host("10.1.2.3"), "10.1.2.3");
+        assert!(is_loopback("tcp://127.0.0.1:5560"));
+        assert!(!is_loopback("tcp://10.0.0.1:5560"));
+    }
+}

@@ -1,0 +1,190 @@
+//! The command line, built from the tables of commands and options.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches};
+use figment::value::Value;
+
+use crate::command::Command;
+use crate::options::{self, Fallback, Opt};
+
+/// Makes a child of `up` end when the pipe to its standard input closes.
+pub const EXIT_WITH_PARENT: &str = "exit-with-parent";
+
+/// What the command line says.
+pub struct CommandLine {
+    /// What to run.
+    pub command: Command,
+    /// Options that were given as flags.
+    pub flags: Vec<(String, Value)>,
+    /// The configuration file, if a flag names one.
+    pub config: Option<PathBuf>,
+    /// Whether to print JSON.
+    pub json: bool,
+    /// The folder of `export` and `import`.
+    pub dir: Option<PathBuf>,
+    /// Whether to end with the parent process.
+    pub exit_with_parent: bool,
+}
+
+/// Reads the process's arguments; ends the process after `--help` and on wrong usage.
+pub fn read() -> CommandLine {
+    let matches = build().get_matches();
+    let (word, matches) = matches.subcommand().unwrap_or(("", &matches));
+    let found = Command::ALL.iter().find(|command| command.word() == word);
+    // clap lets only known subcommands through.
+    let command = found.copied().unwrap_or(Command::Status);
+    collect(command, matches)
+}
+
+fn collect(command: Command, matches: &ArgMatches) -> CommandLine {
+    let mut flags = Vec::new();
+    for option in options::table().iter().filter(|option| option.used_by.contains(&command)) {
+        if option.is_switch() {
+            if matches.get_flag(&option.key) {
+                flags.push((option.key.clone(), Value::from(true)));
+            }
+        } else if let Some(value) = matches.get_one::<Value>(&option.key) {
+            flags.push((option.key.clone(), value.clone()));
+        }
+    }
+    let switch = |name| matches.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false);
+    let path = |name| matches.try_get_one::<PathBuf>(name).ok().flatten().cloned();
+    CommandLine {
+        command,
+        flags,
+        config: path("config"),
+        json: switch("json"),
+        dir: path("dir"),
+        exit_with_parent: switch(EXIT_WITH_PARENT),
+    }
+}
+
+fn build() -> clap::Command {
+    let table = options::table();
+    let mut app = clap::Command::new("recado")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A distributed chat whose acknowledged messages survive the death of its servers.")
+        .after_help(
+            "Every option can also be set by its variable or in the --config file (TOML, keys \
+             named as the flags); a flag wins over a variable, a variable over the file.\n\n\
+             Try it:  recado demo",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .arg(config_arg())
+        .arg(
+            Arg::new(EXIT_WITH_PARENT)
+                .long(EXIT_WITH_PARENT)
+                .action(ArgAction::SetTrue)
+                .global(true)
+                .hide(true),
+        );
+    for option in table.iter().filter(|option| is_common(option)) {
+        app = app.arg(arg(option).global(true).help_heading(COMMON));
+    }
+    for command in Command::ALL {
+        let mut sub = clap::Command::new(command.word()).about(command.about());
+        if !command.more().is_empty() {
+            sub = sub.long_about(format!("{}\n\n{}", command.about(), command.more()));
+        }
+        for option in table {
+            if option.used_by.contains(command) && !is_common(&option) {
+                sub = sub.arg(arg(option));
+            }
+        }
+        app = app.subcommand(with_extras(sub, *command));
+    }
+    app
+}
+
+const COMMON: &str = "Options of every command";
+
+fn is_common(option: &&Opt) -> bool {
+    option.used_by.len() == Command::ALL.len()
+}
+
+fn config_arg() -> Arg {
+    Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .global(true)
+        .help_heading(COMMON)
+        .help("A TOML file with options [default: none] [variable: RECADO_CONFIG]")
+}
+
+fn arg(option: &'static Opt) -> Arg {
+    let fallback = match option.fallback {
+        Fallback::Value(text) | Fallback::Derived(text) => format!(" [default: {text}]"),
+        Fallback::Off => String::new(),
+    };
+    let sentence = option.help.trim_end_matches('.');
+    let help = format!("{sentence}{fallback} [variable: {}]", option.variable());
+    let arg = Arg::new(option.key.as_str()).long(option.key.as_str()).help(help);
+    let arg = arg.hide_short_help(option.rare);
+    if option.is_switch() {
+        arg.action(ArgAction::SetTrue)
+    } else {
+        arg.value_name(option.value_name).value_parser(option.parse).allow_negative_numbers(true)
+    }
+}
+
+fn with_extras(sub: clap::Command, command: Command) -> clap::Command {
+    match command {
+        Command::Status | Command::Bench => {
+            sub.arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON"))
+        }
+        Command::Export | Command::Import => sub.arg(
+            Arg::new("dir")
+                .value_name("DIR")
+                .required(true)
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Folder of users.json, channels.json, messages.json and publications.json"),
+        ),
+        _ => sub,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &str) -> Result<CommandLine, clap::Error> {
+        let matches = build().try_get_matches_from(words.split(' '))?;
+        let (word, matches) = matches.subcommand().unwrap();
+        let command = Command::ALL.iter().find(|command| command.word() == word).unwrap();
+        Ok(collect(*command, matches))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        build().debug_assert();
+    }
+
+    #[test]
+    fn common_options_stand_before_or_behind_the_command() {
+        for words in ["recado --port-base 7000 up", "recado up --port-base 7000"] {
+            let line = parse(words).unwrap();
+            assert_eq!(line.flags, [("port-base".to_owned(), Value::from(7000u16))]);
+        }
+    }
+
+    #[test]
+    fn only_the_options_of_a_command_are_taken() {
+        assert!(parse("recado proxy --servers 3").is_err());
+        assert!(parse("recado up --servers many").is_err());
+        let line = parse("recado server --clock-offset-ms -250").unwrap();
+        assert_eq!(line.flags, [("clock-offset-ms".to_owned(), Value::from(-250i64))]);
+    }
+
+    #[test]
+    fn help_names_default_and_variable() {
+        let mut app = build();
+        let help = app.find_subcommand_mut("server").unwrap().render_long_help().to_string();
+        for text in ["RECADO_MESSAGE_LIMIT_BYTES", "65536", "--clock-offset-ms"] {
+            assert!(help.contains(text), "{text} is missing in {help}");
+        }
+    }
+}

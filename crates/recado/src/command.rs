@@ -1,0 +1,55 @@
+//! The commands, with what the help says of each.
+
+macro_rules! commands {
+    ($($name:ident $word:literal $about:literal $more:literal;)+) => {
+        /// A subcommand.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Command { $(#[doc = $about] $name,)+ }
+
+        impl Command {
+            /// All commands, in the order of the help.
+            pub const ALL: &[Command] = &[$(Command::$name,)+];
+
+            /// Its name on the command line.
+            pub const fn word(self) -> &'static str {
+                match self { $(Command::$name => $word,)+ }
+            }
+
+            /// One line of help.
+            pub const fn about(self) -> &'static str {
+                match self { $(Command::$name => $about,)+ }
+            }
+
+            /// What else the long help says.
+            pub const fn more(self) -> &'static str {
+                match self { $(Command::$name => $more,)+ }
+            }
+        }
+    };
+}
+
+commands! {
+    Demo "demo" "Start a whole cluster with bots, and chat on it in this terminal"
+        "Quitting the client stops everything. The logs go to a file in the data folder.";
+    Up "up" "Start a whole cluster: broker, proxy, reference, servers and bots"
+        "Each role is a process of its own, and is started again when it dies. Ctrl-C stops \
+         everything. Other terminals then use `recado client`, `recado status` and so on.";
+    Client "client" "Chat in this terminal, line by line"
+        "At a terminal with line editing, history and completion; in a pipe with plain lines, \
+         and the exit code tells whether every command succeeded. Type `help` for the commands.";
+    Status "status" "Show the servers, the broker, the proxy and the reference" "";
+    Broker "broker" "Run the broker: takes requests from clients, deals them among servers" "";
+    Proxy "proxy" "Run the proxy: carries publications from servers to subscribers" "";
+    Reference "reference" "Run the reference: gives ranks, lists live servers" "";
+    Server "server" "Run one of the replicated servers"
+        "Stop it and start it again with the same --data-dir and --name, and it catches up with \
+         the others by itself.";
+    Bot "bot" "Run a bot that chats by itself for ever"
+        "It takes a random user name, picks a random channel (or creates one), sends ten \
+         messages, and starts again.";
+    Bench "bench" "Measure acknowledged messages per second" "";
+    Export "export" "Write users, channels and messages to four JSON files in a folder" "";
+    Import "import" "Read the four JSON files of a folder into the cluster"
+        "Importing the same files again changes nothing. Names that conflict are listed and left \
+         out.";
+}

@@ -1,0 +1,255 @@
+//! Which value of an option holds: flags over variables over file over defaults.
+
+use std::path::{Path, PathBuf};
+
+use figment::error::Kind;
+use figment::providers::{Format, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use crate::address;
+use crate::failure::Failure;
+use crate::options::{self, Fallback, Settings};
+
+/// How many ports `server` tries when none is given.
+pub const SERVER_PORT_SCAN: u16 = 64;
+
+/// The port base of the standard, and so the one whose data folder has no number.
+const STANDARD_PORT_BASE: u16 = 5555;
+
+/// The most children of one kind that `up` starts.
+const MAX_CHILDREN: u16 = 32;
+
+/// Merges the sources, and checks what holds.
+///
+/// # Errors
+/// One sentence that names the key and where it stands.
+pub fn load(flags: Vec<(String, Value)>, file: Option<PathBuf>) -> Result<Settings, Failure> {
+    let variables = |name: &str| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
+    let file = file.or_else(|| variables("RECADO_CONFIG").map(PathBuf::from));
+    merge(flags, variables, file.as_deref())
+}
+
+fn merge(
+    flags: Vec<(String, Value)>,
+    variable: impl Fn(&str) -> Option<String>,
+    file: Option<&Path>,
+) -> Result<Settings, Failure> {
+    let mut figment = Figment::new().merge(Source::new("the default of", defaults()?));
+    if let Some(path) = file {
+        std::fs::read_to_string(path).map_err(|why| {
+            Failure::Usage(format!("can't read the configuration file {}: {why}", path.display()))
+        })?;
+        figment = figment.merge(Toml::file_exact(path));
+    }
+    let figment = figment
+        .merge(Source::new("the variable for", from_variables(variable)?))
+        .merge(Source::new("the flag", flags.into_iter().collect()));
+    let mut settings: Settings = figment.extract().map_err(|error| explain(error, file))?;
+    check(&settings).map_err(|(key, why)| {
+        let place = match figment.find_metadata(key) {
+            Some(source) if source.source.is_some() => in_file(key, file),
+            Some(source) => format!("{} {key}", source.name),
+            None => key.to_owned(),
+        };
+        Failure::Usage(format!("{place}: {why}"))
+    })?;
+    settings.data_dir.get_or_insert_with(|| default_data_dir(settings.port_base));
+    Ok(settings)
+}
+
+fn default_data_dir(port_base: u16) -> PathBuf {
+    match port_base {
+        STANDARD_PORT_BASE => PathBuf::from("recado-data"),
+        other => PathBuf::from(format!("recado-data-{other}")),
+    }
+}
+
+/// What the types can't say.
+fn check(settings: &Settings) -> Result<(), (&'static str, String)> {
+    let highest = u16::MAX - address::FIRST_SERVER - SERVER_PORT_SCAN;
+    if !(1..=highest).contains(&settings.port_base) {
+        return Err(("port-base", format!("a number from 1 to {highest} is needed")));
+    }
+    for (key, number) in [("servers", settings.servers), ("bots", settings.bots)] {
+        if number > MAX_CHILDREN {
+            return Err((key, format!("at most {MAX_CHILDREN} are possible")));
+        }
+    }
+    if settings.servers == 0 {
+        return Err(("servers", "at least 1 is needed".into()));
+    }
+    if settings.clients == 0 {
+        return Err(("clients", "at least 1 is needed".into()));
+    }
+    if settings.seconds == 0 {
+        return Err(("seconds", "at least 1 is needed".into()));
+    }
+    let limit = recado_protocol::limits::MAX_REQUEST_BYTES as u64 / 2;
+    for (key, bytes) in
+        [("message-limit-bytes", settings.message_limit_bytes), ("size", settings.size)]
+    {
+        if !(1..=limit).contains(&bytes) {
+            return Err((key, format!("a number from 1 to {limit} is needed")));
+        }
+    }
+    let name = &settings.name;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name.starts_with('.') {
+        return Err(("name", "1 to 64 letters, digits, dots, - and _ are needed".into()));
+    }
+    Ok(())
+}
+
+fn defaults() -> Result<Dict, Failure> {
+    let mut dict = Dict::new();
+    for option in options::table() {
+        let text = match option.fallback {
+            Fallback::Value(text) => text,
+            Fallback::Off => "false",
+            Fallback::Derived(_) => continue,
+        };
+        let value = (option.parse)(text).map_err(Failure::Usage)?;
+        dict.insert(option.key.clone(), value);
+    }
+    Ok(dict)
+}
+
+fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Dict, Failure> {
+    let mut dict = Dict::new();
+    for option in options::table() {
+        let Some(text) = variable(&option.variable()) else { continue };
+        let value = (option.parse)(&text).map_err(|why| {
+            Failure::Usage(format!("the variable {}={text}: {why}", option.variable()))
+        })?;
+        dict.insert(option.key.clone(), value);
+    }
+    Ok(dict)
+}
+
+/// Values whose origin can be named.
+struct Source {
+    name: &'static str,
+    values: Dict,
+}
+
+impl Source {
+    fn new(name: &'static str, values: Dict) -> Source {
+        Source { name, values }
+    }
+}
+
+impl Provider for Source {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Map::from([(Profile::Default, self.values.clone())]))
+    }
+}
+
+/// Flags, variables and defaults are typed already: what is wrong here stands in the file.
+fn explain(error: figment::Error, file: Option<&Path>) -> Failure {
+    let Some(first) = error.into_iter().next() else {
+        return Failure::Usage("the configuration can't be read".into());
+    };
+    let key = first.path.join(".");
+    Failure::Usage(match &first.kind {
+        Kind::UnknownField(key, _) => {
+            format!("{}: there is no such option; see recado --help", in_file(key, file))
+        }
+        Kind::InvalidType(found, wanted) | Kind::InvalidValue(found, wanted) => {
+            format!("{}: {wanted} is needed, not {found}", in_file(&key, file))
+        }
+        _ if key.is_empty() => format!("{}: {}", in_file("", file), one_line(&first.to_string())),
+        _ => format!("{}: {}", in_file(&key, file), one_line(&first.kind.to_string())),
+    })
+}
+
+fn in_file(key: &str, file: Option<&Path>) -> String {
+    let file = file.map_or_else(|| "the configuration".into(), |path| path.display().to_string());
+    if key.is_empty() { file } else { format!("{key} in {file}") }
+}
+
+/// The first and the last line of a report that has pictures between them.
+fn one_line(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    match lines.next_back() {
+        Some(last) => format!("{first}: {last}"),
+        None => first.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_file(text: &str) -> Result<Settings, Failure> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        merge(Vec::new(), |_| None, Some(file.path()))
+    }
+
+    #[test]
+    fn flags_win_over_variables_over_file_over_defaults() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "port-base = 6000\nservers = 5\nbots = 7\n").unwrap();
+        let variable = |name: &str| match name {
+            "RECADO_PORT_BASE" => Some("6100".to_owned()),
+            "RECADO_SERVERS" => Some("4".to_owned()),
+            _ => None,
+        };
+        let flags = vec![("port-base".to_owned(), Value::from(6200))];
+        let settings = merge(flags, variable, Some(file.path())).unwrap();
+        assert_eq!(settings.port_base, 6200);
+        assert_eq!(settings.servers, 4);
+        assert_eq!(settings.bots, 7);
+        assert_eq!(settings.listen, "127.0.0.1");
+        assert_eq!(settings.data_dir, Some("recado-data-6200".into()));
+    }
+
+    #[test]
+    fn a_wrong_file_is_refused_in_one_line_that_names_key_and_file() {
+        for (text, key) in [
+            ("port-bass = 1", "port-bass in "),
+            ("port-base = \"many\"", "port-base in "),
+            ("port-base = 70000", "port-base in "),
+            ("port-base = 0", "port-base in "),
+            ("servers = 0", "servers in "),
+            ("listen = 5", "listen in "),
+            ("plain = 3", "plain in "),
+            ("[server]\nname = \"a\"", "server in "),
+            ("port-base 5", ".tmp"),
+        ] {
+            let Err(failure) = with_file(text) else { panic!("{text} was taken") };
+            let line = failure.to_string();
+            assert!(line.contains(key), "{text}: {line}");
+            assert!(!line.contains('\n'), "{text}: {line}");
+            assert!(line.contains("/") && matches!(failure, Failure::Usage(_)), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_variable_is_refused_by_its_name() {
+        let variable = |name: &str| (name == "RECADO_BOTS").then(|| "some".to_owned());
+        let failure = merge(Vec::new(), variable, None).unwrap_err();
+        assert!(failure.to_string().contains("RECADO_BOTS=some"), "{failure}");
+        let variable = |name: &str| (name == "RECADO_BOTS").then(|| "1000".to_owned());
+        let failure = merge(Vec::new(), variable, None).unwrap_err();
+        assert!(failure.to_string().contains("bots"), "{failure}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_said() {
+        let failure = merge(Vec::new(), |_| None, Some(Path::new("no/such.toml"))).unwrap_err();
+        assert!(failure.to_string().contains("no/such.toml"), "{failure}");
+    }
+
+    #[test]
+    fn numbers_are_names_too_when_they_are_given_as_flag_or_variable() {
+        let variable = |name: &str| (name == "RECADO_NAME").then(|| "17".to_owned());
+        assert_eq!(merge(Vec::new(), variable, None).unwrap().name, "17");
+    }
+}

@@ -1,0 +1,192 @@
+//! Every option, declared once: from this table come the flags, the `RECADO_*` variables, the
+//! keys of the configuration file, the defaults and the help text.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use figment::value::Value;
+use serde::Deserialize;
+
+use crate::command::Command;
+use crate::command::Command::{
+    Bench, Bot, Broker, Client, Demo, Export, Import, Proxy, Reference, Server, Status, Up,
+};
+
+/// What an option is when nobody sets it.
+#[derive(Clone, Copy)]
+pub enum Fallback {
+    /// This value.
+    Value(&'static str),
+    /// Nothing; what happens then is said in the help.
+    Derived(&'static str),
+    /// Off.
+    Off,
+}
+
+/// One option.
+pub struct Opt {
+    /// Its name as a flag and in the file.
+    pub key: String,
+    /// What the help calls its value; empty for a switch.
+    pub value_name: &'static str,
+    /// One or two sentences.
+    pub help: String,
+    /// Without a setting.
+    pub fallback: Fallback,
+    /// Which commands look at it.
+    pub used_by: &'static [Command],
+    /// Reads a flag's or variable's text as this option's type.
+    pub parse: fn(&str) -> Result<Value, String>,
+    /// Shown by `--help` but not by `-h`.
+    pub rare: bool,
+}
+
+impl Opt {
+    /// The variable that sets it.
+    pub fn variable(&self) -> String {
+        format!("RECADO_{}", self.key.replace('-', "_").to_uppercase())
+    }
+
+    /// Whether it takes no value on the command line.
+    pub fn is_switch(&self) -> bool {
+        self.value_name.is_empty()
+    }
+}
+
+/// A type that an option can have.
+trait OptionValue {
+    fn parse(text: &str) -> Result<Value, String>;
+}
+
+macro_rules! number_options {
+    ($($type:ty)+) => {$(
+        impl OptionValue for $type {
+            fn parse(text: &str) -> Result<Value, String> {
+                let number: Result<$type, _> = text.trim().parse();
+                number.map(Value::from).map_err(|_| {
+                    format!("a whole number from {} to {} is needed", <$type>::MIN, <$type>::MAX)
+                })
+            }
+        }
+    )+};
+}
+
+number_options! { u16 u64 i64 }
+
+impl OptionValue for String {
+    fn parse(text: &str) -> Result<Value, String> {
+        Ok(Value::from(text))
+    }
+}
+
+impl OptionValue for PathBuf {
+    fn parse(text: &str) -> Result<Value, String> {
+        Ok(Value::from(text))
+    }
+}
+
+impl OptionValue for bool {
+    fn parse(text: &str) -> Result<Value, String> {
+        match text {
+            "true" | "1" | "yes" | "on" => Ok(Value::from(true)),
+            "false" | "0" | "no" | "off" | "" => Ok(Value::from(false)),
+            _ => Err("true or false is needed".into()),
+        }
+    }
+}
+
+impl<T: OptionValue> OptionValue for Option<T> {
+    fn parse(text: &str) -> Result<Value, String> {
+        T::parse(text)
+    }
+}
+
+macro_rules! options {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident: $type:ty, $value_name:literal, $fallback:expr, $used_by:expr $(, $rare:ident)?;
+    )+) => {
+        /// All options with the values that hold for this run.
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        pub struct Settings { $($(#[doc = $doc])+ pub $name: $type,)+ }
+
+        static TABLE: LazyLock<Vec<Opt>> = LazyLock::new(|| {
+            vec![$(Opt {
+                key: stringify!($name).replace('_', "-"),
+                value_name: $value_name,
+                help: [$($doc),+].map(str::trim).join(" "),
+                fallback: $fallback,
+                used_by: $used_by,
+                parse: <$type as OptionValue>::parse,
+                rare: [$(stringify!($rare)),*].contains(&"rare"),
+            },)+]
+        });
+    };
+}
+
+/// The table of all options.
+pub fn table() -> &'static [Opt] {
+    &TABLE
+}
+
+/// Roles that bind ports.
+const LISTENERS: &[Command] = &[Broker, Proxy, Reference, Server, Up, Demo];
+/// Commands that call the broker.
+const CALLERS: &[Command] = &[Server, Client, Bot, Status, Bench, Export, Import];
+/// Commands that start a cluster.
+const CLUSTERS: &[Command] = &[Up, Demo];
+
+options! {
+    /// Folder in which everything is kept.
+    data_dir: Option<PathBuf>, "DIR",
+        Fallback::Derived("./recado-data, or ./recado-data-N with another --port-base N"),
+        Command::ALL;
+    /// First of the ports: N broker for clients, N+1 broker for servers, N+2 proxy for
+    /// publishers, N+3 proxy for subscribers, N+4 reference, servers from N+5 on.
+    port_base: u16, "N", Fallback::Value("5555"), Command::ALL;
+    /// What to log: error, warn, info, debug, trace, or a filter like
+    /// `info,recado_replication=debug`.
+    log: String, "FILTER", Fallback::Value("info"), Command::ALL;
+    /// Host or address to bind; 0.0.0.0 opens the ports to the whole network.
+    listen: String, "HOST", Fallback::Value("127.0.0.1"), LISTENERS;
+    /// Host or address under which other servers reach this one.
+    advertise: Option<String>, "HOST", Fallback::Derived("what --listen says"),
+        &[Server, Up, Demo];
+    /// Where the broker is: HOST, HOST:PORT or tcp://HOST:PORT of its client port; its server
+    /// port is the next one.
+    broker: String, "ADDRESS", Fallback::Value("127.0.0.1"), CALLERS;
+    /// Where the proxy is: HOST, HOST:PORT or tcp://HOST:PORT of its publisher port; its
+    /// subscriber port is the next one.
+    proxy: String, "ADDRESS", Fallback::Value("127.0.0.1"), &[Server, Client, Bot, Status];
+    /// Where the reference is: HOST, HOST:PORT or tcp://HOST:PORT.
+    reference: String, "ADDRESS", Fallback::Value("127.0.0.1"), &[Server, Status];
+    /// Pump bytes between clients and servers in turn, as the standard's broker does, and know
+    /// nothing of requests: for standard REP servers.
+    plain: bool, "", Fallback::Off, &[Broker];
+    /// The server's name; its data is kept in a folder of that name.
+    name: String, "NAME", Fallback::Value("server-1"), &[Server];
+    /// The server's own port, for other servers.
+    port: Option<u16>, "PORT", Fallback::Derived("the first free one from port base + 5 on"),
+        &[Server];
+    /// Longest text of a message, bytes.
+    message_limit_bytes: u64, "BYTES", Fallback::Value("65536"), &[Server, Up, Demo];
+    /// Start with a clock that is wrong by so much, for tests of the synchronisation.
+    clock_offset_ms: i64, "MS", Fallback::Value("0"), &[Server], rare;
+    /// How many servers to start.
+    servers: u16, "N", Fallback::Value("3"), CLUSTERS;
+    /// How many bots to start.
+    bots: u16, "N", Fallback::Value("2"), CLUSTERS;
+    /// Leave dead what dies.
+    no_restart: bool, "", Fallback::Off, CLUSTERS;
+    /// Time between two messages of a bot, ms.
+    pace_ms: u64, "MS", Fallback::Value("1000"), &[Bot, Up, Demo];
+    /// Seed of a bot's choices: the same seed, the same choices.
+    seed: Option<u64>, "N", Fallback::Derived("random"), &[Bot];
+    /// How many clients publish at a time, each waiting for its acknowledgement.
+    clients: u16, "K", Fallback::Value("16"), &[Bench];
+    /// How long to publish, s.
+    seconds: u64, "S", Fallback::Value("10"), &[Bench];
+    /// Length of each message, bytes.
+    size: u64, "BYTES", Fallback::Value("200"), &[Bench];
+}
