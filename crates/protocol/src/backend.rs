@@ -20,9 +20,17 @@ pub enum ToBroker {
         serving: bool,
     },
     /// The reply to request `n` is the body frame.
-    Done { n: u64 },
+    Done {
+        /// The broker's number of the attempt.
+        n: u64,
+    },
     /// Request `n` was not answered: try another server. `uncertain` when it may take effect.
-    Again { n: u64, uncertain: bool },
+    Again {
+        /// The broker's number of the attempt.
+        n: u64,
+        /// Whether it may still take effect, or has.
+        uncertain: bool,
+    },
     /// I am leaving: send nothing more.
     Bye,
 }

@@ -51,6 +51,9 @@ codes! {
     Unavailable = "unavailable",
     /// May be done: the answer was lost. Only a request with an id can safely be repeated.
     Unknown = "unknown",
+    /// Refused, certainly not done, for a reason that the sender did not put into a word that we
+    /// know: a standard server sends no code. The text says more.
+    Refused = "refused",
 }
 
 impl fmt::Display for Code {

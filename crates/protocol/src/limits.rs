@@ -12,6 +12,16 @@ pub const DEFAULT_MESSAGE_BYTES: usize = 64 * 1024;
 /// How deep arrays and maps may nest in a request.
 pub const MAX_DEPTH: usize = 32;
 
+/// The longest service name that a refusal repeats; to a longer one it answers as `error`.
+pub const MAX_SERVICE_BYTES: usize = 64;
+
+/// The highest logical clock that is taken from a client; a higher one counts as none. It leaves
+/// room to count on for ever without leaving the integers that every language can hold.
+pub const MAX_CLOCK: u64 = 1 << 48;
+
+/// How many rows a `history` or `export` request gets that names no `limit`.
+pub const DEFAULT_PAGE_ROWS: usize = 100;
+
 /// How many rows one `history`, `export` or `import` message carries at the most.
 pub const MAX_PAGE_ROWS: usize = 1000;
 

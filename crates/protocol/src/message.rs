@@ -26,13 +26,47 @@ pub struct Incoming {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImportRow {
     /// A user with its times, ms.
-    User { user: String, login_ms: u64, seen_ms: u64, created_ms: u64 },
+    User {
+        /// The name.
+        user: String,
+        /// The last login, ms since the Unix epoch.
+        login_ms: u64,
+        /// Last seen, ms since the Unix epoch.
+        seen_ms: u64,
+        /// The first login, ms since the Unix epoch.
+        created_ms: u64,
+    },
     /// A channel.
-    Channel { channel: String },
+    Channel {
+        /// The name.
+        channel: String,
+    },
     /// A message on a channel.
-    Publication { user: String, channel: String, message: String, timestamp: u64, clock: u64 },
+    Publication {
+        /// The sender.
+        user: String,
+        /// The channel.
+        channel: String,
+        /// The text.
+        message: String,
+        /// When it was stored, ms since the Unix epoch.
+        timestamp: u64,
+        /// The logical clock it was stored with.
+        clock: u64,
+    },
     /// A private message.
-    Private { src: String, dst: String, message: String, timestamp: u64, clock: u64 },
+    Private {
+        /// The sender.
+        src: String,
+        /// The recipient.
+        dst: String,
+        /// The text.
+        message: String,
+        /// When it was stored, ms since the Unix epoch.
+        timestamp: u64,
+        /// The logical clock it was stored with.
+        clock: u64,
+    },
 }
 
 /// Which stored messages are asked for.
@@ -57,24 +91,49 @@ pub enum HistoryOf {
     /// A user's inbox by `seq`.
     Inbox(String),
     /// Both directions between two users, by log position (`pos`).
-    Conversation { user: String, with: String },
+    Conversation {
+        /// The one.
+        user: String,
+        /// The other.
+        with: String,
+    },
 }
 
 /// What is asked of the cluster, through the broker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// Log in (again), or become known.
-    Login { user: String },
+    Login {
+        /// The name.
+        user: String,
+    },
     /// All users.
     Users,
     /// Create a channel.
-    Channel { channel: String },
+    Channel {
+        /// Its name.
+        channel: String,
+    },
     /// All channels.
     Channels,
     /// Publish to a channel.
-    Publish { user: String, channel: String, message: String },
+    Publish {
+        /// The sender.
+        user: String,
+        /// The channel.
+        channel: String,
+        /// The text.
+        message: String,
+    },
     /// Send a private message.
-    Message { src: String, dst: String, message: String },
+    Message {
+        /// The sender.
+        src: String,
+        /// The recipient.
+        dst: String,
+        /// The text.
+        message: String,
+    },
     /// Open a session for requests with ids.
     Session,
     /// Read what is stored.
@@ -82,9 +141,19 @@ pub enum Request {
     /// How the cluster is.
     Status,
     /// One page of the export: the table's rows after a cursor.
-    Export { table: ExportTable, after: Option<Bytes>, limit: usize },
+    Export {
+        /// Which table.
+        table: ExportTable,
+        /// The cursor that the last page's reply gave; none for the first page.
+        after: Option<Bytes>,
+        /// How many rows at the most.
+        limit: usize,
+    },
     /// Store rows with their own times.
-    Import { rows: Vec<ImportRow> },
+    Import {
+        /// The rows, in the order in which they are to be stored.
+        rows: Vec<ImportRow>,
+    },
 }
 
 /// The four tables of the export, named as their files.
@@ -100,7 +169,49 @@ pub enum ExportTable {
     Publications,
 }
 
+impl ExportTable {
+    /// All tables, in the order in which an import wants them.
+    pub const ALL: [ExportTable; 4] = [
+        ExportTable::Users,
+        ExportTable::Channels,
+        ExportTable::Messages,
+        ExportTable::Publications,
+    ];
+
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ExportTable::Users => "users",
+            ExportTable::Channels => "channels",
+            ExportTable::Messages => "messages",
+            ExportTable::Publications => "publications",
+        }
+    }
+
+    /// The table that a word on the wire stands for.
+    pub fn parse(word: &str) -> Option<ExportTable> {
+        ExportTable::ALL.into_iter().find(|table| table.as_str() == word)
+    }
+}
+
 impl Request {
+    /// The service's name on the wire.
+    pub const fn service(&self) -> &'static str {
+        match self {
+            Request::Login { .. } => "login",
+            Request::Users => "users",
+            Request::Channel { .. } => "channel",
+            Request::Channels => "channels",
+            Request::Publish { .. } => "publish",
+            Request::Message { .. } => "message",
+            Request::Session => "session",
+            Request::History(_) => "history",
+            Request::Status => "status",
+            Request::Export { .. } => "export",
+            Request::Import { .. } => "import",
+        }
+    }
+
     /// Whether carrying it out changes what is stored; such a request goes through the log.
     pub fn is_write(&self) -> bool {
         matches!(

@@ -79,3 +79,15 @@ pub enum ReferenceReply {
     /// Not understood.
     Refused(crate::code::Refusal),
 }
+
+impl ReferenceRequest {
+    /// The service's name on the wire.
+    pub const fn service(&self) -> &'static str {
+        match self {
+            ReferenceRequest::Rank(_) => "rank",
+            ReferenceRequest::List => "list",
+            ReferenceRequest::Heartbeat(_) => "heartbeat",
+            ReferenceRequest::Status => "status",
+        }
+    }
+}

@@ -94,6 +94,13 @@ impl Role {
             Role::Down => "down",
         }
     }
+
+    /// The role that a word on the wire stands for.
+    pub fn parse(word: &str) -> Option<Role> {
+        [Role::Primary, Role::Backup, Role::Joining, Role::Down]
+            .into_iter()
+            .find(|role| role.as_str() == word)
+    }
 }
 
 /// What `status` answers. The servers fill in `members` and what they know of the proxy and the
@@ -133,13 +140,23 @@ pub enum Reply {
     /// `channels`: all names.
     Channels(Vec<String>),
     /// `session`: the new session and its window (requests).
-    Session { session: u64, window: u64 },
+    Session {
+        /// The session, to be put into request ids; a secret of its owner.
+        session: u64,
+        /// How many results it keeps.
+        window: u64,
+    },
     /// `history`.
     History(HistoryReply),
     /// `status`.
     Status(Status),
     /// `export`: rows, and the cursor for the next page if there is one.
-    Export { rows: Vec<ImportRow>, next: Option<Bytes> },
+    Export {
+        /// The rows, in the table's order.
+        rows: Vec<ImportRow>,
+        /// What to send as `after` for the next page; none on the last.
+        next: Option<Bytes>,
+    },
     /// `import`: one result a row.
     Import(Vec<ImportResult>),
     /// Not done, and why.

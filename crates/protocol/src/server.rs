@@ -37,3 +37,15 @@ pub enum ServerReply {
     /// Refused.
     Refused(crate::code::Refusal),
 }
+
+impl ServerRequest {
+    /// The service's name on the wire.
+    pub fn service(&self) -> &str {
+        match self {
+            ServerRequest::Clock => "clock",
+            ServerRequest::ClockAdjust { .. } => "clock_adjust",
+            ServerRequest::Election => "election",
+            ServerRequest::Replicate { service } => service,
+        }
+    }
+}

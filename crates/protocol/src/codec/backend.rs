@@ -1,0 +1,86 @@
+//! The header frames between broker and servers.
+
+use bytes::Bytes;
+
+use super::field::{self, Fields, Message};
+use super::request::{read_request_id, write_request_id};
+use super::{DecodeError, Stamp, write};
+use crate::backend::{ToBroker, ToServer};
+
+/// Encodes the header frame from a server to the broker.
+pub fn encode_to_broker(header: &ToBroker, stamp: Stamp) -> Bytes {
+    match header {
+        ToBroker::Ready { name, boot, credit, primary, serving } => {
+            write::message("ready", stamp, 64 + name.len(), |data| {
+                data.str("name", name);
+                data.uint("boot", *boot);
+                data.uint("credit", u64::from(*credit));
+                data.bool("primary", *primary);
+                data.bool("serving", *serving);
+            })
+        }
+        ToBroker::Done { n } => write::message("done", stamp, 16, |data| data.uint("n", *n)),
+        ToBroker::Again { n, uncertain } => write::message("again", stamp, 32, |data| {
+            data.uint("n", *n);
+            data.bool("uncertain", *uncertain);
+        }),
+        ToBroker::Bye => write::message("bye", stamp, 0, |_| {}),
+    }
+}
+
+/// Decodes the header frame from a server; the second value is its clock.
+///
+/// # Errors
+/// A sentence that says what is wrong with the frame.
+pub fn decode_to_broker(frame: &[u8]) -> Result<(ToBroker, u64), DecodeError> {
+    let Message { service, data } = field::message(frame)?;
+    let header = match service {
+        "ready" => read_ready(data)?,
+        "done" => {
+            let [n] = data.pick(["n"]);
+            ToBroker::Done { n: n.uint()? }
+        }
+        "again" => {
+            let [n, uncertain] = data.pick(["n", "uncertain"]);
+            ToBroker::Again { n: n.uint()?, uncertain: uncertain.bool()? }
+        }
+        "bye" => ToBroker::Bye,
+        _ => return Err(DecodeError("the broker has no such service".into())),
+    };
+    Ok((header, data.stamp().clock))
+}
+
+fn read_ready(data: Fields<'_>) -> Result<ToBroker, DecodeError> {
+    let [name, boot, credit, primary, serving] =
+        data.pick(["name", "boot", "credit", "primary", "serving"]);
+    Ok(ToBroker::Ready {
+        name: name.string()?,
+        boot: boot.uint()?,
+        credit: credit.uint32()?,
+        primary: primary.bool()?,
+        serving: serving.bool()?,
+    })
+}
+
+/// Encodes the header frame from the broker to a server.
+pub fn encode_to_server(header: &ToServer, stamp: Stamp) -> Bytes {
+    write::message("request", stamp, 48, |data| {
+        data.uint("n", header.n);
+        if let Some(id) = header.id {
+            write_request_id(data, id);
+        }
+    })
+}
+
+/// Decodes the header frame from the broker; the second value is its clock.
+///
+/// # Errors
+/// A sentence that says what is wrong with the frame.
+pub fn decode_to_server(frame: &[u8]) -> Result<(ToServer, u64), DecodeError> {
+    let Message { service, data } = field::message(frame)?;
+    if service != "request" {
+        return Err(DecodeError("a server takes nothing but `request` from the broker".into()));
+    }
+    let [n, id] = data.pick(["n", "id"]);
+    Ok((ToServer { n: n.uint()?, id: read_request_id(id)? }, data.stamp().clock))
+}
