@@ -5,7 +5,12 @@ mod cli;
 mod command;
 mod config;
 mod failure;
+mod logging;
 mod options;
+mod ports;
+mod runfile;
+mod shutdown;
+mod up;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -1,0 +1,172 @@
+//! What `up` starts, with which arguments.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use crate::address::{self, Endpoints};
+use crate::command::Command;
+use crate::options::Settings;
+
+/// One process to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// How its lines are marked.
+    pub name: String,
+    /// The arguments of the binary.
+    pub args: Vec<String>,
+}
+
+/// All processes, and where they listen.
+pub struct Plan {
+    stages: [Vec<Role>; 3],
+    endpoints: Vec<(String, String, &'static str)>,
+    data_dir: PathBuf,
+    port_base: u16,
+}
+
+impl Plan {
+    /// Plans a cluster from the settings.
+    pub fn new(settings: &Settings) -> Plan {
+        let at = Endpoints::to_bind(settings);
+        let data_dir = settings.data_dir.clone().unwrap_or_default();
+        let mut endpoints = vec![
+            ("broker".to_owned(), at.front, "clients"),
+            ("broker".to_owned(), at.back, "servers"),
+            ("proxy".to_owned(), at.xsub, "servers"),
+            ("proxy".to_owned(), at.xpub, "clients"),
+            ("reference".to_owned(), at.reference, "servers"),
+        ];
+        let middle = [Command::Reference, Command::Broker, Command::Proxy]
+            .map(|command| role(command.word(), command, &listener(settings)));
+        let mut servers = Vec::new();
+        for number in 1..=settings.servers {
+            let name = format!("server-{number}");
+            let port = settings.port_base + address::FIRST_SERVER + number - 1;
+            endpoints.push((name.clone(), address::endpoint(&settings.listen, port), "servers"));
+            servers.push(role(&name, Command::Server, &server(settings, &name, port)));
+        }
+        let bots = (1..=settings.bots)
+            .map(|number| role(&format!("bot-{number}"), Command::Bot, &bot(settings)));
+        let bots = bots.collect();
+        let stages = [middle.to_vec(), servers, bots];
+        Plan { stages, endpoints, data_dir, port_base: settings.port_base }
+    }
+
+    /// The processes, in the order in which they are needed.
+    pub fn stages(&self) -> &[Vec<Role>] {
+        &self.stages
+    }
+
+    /// All end points that will be bound.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        self.endpoints.iter().map(|(_, endpoint, _)| endpoint.as_str())
+    }
+
+    /// Where everything is kept.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// The longest name's length.
+    pub fn name_width(&self) -> usize {
+        self.stages.iter().flatten().map(|role| role.name.len()).max().unwrap_or(0)
+    }
+
+    /// What is shown at the start.
+    pub fn table(&self) -> String {
+        let [_, servers, bots] = &self.stages;
+        let mut text = format!(
+            "recado {}: {} servers, {} bots, data in {}\n",
+            env!("CARGO_PKG_VERSION"),
+            servers.len(),
+            bots.len(),
+            self.data_dir.display()
+        );
+        let mut last = "";
+        for (name, endpoint, whom) in &self.endpoints {
+            let shown = if name == last { "" } else { name };
+            let width = self.name_width();
+            _ = writeln!(text, "  {shown:width$}  {endpoint:24}  for {whom}");
+            last = name;
+        }
+        let base = match self.port_base {
+            5555 => String::new(),
+            other => format!(" --port-base {other}"),
+        };
+        _ = writeln!(text, "chat in another terminal: recado client{base} · stop: Ctrl-C");
+        text
+    }
+}
+
+fn role(name: &str, command: Command, flags: &[(&str, String)]) -> Role {
+    let mut args = vec![command.word().to_owned(), format!("--{}", crate::cli::EXIT_WITH_PARENT)];
+    // `--key=value`: a value may begin with a dash.
+    args.extend(flags.iter().map(|(key, value)| format!("--{key}={value}")));
+    Role { name: name.to_owned(), args }
+}
+
+fn common(settings: &Settings) -> Vec<(&'static str, String)> {
+    let data_dir = settings.data_dir.clone().unwrap_or_default();
+    vec![
+        ("data-dir", data_dir.display().to_string()),
+        ("port-base", settings.port_base.to_string()),
+        ("log", settings.log.clone()),
+    ]
+}
+
+fn listener(settings: &Settings) -> Vec<(&'static str, String)> {
+    let mut flags = common(settings);
+    flags.push(("listen", settings.listen.clone()));
+    flags
+}
+
+fn server(settings: &Settings, name: &str, port: u16) -> Vec<(&'static str, String)> {
+    let host = address::local_host(&settings.listen);
+    let mut flags = listener(settings);
+    flags.push(("broker", host.clone()));
+    flags.push(("proxy", host.clone()));
+    flags.push(("reference", host.clone()));
+    flags.push(("advertise", settings.advertise.clone().unwrap_or(host)));
+    flags.push(("name", name.to_owned()));
+    flags.push(("port", port.to_string()));
+    flags.push(("message-limit-bytes", settings.message_limit_bytes.to_string()));
+    flags
+}
+
+fn bot(settings: &Settings) -> Vec<(&'static str, String)> {
+    let host = address::local_host(&settings.listen);
+    let mut flags = common(settings);
+    flags.push(("broker", host.clone()));
+    flags.push(("proxy", host));
+    flags.push(("pace-ms", settings.pace_ms.to_string()));
+    flags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(flags: &[(&str, &str)]) -> Plan {
+        let flags = flags.iter().map(|(k, v)| ((*k).to_owned(), v.parse().unwrap())).collect();
+        Plan::new(&crate::config::load(flags, None).unwrap())
+    }
+
+    #[test]
+    fn every_role_has_ports_of_its_own() {
+        let plan = plan(&[("port-base", "6000"), ("servers", "2"), ("bots", "1")]);
+        let ports: Vec<_> = plan.endpoints().collect();
+        let expected: Vec<_> = (6000..6007).map(|p| format!("tcp://127.0.0.1:{p}")).collect();
+        assert_eq!(ports, expected);
+        let names: Vec<_> = plan.stages().iter().flatten().map(|r| r.name.as_str()).collect();
+        assert_eq!(names, ["reference", "broker", "proxy", "server-1", "server-2", "bot-1"]);
+    }
+
+    #[test]
+    fn an_open_listen_address_is_nothing_to_connect_to() {
+        let plan = plan(&[("listen", "0.0.0.0")]);
+        let server = &plan.stages()[1][0].args;
+        assert!(server.contains(&"--listen=0.0.0.0".to_owned()));
+        assert!(server.contains(&"--broker=127.0.0.1".to_owned()));
+        assert!(server.contains(&"--advertise=127.0.0.1".to_owned()));
+    }
+}
