@@ -1,0 +1,167 @@
+//! Socket options, one function a role, and the limits behind them.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use omq_tokio::endpoint::Endpoint;
+use omq_tokio::{Context, Error, KeepAlive, Options, ReconnectPolicy, Socket, SocketType};
+use recado_protocol::limits::MAX_FRAME_BYTES;
+
+use crate::OpenError;
+
+/// The first wait before a lost connection is dialled again; it doubles from there.
+pub const RECONNECT_MIN_MS: u64 = 10;
+/// The longest wait before a lost connection is dialled again.
+pub const RECONNECT_MAX_MS: u64 = 200;
+/// How long one attempt to connect may take, from the name look-up to the end of the handshake.
+pub const DIAL_TIMEOUT_MS: u64 = 5_000;
+
+/// What a message may weigh beside its largest frame: routing frames, a header, and the 64 bytes
+/// that the library counts for each frame.
+const MESSAGE_OVERHEAD_BYTES: usize = 16 * 1024;
+
+/// How many received messages wait for us on one socket. Behind it the reading of connections
+/// stops, so it bounds memory; what takes messages must therefore never wait for anything.
+const RECEIVE_QUEUE_MESSAGES: u32 = 256;
+/// How many answers wait for one connection of a ROUTER.
+const ROUTER_SEND_QUEUE_MESSAGES: u32 = 256;
+/// How many requests wait in a DEALER; behind it [`crate::link`] keeps its own queue.
+const DEALER_SEND_QUEUE_MESSAGES: u32 = 1024;
+/// How many events wait in a subscriber for the application.
+const SUBSCRIBER_QUEUE_MESSAGES: u32 = 16 * 1024;
+/// How many events wait on either side of the proxy.
+const PROXY_QUEUE_MESSAGES: u32 = 16 * 1024;
+/// How many bytes of events wait for one subscriber before it loses events. The default of 2 MiB
+/// is one burst of ordinary size; behind this one stands only who really lags.
+const SUBSCRIBER_SLOT_BYTES: usize = 16 * 1024 * 1024;
+
+/// How often a connecting side asks for a sign of life.
+const PING_INTERVAL: Duration = Duration::from_secs(1);
+/// After how long without one it gives the connection up.
+const PING_TIMEOUT: Duration = Duration::from_secs(4);
+/// After how long of silence the bound side may give the connection up.
+const PING_TTL: Duration = Duration::from_secs(10);
+
+/// Sockets with an I/O thread of their own: the broker's and the proxy's, whose application
+/// thread is busy with dispatching while the I/O thread encodes and decodes.
+static IO_THREAD: LazyLock<Context> = LazyLock::new(|| Context::with_name("recado"));
+
+/// Which thread does a socket's reading and writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Io {
+    /// The caller's runtime: fewest switches between threads; for servers and clients, which run
+    /// a current-thread runtime.
+    Caller,
+    /// A thread of its own: for the broker and the proxy.
+    Thread,
+}
+
+/// Opens a socket.
+pub(crate) fn open(io: Io, kind: SocketType, options: Options) -> Result<Socket, OpenError> {
+    match io {
+        Io::Caller => Socket::try_new(kind, options).map_err(|error| unusable("a socket", &error)),
+        Io::Thread => Ok(IO_THREAD.socket(kind, options)),
+    }
+}
+
+/// What every socket has in common: a bound on frames, and TCP keep-alive against peers that
+/// vanish without a word.
+fn common() -> Options {
+    let options = Options::default()
+        .max_message_size(MAX_FRAME_BYTES + MESSAGE_OVERHEAD_BYTES)
+        .recv_hwm(RECEIVE_QUEUE_MESSAGES)
+        // The path for large messages keeps up to 64 MiB of buffers a connection.
+        .disable_large_message_path()
+        .reconnect(ReconnectPolicy::Exponential {
+            min: Duration::from_millis(RECONNECT_MIN_MS),
+            max: Duration::from_millis(RECONNECT_MAX_MS),
+        });
+    options.tcp_keepalive(KeepAlive::Enabled {
+        idle: Duration::from_secs(10),
+        intvl: Duration::from_secs(5),
+        cnt: 3,
+    })
+}
+
+/// Signs of life inside ZeroMQ. Only connecting sides ask: a standard client may speak a dialect
+/// that never answers, and must not lose its connection for it.
+fn pinging(options: Options) -> Options {
+    options
+        .heartbeat_interval(PING_INTERVAL)
+        .heartbeat_timeout(PING_TIMEOUT)
+        .heartbeat_ttl(PING_TTL)
+}
+
+/// A DEALER for one connection. It never dials twice: what is queued in it dies with it and is
+/// not delivered late.
+pub(crate) fn dealer() -> Options {
+    pinging(common())
+        .send_hwm(DEALER_SEND_QUEUE_MESSAGES)
+        .reconnect(ReconnectPolicy::Disabled)
+        .handshake_timeout(Duration::from_millis(DIAL_TIMEOUT_MS))
+}
+
+/// A bound ROUTER.
+pub(crate) fn router() -> Options {
+    common().send_hwm(ROUTER_SEND_QUEUE_MESSAGES).router_mandatory(true).monitor_capacity(4096)
+}
+
+/// The two sockets of the plain pump: answers to somebody who is gone vanish, as with any ROUTER.
+pub(crate) fn pump() -> Options {
+    common().send_hwm(ROUTER_SEND_QUEUE_MESSAGES)
+}
+
+/// A PUB that waits for its proxy instead of dropping.
+pub(crate) fn publisher() -> Options {
+    let mut options = pinging(common()).send_hwm(PROXY_QUEUE_MESSAGES);
+    options.xpub_nodrop = true;
+    options
+}
+
+/// A SUB.
+pub(crate) fn subscriber() -> Options {
+    pinging(common()).recv_hwm(SUBSCRIBER_QUEUE_MESSAGES)
+}
+
+/// The proxy's side towards publishers.
+pub(crate) fn xsub() -> Options {
+    common().recv_hwm(PROXY_QUEUE_MESSAGES)
+}
+
+/// The proxy's side towards subscribers.
+pub(crate) fn xpub() -> Options {
+    common()
+        .send_hwm(PROXY_QUEUE_MESSAGES)
+        .transmit_slot_cap(SUBSCRIBER_SLOT_BYTES)
+        .monitor_capacity(16 * 1024)
+        .subscription_admission(|request| request.prefix.len() <= crate::MAX_TOPIC_BYTES)
+}
+
+/// Checks that an end point is one that we use: `tcp://host:port`.
+pub(crate) fn check(endpoint: &str) -> Result<Endpoint, OpenError> {
+    match endpoint.parse::<Endpoint>() {
+        Ok(parsed @ Endpoint::Tcp { .. }) => Ok(parsed),
+        Ok(_) => Err(OpenError::Unusable {
+            endpoint: endpoint.into(),
+            why: "it must look like tcp://host:port".into(),
+        }),
+        Err(error) => Err(unusable(endpoint, &error)),
+    }
+}
+
+/// Binds and gives the real address.
+pub(crate) async fn bind(socket: &Socket, endpoint: &str) -> Result<String, OpenError> {
+    let parsed = check(endpoint)?;
+    match socket.bind(parsed).await {
+        Ok(bound) => Ok(bound.to_string()),
+        Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Err(OpenError::InUse { endpoint: endpoint.into() })
+        }
+        Err(error) => Err(unusable(endpoint, &error)),
+    }
+}
+
+/// An [`OpenError::Unusable`] out of a library's error.
+pub(crate) fn unusable(endpoint: &str, error: &Error) -> OpenError {
+    OpenError::Unusable { endpoint: endpoint.into(), why: error.to_string() }
+}
