@@ -1,0 +1,57 @@
+# What people do every day. `just` alone lists it.
+
+_default:
+    @just --list --unsorted
+
+# Chat on a whole cluster, with bots, in this terminal.
+demo *args:
+    cargo run --release -- demo {{args}}
+
+# A whole cluster with its logs in this terminal.
+up *args:
+    cargo run --release -- up {{args}}
+
+# The chat client on a running cluster.
+client *args:
+    cargo run --release -- client {{args}}
+
+# Who is primary, who is behind.
+status *args:
+    cargo run --release -- status {{args}}
+
+# All tests.
+test *args:
+    cargo test --workspace {{args}}
+
+# The tests that start the real binary, one after the other, with their output.
+test-cluster *args:
+    cargo test -p recado --tests -- --nocapture --test-threads=1 {{args}}
+
+# The standard's Python clients against a real cluster.
+test-python:
+    mkdir -p target
+    test -x target/python.venv/bin/python || python3 -m venv target/python.venv
+    target/python.venv/bin/pip install --quiet --requirement tests/python/requirements.txt
+    cargo build -p recado
+    target/python.venv/bin/python tests/python/run.py target/debug/recado
+
+# Formatting and lints, as CI wants them.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# What CI runs.
+ci:
+    .ci/run
+
+# Licences and sources of what we depend on.
+deny:
+    cargo deny check bans licenses sources
+
+# Crates that are in the tree in two versions.
+duplicates:
+    cargo tree --duplicates --edges normal
+
+# The API documentation of our own crates.
+doc:
+    cargo doc --workspace --no-deps --open
