@@ -2,8 +2,24 @@
 //! the chat's rows (redb), a supervisor that elects by rank, and the gate that holds every
 //! acknowledgement until all active backups have the entry on disk.
 
+mod announce;
+mod election;
+mod gate;
+mod identity;
+mod inbound;
+mod leader;
+mod log;
+mod log_codec;
+mod machine;
+mod network;
 pub mod peer;
+mod propose;
+mod reads;
 pub mod replica;
+mod shared;
+mod snapshot;
+mod supervisor;
+mod types;
 pub mod view;
 
 pub use peer::{Lane, PeerError, PeerTransport, PendingAnswer};

@@ -1,17 +1,30 @@
 //! A replica: one server's part in the cluster.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use recado_chat::{Command, Origin, Outcome, Stamp};
 use recado_storage::{Reader, Store};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-use crate::NodeId;
+use crate::identity::Identity;
+use crate::log::Log;
+use crate::machine::{Machine, StoreThread};
+use crate::network::Links;
 use crate::peer::PeerTransport;
+use crate::propose::Proposals;
+use crate::reads::Reads;
+use crate::shared::{Shared, lock};
+use crate::snapshot::remove_leftovers;
+use crate::types::Engine;
 use crate::view::View;
+use crate::{NodeId, announce, inbound, supervisor};
 
 /// How long things take, ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,100 +140,240 @@ pub enum StartError {
 
 /// A handle on the running replica; clones share it.
 #[derive(Clone)]
-pub struct Replica {}
+pub struct Replica {
+    shared: Arc<Shared>,
+    store: Store,
+    proposals: Proposals,
+    reads: Reads,
+    engine: Engine,
+    tasks: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    store_thread: Arc<Mutex<Option<StoreThread>>>,
+}
+
+/// How long a shutdown waits for what is under way.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a read waits until this node has applied what it must see.
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Replica {
     /// Opens the data folder and starts taking part. Must run within a tokio runtime.
+    ///
+    /// # Errors
+    /// The folder can't be used: it is locked, damaged, not writable, or of a newer format.
     pub async fn start(
-        _config: ReplicaConfig,
-        _transport: Arc<dyn PeerTransport>,
-        _stamps: Arc<dyn StampSource>,
+        config: ReplicaConfig,
+        transport: Arc<dyn PeerTransport>,
+        stamps: Arc<dyn StampSource>,
     ) -> Result<Replica, StartError> {
-        todo!()
+        let identity = Identity::open(&config.dir)?;
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            StartError::Failed(format!("can't use {}: {what}: {error}", config.dir.display()))
+        };
+        for suffix in [".in", ".out"] {
+            remove_leftovers(&config.dir, suffix)
+                .map_err(|error| failed("old snapshot files stay", &error))?;
+        }
+        let log_dir = config.dir.join("log");
+        std::fs::create_dir_all(&log_dir).map_err(|error| failed("no log folder", &error))?;
+        let log = Log::open(&log_dir)?;
+        let store = Store::open(&config.dir)?;
+        let shared = Arc::new(Shared::new(config.clone(), identity, transport, stamps));
+        let (machine, store_thread) = Machine::start(store.clone(), shared.clone())
+            .map_err(|error| failed("the store can't be read", &error))?;
+        let engine = Engine::new(
+            identity.node,
+            Arc::new(engine_config(&config.timing)?),
+            Links(shared.clone()),
+            log,
+            machine,
+        )
+        .await
+        .map_err(|error| failed("the consensus engine does not start", &error))?;
+        let proposals = Proposals::start(shared.clone());
+        let reads = Reads::start(shared.clone());
+        // Both cells are set once, here, before any task looks.
+        let _ = shared.proposals.set(proposals.clone());
+        let _ = shared.engine.set(engine.clone());
+        let tasks = vec![
+            tokio::spawn(supervisor::run(shared.clone(), engine.clone())),
+            tokio::spawn(announce::run(shared.clone())),
+        ];
+        Ok(Replica {
+            shared,
+            store,
+            proposals,
+            reads,
+            engine,
+            tasks: Arc::new(Mutex::new(tasks)),
+            store_thread: Arc::new(Mutex::new(Some(store_thread))),
+        })
     }
 
     /// This data folder's node id.
     pub fn node(&self) -> NodeId {
-        todo!()
+        self.shared.node
     }
 
     /// The cluster whose data this node holds; none as long as it has neither formed nor joined
     /// one.
     pub fn cluster(&self) -> Option<u64> {
-        todo!()
+        self.shared.cluster()
+    }
+
+    /// The number of this start. It changes when the cluster dropped this server while it was
+    /// running: register it with the reference again, for a new rank.
+    pub fn boot(&self) -> watch::Receiver<u64> {
+        self.shared.boot.subscribe()
     }
 
     /// Forms a new cluster with this node alone, as the reference granted. Does nothing when the
     /// node belongs to one already.
-    pub async fn form(&self, _cluster: u64) -> Result<(), StartError> {
-        todo!()
+    ///
+    /// # Errors
+    /// The identity can't be written, or the engine refuses.
+    pub async fn form(&self, cluster: u64) -> Result<(), StartError> {
+        {
+            let mut identity = lock(&self.shared.identity);
+            if identity.cluster.is_none_or(|mine| mine == cluster) {
+                identity.cluster = Some(cluster);
+                identity.save(&self.shared.config.dir)?;
+            } else {
+                return Ok(());
+            }
+        }
+        let error = |error: &dyn std::fmt::Display| {
+            StartError::Failed(format!("the cluster can't be formed: {error}"))
+        };
+        if self.engine.is_initialized().await.map_err(|e| error(&e))? {
+            return Ok(());
+        }
+        tracing::info!(cluster, "forming a new cluster");
+        let alone = BTreeMap::from([(self.shared.node, openraft::EmptyNode::new())]);
+        self.engine.initialize(alone).await.map_err(|e| error(&e))
     }
 
-    /// The rank that the reference gave; the replica announces itself with it by itself.
-    pub fn set_rank(&self, _rank: u64) {
-        todo!()
+    /// The rank that the reference gave to the current [`Replica::boot`]; the replica announces
+    /// itself with it by itself.
+    pub fn set_rank(&self, rank: u64) {
+        self.shared.rank.send_if_modified(|known| known.replace(rank) != Some(rank));
     }
 
     /// The servers that the reference lists: whom to connect to and in which order to take over.
-    pub fn learn_peers(&self, _peers: &[Peer]) {
-        todo!()
+    pub fn learn_peers(&self, peers: &[Peer]) {
+        for peer in peers.iter().filter(|peer| peer.node != self.shared.node) {
+            self.shared.transport.set_address(peer.node, &peer.address);
+        }
+        *lock(&self.shared.peers) = peers.iter().map(|peer| (peer.node, peer.clone())).collect();
     }
 
     /// Proposes a command and waits until it is applied here and on the disk of every active
     /// backup. On the primary only.
+    ///
+    /// # Errors
+    /// See [`ProposeError`]: only `Uncertain` may have taken effect.
     pub async fn propose(
         &self,
-        _command: Command,
-        _origin: Option<Origin>,
+        command: Command,
+        origin: Option<Origin>,
     ) -> Result<Committed, ProposeError> {
-        todo!()
+        self.proposals.propose(command, origin).await
     }
 
     /// A view of the rows that shows everything that was acknowledged before the call, on any
     /// server (read index).
+    ///
+    /// # Errors
+    /// No primary confirms the read now.
     pub async fn read(&self) -> Result<Reader, ReadError> {
-        todo!()
+        let index = self.reads.confirm().await.ok_or(ReadError)?;
+        let mut position = self.shared.position.subscribe();
+        tokio::time::timeout(CATCH_UP_TIMEOUT, position.wait_for(|at| *at >= index))
+            .await
+            .map_err(|_| ReadError)?
+            .map_err(|_| ReadError)?;
+        self.store.reader().map_err(|error| {
+            self.shared.fail(format!("the store can't be read: {error}"));
+            ReadError
+        })
     }
 
     /// The store, for reads that need not be linearizable (publishing, status).
     pub fn store(&self) -> &Store {
-        todo!()
+        &self.store
     }
 
     /// The current view, and its changes.
     pub fn view(&self) -> watch::Receiver<Arc<View>> {
-        todo!()
+        self.shared.view.subscribe()
     }
 
     /// The last applied position, and its changes.
     pub fn applied(&self) -> watch::Receiver<u64> {
-        todo!()
+        self.shared.position.subscribe()
     }
 
     /// Tells up to which position events are surely published; rides with the next entry.
-    pub fn set_published(&self, _position: u64) {
-        todo!()
+    pub fn set_published(&self, position: u64) {
+        self.shared.published.fetch_max(position, Ordering::Relaxed);
     }
 
-    /// Takes a peer's message of a kind below `FIRST_SERVER_KIND`. Call it in order of arrival:
-    /// what must be ordered is queued before it returns. `from` tells connections apart. No
-    /// answer (none) when there is nothing to say.
-    pub fn handle_peer(
-        &self,
-        _from: Bytes,
-        _kind: u8,
-        _body: Bytes,
-    ) -> BoxFuture<'static, Option<Bytes>> {
-        todo!()
+    /// Answers a peer's message of a kind below `FIRST_SERVER_KIND`; none when there is nothing
+    /// to say. Messages may be handled in any order: consensus orders them itself.
+    pub fn handle_peer(&self, kind: u8, body: Bytes) -> BoxFuture<'static, Option<Bytes>> {
+        Box::pin(inbound::handle(self.shared.clone(), self.reads.clone(), kind, body))
     }
 
     /// Resolves, with one sentence, when the replica had to stop (a failed fsync, a damaged file).
     pub async fn failed(&self) -> String {
-        todo!()
+        let mut failed = self.shared.failed.subscribe();
+        match failed.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => "the replica is gone".to_owned(),
+        }
     }
 
     /// Stops taking part, with everything on disk.
     pub async fn shutdown(&self) {
-        todo!()
+        for task in lock(&self.tasks).drain(..) {
+            task.abort();
+        }
+        if let Err(error) = self.engine.shutdown().await {
+            tracing::warn!("the consensus engine did not stop cleanly: {error}");
+        }
+        // The engine's last task drops the state machine, and with it the store's thread ends.
+        let thread = lock(&self.store_thread).take();
+        if let Some(thread) = thread {
+            let done = tokio::task::spawn_blocking(move || thread.join());
+            if tokio::time::timeout(SHUTDOWN_TIMEOUT, done).await.is_err() {
+                tracing::warn!("the store is still writing; the log has everything all the same");
+            }
+        }
     }
+}
+
+/// The engine's settings; ARCHITECTURE.md gives the reasons.
+fn engine_config(timing: &Timing) -> Result<openraft::Config, StartError> {
+    openraft::Config {
+        cluster_name: "recado".to_owned(),
+        heartbeat_interval: timing.heartbeat_ms,
+        // The lease is the upper bound.
+        election_timeout_min: timing.election_ms.saturating_sub(1),
+        election_timeout_max: timing.election_ms,
+        // The supervisor stands for election, in rank order.
+        enable_elect: false,
+        enable_pre_vote: Some(true),
+        // A restarted primary has a new rank and must not take its place back.
+        enable_leader_restore: Some(false),
+        install_snapshot_timeout: 60_000,
+        max_payload_entries: 1024,
+        replication_lag_threshold: u64::MAX,
+        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(50_000),
+        max_in_snapshot_log_to_keep: 100_000,
+        purge_batch_size: 1024,
+        backoff: "50ms 100ms 200ms ...500ms".to_owned(),
+        quorum_loss_probe_interval: Some(2 * timing.election_ms),
+        ..openraft::Config::default()
+    }
+    .validate()
+    .map_err(|error| StartError::Failed(format!("the time-outs don't fit together: {error}")))
 }

@@ -1,0 +1,203 @@
+//! How a server becomes a member: it announces itself to the primary until the member table says
+//! what it says of itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use recado_chat::MemberCommand;
+use recado_chat::members::Announcement;
+use serde::{Deserialize, Serialize};
+
+use crate::NodeId;
+use crate::network::{call, kind};
+use crate::peer::Lane;
+use crate::shared::{Shared, lock};
+
+/// How long an announcement may be on its way.
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the member table is compared with what this server says of itself.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+/// How long between two tries, so that the entry of the first can arrive.
+const RETRY_INTERVAL: Duration = Duration::from_millis(250);
+/// A server with data that got no rank in this time announces itself without one.
+const RANK_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// What the asked server says to an announcement.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Announced {
+    /// It is in the log of this cluster.
+    Welcome {
+        /// The cluster's id.
+        cluster: u64,
+    },
+    /// Ask this one.
+    Ask {
+        /// The primary.
+        primary: NodeId,
+        /// Where it is.
+        address: String,
+    },
+    /// Nobody leads at the moment.
+    Later,
+    /// Never.
+    Refused(String),
+}
+
+/// The primary's side.
+pub async fn receive_announcement(shared: &Arc<Shared>, announcement: Announcement) -> Announced {
+    let Some(cluster) = shared.cluster() else { return Announced::Later };
+    if lock(&shared.gate).term().is_none() {
+        return redirect(shared).await;
+    }
+    let node = announcement.node;
+    let known = shared.members().iter().any(|m| m.announced == announcement);
+    if known {
+        return Announced::Welcome { cluster };
+    }
+    shared.transport.set_address(node, &announcement.address);
+    let Some(proposals) = shared.proposals.get() else { return Announced::Later };
+    tracing::info!(server = %announcement.name, rank = announcement.rank, "a server announces itself");
+    match proposals.change_members(MemberCommand::Announce(announcement)).await {
+        Ok(committed) => match committed.outcome {
+            recado_chat::Outcome::Refused(refusal) => Announced::Refused(format!("{refusal:?}")),
+            _ => Announced::Welcome { cluster },
+        },
+        Err(_) => Announced::Later,
+    }
+}
+
+async fn redirect(shared: &Shared) -> Announced {
+    let Some(engine) = shared.engine() else { return Announced::Later };
+    let Some(primary) = engine.current_leader().await else { return Announced::Later };
+    match shared.members().iter().find(|m| m.announced.node == primary) {
+        Some(row) if primary != shared.node => {
+            Announced::Ask { primary, address: row.announced.address.clone() }
+        }
+        _ => Announced::Later,
+    }
+}
+
+/// Keeps this server's row in the member table true.
+pub async fn run(shared: Arc<Shared>) {
+    let started = tokio::time::Instant::now();
+    let mut asked: Option<NodeId> = None;
+    loop {
+        tokio::time::sleep(CHECK_INTERVAL).await;
+        let Some(wanted) = wanted(&shared, started.elapsed() > RANK_PATIENCE) else { continue };
+        if shared.my_row().is_some_and(|row| row.announced == wanted) {
+            continue;
+        }
+        if was_dropped(&shared, &wanted) {
+            // A new start in all but name: the reference gives a new rank to a new boot number.
+            shared.rank.send_replace(None);
+            shared.boot.send_replace(rand::random_range(1..(1u64 << 53)));
+            continue;
+        }
+        asked = announce(&shared, &wanted, asked).await;
+        tokio::time::sleep(RETRY_INTERVAL).await;
+    }
+}
+
+/// What this server says of itself; none as long as it waits for its rank.
+fn wanted(shared: &Shared, patience_over: bool) -> Option<Announcement> {
+    let rank = *shared.rank.borrow();
+    if rank.is_none() && !(patience_over && shared.cluster().is_some()) {
+        return None;
+    }
+    Some(Announcement {
+        node: shared.node,
+        name: shared.config.name.clone(),
+        address: shared.config.address.clone(),
+        rank: rank.unwrap_or(0),
+        boot: *shared.boot.borrow(),
+        pid: shared.config.pid,
+    })
+}
+
+/// Whether the cluster dropped this server while it was running: its row has lost its rank.
+fn was_dropped(shared: &Shared, wanted: &Announcement) -> bool {
+    wanted.rank != 0
+        && shared.my_row().is_some_and(|row| {
+            row.announced.boot == wanted.boot && row.announced.rank == 0 && !row.active
+        })
+}
+
+/// One try. Gives whom to ask next.
+async fn announce(
+    shared: &Arc<Shared>,
+    wanted: &Announcement,
+    asked: Option<NodeId>,
+) -> Option<NodeId> {
+    let answer = if lock(&shared.gate).term().is_some() {
+        receive_announcement(shared, wanted.clone()).await
+    } else {
+        let target = choose_target(shared, asked).await?;
+        let answer = call(shared, target, Lane::Control, kind::ANNOUNCE, wanted, ANNOUNCE_TIMEOUT);
+        match answer.await {
+            Ok(answer) => answer,
+            Err(why) => {
+                tracing::debug!(target, why, "an announcement got no answer");
+                return None;
+            }
+        }
+    };
+    match answer {
+        Announced::Welcome { cluster } => {
+            join(shared, cluster);
+            None
+        }
+        Announced::Ask { primary, address } => {
+            shared.transport.set_address(primary, &address);
+            Some(primary)
+        }
+        Announced::Later => None,
+        Announced::Refused(why) => {
+            shared.fail(format!(
+                "the cluster refuses this server ({why}); start it with an empty data folder or \
+                 another --name"
+            ));
+            None
+        }
+    }
+}
+
+/// The primary if it is known, else any listed server, another one each time.
+async fn choose_target(shared: &Shared, asked: Option<NodeId>) -> Option<NodeId> {
+    if asked.is_some() {
+        return asked;
+    }
+    if let Some(engine) = shared.engine()
+        && let Some(primary) = engine.current_leader().await
+        && primary != shared.node
+    {
+        return Some(primary);
+    }
+    let listed: Vec<NodeId> = lock(&shared.peers).keys().copied().collect();
+    let rows: Vec<NodeId> = shared.members().iter().map(|m| m.announced.node).collect();
+    let others: Vec<NodeId> =
+        listed.into_iter().chain(rows).filter(|node| *node != shared.node).collect();
+    if others.is_empty() {
+        return None;
+    }
+    others.get(rand::random_range(0..others.len())).copied()
+}
+
+/// Remembers the cluster that took this server in.
+fn join(shared: &Shared, cluster: u64) {
+    let mut identity = lock(&shared.identity);
+    match identity.cluster {
+        None => {
+            identity.cluster = Some(cluster);
+            if let Err(error) = identity.save(&shared.config.dir) {
+                shared.fail(error.to_string());
+            }
+        }
+        Some(mine) if mine != cluster => {
+            shared.fail(format!(
+                "this data folder belongs to another cluster ({mine:x}, not {cluster:x}); start \
+                 with an empty one"
+            ));
+        }
+        Some(_) => {}
+    }
+}

@@ -1,0 +1,331 @@
+//! The gate in front of every acknowledgement.
+//!
+//! An entry that a majority has is committed, but an acknowledgement promises more: that every
+//! active backup has it on disk. So replies are held here, in log order, until each active
+//! backup answered for their position. Three rules keep that true:
+//!
+//! * answers count only for the term in which this node leads, and replies that are held when it
+//!   stops leading are never released: their outcome is unknown;
+//! * nothing is released unless a majority answered a message that was sent within the last
+//!   lease: a primary that was stopped for a while can't know whether it still is one;
+//! * a backup that comes back counts from before its activation is proposed ([`Gate::admit`]), so
+//!   that no reply slips through between proposal and commit.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::NodeId;
+
+/// What is known of another node while this one leads.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    /// The last position that it has on disk.
+    matched: u64,
+    /// When the newest message that it answered was sent.
+    answered_sent: Option<Instant>,
+    /// When its last answer came.
+    heard: Option<Instant>,
+}
+
+struct Held<T> {
+    index: u64,
+    since: Instant,
+    reply: T,
+}
+
+/// A reply that may leave, with the number of servers that have the entry on disk.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Released<T> {
+    /// The reply.
+    pub reply: T,
+    /// On how many servers' disks the entry is, this one included.
+    pub stored: u32,
+}
+
+/// Held replies and who must answer before they leave; `T` is a reply.
+pub struct Gate<T> {
+    me: NodeId,
+    lease: Duration,
+    term: Option<u64>,
+    voters: BTreeSet<NodeId>,
+    active: BTreeSet<NodeId>,
+    admitted: BTreeSet<NodeId>,
+    progress: BTreeMap<NodeId, Progress>,
+    held: VecDeque<Held<T>>,
+    released: u64,
+}
+
+impl<T> Gate<T> {
+    /// A gate of a node that does not lead; `lease` is how long a majority's answer is good for.
+    pub fn new(me: NodeId, lease: Duration) -> Gate<T> {
+        Gate {
+            me,
+            lease,
+            term: None,
+            voters: BTreeSet::new(),
+            active: BTreeSet::new(),
+            admitted: BTreeSet::new(),
+            progress: BTreeMap::new(),
+            held: VecDeque::new(),
+            released: 0,
+        }
+    }
+
+    /// This node begins to lead in `term`. Gives back what an earlier term left: their outcome is
+    /// unknown.
+    pub fn lead(&mut self, term: u64) -> Vec<T> {
+        let left = self.resign();
+        self.term = Some(term);
+        left
+    }
+
+    /// This node leads no more. Gives back all held replies: their outcome is unknown.
+    pub fn resign(&mut self) -> Vec<T> {
+        self.term = None;
+        self.progress.clear();
+        self.admitted.clear();
+        self.released = 0;
+        self.held.drain(..).map(|held| held.reply).collect()
+    }
+
+    /// The term in which this node leads.
+    pub fn term(&self) -> Option<u64> {
+        self.term
+    }
+
+    /// Who votes, as consensus has it.
+    pub fn set_voters(&mut self, voters: BTreeSet<NodeId>) {
+        self.voters = voters;
+    }
+
+    /// Who is active, as the applied member table has it.
+    pub fn set_active(&mut self, active: BTreeSet<NodeId>) {
+        self.admitted.retain(|node| !active.contains(node));
+        self.active = active;
+    }
+
+    /// Counts a returning node from now on. Gives the position that it must have on disk before
+    /// its activation may be proposed: everything up to there was released without it.
+    pub fn admit(&mut self, node: NodeId) -> u64 {
+        self.admitted.insert(node);
+        self.released
+    }
+
+    /// Takes [`Gate::admit`] back, when the node fell behind before it was active.
+    pub fn dismiss(&mut self, node: NodeId) {
+        self.admitted.remove(&node);
+    }
+
+    /// A node answered a message of `term` that was sent at `sent`: it has everything up to
+    /// `matched` on disk (none: it only said that it is there).
+    pub fn answered(
+        &mut self,
+        term: u64,
+        node: NodeId,
+        matched: Option<u64>,
+        sent: Instant,
+        now: Instant,
+    ) {
+        if self.term != Some(term) {
+            return;
+        }
+        let progress = self.progress.entry(node).or_insert(Progress {
+            matched: 0,
+            answered_sent: None,
+            heard: None,
+        });
+        progress.matched = progress.matched.max(matched.unwrap_or(0));
+        progress.answered_sent = progress.answered_sent.max(Some(sent));
+        progress.heard = progress.heard.max(Some(now));
+    }
+
+    /// Holds the reply to a committed and applied entry. Entries come in log order.
+    pub fn hold(&mut self, index: u64, reply: T, now: Instant) {
+        self.held.push_back(Held { index, since: now, reply });
+    }
+
+    /// The replies that may leave now.
+    pub fn release(&mut self, now: Instant) -> Vec<Released<T>> {
+        if self.held.is_empty() || self.term.is_none() || !self.lease_holds(now) {
+            return Vec::new();
+        }
+        let floor = self.floor();
+        let mut ready = Vec::new();
+        while self.held.front().is_some_and(|held| held.index <= floor) {
+            if let Some(held) = self.held.pop_front() {
+                self.released = self.released.max(held.index);
+                ready.push(Released { stored: self.stored(held.index), reply: held.reply });
+            }
+        }
+        ready
+    }
+
+    /// The position that every active backup has.
+    fn floor(&self) -> u64 {
+        let backups = self.active.union(&self.admitted).filter(|node| **node != self.me);
+        backups.map(|node| self.matched(*node).unwrap_or(0)).min().unwrap_or(u64::MAX)
+    }
+
+    fn stored(&self, index: u64) -> u32 {
+        let others = self.progress.iter();
+        1 + others.filter(|(node, p)| **node != self.me && p.matched >= index).count() as u32
+    }
+
+    /// Whether a majority of voters answered a message that was sent within the last lease.
+    pub fn lease_holds(&self, now: Instant) -> bool {
+        let fresh = |node: &NodeId| {
+            *node == self.me
+                || self
+                    .progress
+                    .get(node)
+                    .and_then(|p| p.answered_sent)
+                    .is_some_and(|sent| now.duration_since(sent) < self.lease)
+        };
+        self.voters.iter().filter(|node| fresh(node)).count() > self.voters.len() / 2
+    }
+
+    /// The last position that a node is known to have on disk.
+    pub fn matched(&self, node: NodeId) -> Option<u64> {
+        self.progress.get(&node).map(|progress| progress.matched)
+    }
+
+    /// When a node's last answer came, while this node leads.
+    pub fn heard(&self, node: NodeId) -> Option<Instant> {
+        self.progress.get(&node).and_then(|progress| progress.heard)
+    }
+
+    /// How long the oldest reply has waited for this node.
+    pub fn waits_for(&self, node: NodeId, now: Instant) -> Duration {
+        let matched = self.matched(node).unwrap_or(0);
+        self.held
+            .iter()
+            .find(|held| held.index > matched)
+            .map_or(Duration::ZERO, |held| now.duration_since(held.since))
+    }
+
+    /// How many replies are held.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_millis(300);
+
+    fn gate_of_three(now: Instant) -> Gate<&'static str> {
+        let mut gate = Gate::new(1, LEASE);
+        gate.lead(5);
+        gate.set_voters([1, 2, 3].into());
+        gate.set_active([1, 2, 3].into());
+        gate.answered(5, 2, Some(0), now, now);
+        gate.answered(5, 3, Some(0), now, now);
+        gate
+    }
+
+    fn replies(released: Vec<Released<&'static str>>) -> Vec<&'static str> {
+        released.into_iter().map(|r| r.reply).collect()
+    }
+
+    #[test]
+    fn a_majority_is_not_enough() {
+        let now = Instant::now();
+        let mut gate = gate_of_three(now);
+        gate.hold(10, "a", now);
+        gate.answered(5, 2, Some(10), now, now);
+        assert!(gate.release(now).is_empty());
+        gate.answered(5, 3, Some(9), now, now);
+        assert!(gate.release(now).is_empty());
+        gate.answered(5, 3, Some(10), now, now);
+        assert_eq!(gate.release(now), [Released { reply: "a", stored: 3 }]);
+    }
+
+    #[test]
+    fn replies_leave_in_order_and_as_far_as_the_slowest_backup() {
+        let now = Instant::now();
+        let mut gate = gate_of_three(now);
+        for (index, reply) in [(10, "a"), (11, "b"), (12, "c")] {
+            gate.hold(index, reply, now);
+        }
+        gate.answered(5, 2, Some(12), now, now);
+        gate.answered(5, 3, Some(11), now, now);
+        assert_eq!(replies(gate.release(now)), ["a", "b"]);
+        assert_eq!(gate.held(), 1);
+    }
+
+    #[test]
+    fn answers_to_another_term_do_not_count() {
+        let now = Instant::now();
+        let mut gate = gate_of_three(now);
+        gate.hold(10, "a", now);
+        gate.answered(4, 2, Some(10), now, now);
+        gate.answered(6, 3, Some(10), now, now);
+        assert!(gate.release(now).is_empty());
+    }
+
+    #[test]
+    fn a_dropped_backup_is_waited_for_no_more() {
+        let now = Instant::now();
+        let mut gate = gate_of_three(now);
+        gate.hold(10, "a", now);
+        gate.answered(5, 2, Some(10), now, now);
+        assert_eq!(gate.waits_for(3, now + LEASE / 2), LEASE / 2);
+        gate.set_active([1, 2].into());
+        assert_eq!(gate.release(now), [Released { reply: "a", stored: 2 }]);
+    }
+
+    #[test]
+    fn a_primary_that_lost_its_term_releases_nothing() {
+        let now = Instant::now();
+        let mut gate = gate_of_three(now);
+        gate.hold(10, "a", now);
+        assert_eq!(gate.resign(), ["a"]);
+        gate.answered(5, 2, Some(10), now, now);
+        gate.answered(5, 3, Some(10), now, now);
+        assert!(gate.release(now).is_empty());
+    }
+
+    #[test]
+    fn a_primary_that_slept_longer_than_its_lease_releases_nothing_until_confirmed() {
+        let now = Instant::now();
+        let mut gate = gate_of_three(now);
+        gate.hold(10, "a", now);
+        let woken = now + 10 * LEASE;
+        // Answers to what was sent before the sleep arrive after it.
+        gate.answered(5, 2, Some(10), now, woken);
+        gate.answered(5, 3, Some(10), now, woken);
+        assert!(gate.release(woken).is_empty());
+        gate.answered(5, 2, Some(10), woken, woken);
+        assert_eq!(replies(gate.release(woken)), ["a"]);
+    }
+
+    #[test]
+    fn an_admitted_node_counts_before_it_is_active() {
+        let now = Instant::now();
+        let mut gate = gate_of_three(now);
+        gate.set_active([1, 2].into());
+        gate.hold(10, "a", now);
+        gate.answered(5, 2, Some(10), now, now);
+        assert_eq!(replies(gate.release(now)), ["a"]);
+        // Position 10 left without node 3: it must have it before it may become active.
+        assert_eq!(gate.admit(3), 10);
+        gate.hold(11, "b", now);
+        gate.answered(5, 2, Some(11), now, now);
+        assert!(gate.release(now).is_empty());
+        gate.answered(5, 3, Some(11), now, now);
+        assert_eq!(replies(gate.release(now)), ["b"]);
+    }
+
+    #[test]
+    fn alone_nobody_is_waited_for() {
+        let now = Instant::now();
+        let mut gate = Gate::new(1, LEASE);
+        gate.lead(1);
+        gate.set_voters([1].into());
+        gate.set_active([1].into());
+        gate.hold(1, "a", now);
+        assert_eq!(gate.release(now + 100 * LEASE), [Released { reply: "a", stored: 1 }]);
+    }
+}

@@ -1,0 +1,74 @@
+//! What peers send, and what they are answered.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use recado_chat::members::Announcement;
+use serde::Serialize;
+
+use crate::announce::{Announced, receive_announcement};
+use crate::network::{kind, seal, unseal};
+use crate::reads::Reads;
+use crate::shared::Shared;
+use crate::snapshot::{Chunk, receive_chunk};
+use crate::types::{AppendRequest, AppendResponse, Engine, VoteRequest};
+
+/// Answers a peer's message; none when it is not one of this cluster's, or can't be answered.
+pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) -> Option<Bytes> {
+    let engine = shared.engine()?;
+    let cluster = shared.cluster();
+    match kind {
+        kind::APPEND => {
+            let request: AppendRequest = unseal(cluster, &body)?;
+            let response = engine.append_entries(request).await.ok()?;
+            if !matches!(response, AppendResponse::HigherVote(_)) {
+                shared.hush();
+            }
+            answer(&shared, &response)
+        }
+        kind::VOTE => {
+            let request: VoteRequest = unseal(cluster, &body)?;
+            let response = engine.vote(request).await.ok()?;
+            if response.vote_granted {
+                // Give the candidate time to win before standing against it.
+                shared.hush();
+            }
+            answer(&shared, &response)
+        }
+        kind::PRE_VOTE => {
+            let request: VoteRequest = unseal(cluster, &body)?;
+            answer(&shared, &engine.pre_vote(request).await.ok()?)
+        }
+        kind::TRANSFER => {
+            let request = unseal(cluster, &body)?;
+            answer(&shared, &engine.handle_transfer_leader(request).await.ok()?)
+        }
+        kind::SNAPSHOT => {
+            let chunk: Chunk = unseal(cluster, &body)?;
+            answer(&shared, &receive_chunk(&shared, chunk).await)
+        }
+        kind::READ_INDEX => {
+            let () = unseal(cluster, &body)?;
+            answer(&shared, &read_index(engine, &reads).await)
+        }
+        kind::ANNOUNCE => {
+            // A newcomer does not know the cluster's id yet.
+            let announcement: Announcement = unseal(None, &body)?;
+            let answered: Announced = receive_announcement(&shared, announcement).await;
+            answer(&shared, &answered)
+        }
+        _ => None,
+    }
+}
+
+fn answer<T: Serialize>(shared: &Shared, message: &T) -> Option<Bytes> {
+    // A node without a cluster answers the one that is taking it in, which checks nothing yet.
+    seal(shared.cluster().unwrap_or(0), message).ok()
+}
+
+async fn read_index(engine: &Engine, reads: &Reads) -> Option<u64> {
+    if !engine.is_leader() {
+        return None;
+    }
+    reads.confirm().await
+}

@@ -1,0 +1,349 @@
+//! What a server does while it leads, beside committing entries: it drops backups that are gone,
+//! takes back those that keep pace, keeps the voters in step with the active servers, and hands
+//! over to a lower rank.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use openraft::{ChangeMembers, EmptyNode};
+use recado_chat::members::takeover_key;
+use recado_chat::{Member, MemberCommand};
+
+use crate::NodeId;
+use crate::election::{Candidate, target_voters};
+use crate::peer::Lane;
+use crate::shared::{Shared, lock};
+use crate::types::Engine;
+
+/// A backup keeps pace when it has what the primary had applied so long ago.
+const PACE: Duration = Duration::from_millis(200);
+/// The longest a flapping backup must keep pace before it is active again.
+const MAX_STEADY: Duration = Duration::from_secs(60);
+/// Drops that are longer ago are forgiven.
+const FLAP_MEMORY: Duration = Duration::from_secs(300);
+/// How long a server leads before it hands over to a lower rank, and between two tries.
+const TRANSFER_AFTER: Duration = Duration::from_secs(2);
+const TRANSFER_COOL_DOWN: Duration = Duration::from_secs(30);
+/// A transfer stops heartbeats and writes; when nobody took over in this time, start anew.
+const TRANSFER_LIMIT: Duration = Duration::from_secs(5);
+/// Between two tries to change the voters.
+const VOTERS_COOL_DOWN: Duration = Duration::from_millis(500);
+
+/// Consensus membership at a moment.
+pub struct Consensus {
+    /// Who votes.
+    pub voters: BTreeSet<NodeId>,
+    /// Who follows without a vote.
+    pub learners: BTreeSet<NodeId>,
+    /// Whether a change of voters stands half done.
+    pub joint: bool,
+}
+
+/// The duties of one term.
+pub struct Leadership {
+    term: u64,
+    since: Instant,
+    /// The primary whose silence brought this server its term.
+    predecessor: Option<NodeId>,
+    disconnected: BTreeSet<NodeId>,
+    /// Member changes that are on their way; one at a time for each node.
+    pending: Arc<std::sync::Mutex<BTreeSet<NodeId>>>,
+    /// Whether a change of the consensus membership is on its way.
+    changing: Arc<AtomicBool>,
+    voters_changed: Option<Instant>,
+    /// Where the log stood, lately.
+    marks: VecDeque<(Instant, u64)>,
+    /// Since when inactive servers keep pace, and the position that an admitted one must reach.
+    pace: BTreeMap<NodeId, Pace>,
+    drops: Vec<(NodeId, Instant)>,
+    transfer: Option<(NodeId, Instant)>,
+}
+
+struct Pace {
+    since: Instant,
+    must_reach: Option<u64>,
+}
+
+impl Leadership {
+    /// A new term begins, after `predecessor` fell silent.
+    pub fn begin(term: u64, predecessor: Option<NodeId>, now: Instant) -> Leadership {
+        Leadership {
+            term,
+            since: now,
+            predecessor,
+            disconnected: BTreeSet::new(),
+            pending: Arc::default(),
+            changing: Arc::default(),
+            voters_changed: None,
+            marks: VecDeque::new(),
+            pace: BTreeMap::new(),
+            drops: Vec::new(),
+            transfer: None,
+        }
+    }
+
+    /// The term.
+    pub fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// Looks at everything once.
+    pub fn tick(
+        &mut self,
+        shared: &Arc<Shared>,
+        engine: &Engine,
+        consensus: &Consensus,
+        now: Instant,
+    ) {
+        let members = shared.members();
+        self.marks.push_back((now, *shared.position.borrow()));
+        while self.marks.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= PACE) {
+            self.marks.pop_front();
+        }
+        self.activate_self(shared, &members);
+        self.drop_the_gone(shared, &members, now);
+        self.take_back(shared, &members, now);
+        self.change_consensus(shared, engine, &members, consensus, now);
+        self.hand_over(shared, engine, &members, consensus, now);
+    }
+
+    /// Whoever leads holds every acknowledged entry.
+    fn activate_self(&self, shared: &Arc<Shared>, members: &[Member]) {
+        let me = shared.node;
+        if members.iter().any(|m| m.announced.node == me && !m.active) {
+            self.propose(shared, me, MemberCommand::Activate { node: me });
+        }
+    }
+
+    fn drop_the_gone(&mut self, shared: &Arc<Shared>, members: &[Member], now: Instant) {
+        let backups = members.iter().filter(|m| m.active && m.announced.node != shared.node);
+        for member in backups {
+            let node = member.announced.node;
+            let Some(reason) = self.reason_to_drop(shared, node, now) else { continue };
+            let name = &member.announced.name;
+            if self.propose(
+                shared,
+                node,
+                MemberCommand::Drop { nodes: vec![node], reason: reason.clone() },
+            ) {
+                tracing::warn!(server = %name, "dropping a backup: {reason}");
+            }
+        }
+    }
+
+    fn reason_to_drop(&mut self, shared: &Shared, node: NodeId, now: Instant) -> Option<String> {
+        let timing = shared.config.timing;
+        let connected =
+            [Lane::Control, Lane::Log].iter().any(|lane| shared.transport.connected(node, *lane));
+        if connected {
+            self.disconnected.remove(&node);
+        } else if !self.disconnected.insert(node) || self.predecessor == Some(node) {
+            // Twice in a row, or on top of the silence that led to this term.
+            return Some("its connection is closed".to_owned());
+        }
+        let (heard, waits) = {
+            let gate = lock(&shared.gate);
+            (gate.heard(node), gate.waits_for(node, now))
+        };
+        if heard.is_none() && self.predecessor == Some(node) {
+            return Some("it was silent as primary".to_owned());
+        }
+        let silence = now.duration_since(heard.unwrap_or(self.since));
+        if silence > Duration::from_millis(timing.silence_ms) {
+            self.drops.push((node, now));
+            return Some(format!("it has been silent for {} ms", silence.as_millis()));
+        }
+        if waits > Duration::from_millis(timing.lag_ms) {
+            self.drops.push((node, now));
+            return Some(format!("acknowledgements have waited {} ms for it", waits.as_millis()));
+        }
+        None
+    }
+
+    /// Makes servers active again that have kept pace for long enough.
+    fn take_back(&mut self, shared: &Arc<Shared>, members: &[Member], now: Instant) {
+        let inactive: Vec<NodeId> = members
+            .iter()
+            .filter(|m| !m.active && m.announced.boot != 0 && m.announced.node != shared.node)
+            .map(|m| m.announced.node)
+            .collect();
+        self.pace.retain(|node, _| inactive.contains(node));
+        for node in inactive {
+            if !self.keeps_pace(shared, node, now) {
+                self.pace.remove(&node);
+                lock(&shared.gate).dismiss(node);
+                continue;
+            }
+            let steady = self.steady(shared, node, now);
+            let pace = self.pace.entry(node).or_insert(Pace { since: now, must_reach: None });
+            if now.duration_since(pace.since) < steady {
+                continue;
+            }
+            let must_reach = *pace.must_reach.get_or_insert_with(|| lock(&shared.gate).admit(node));
+            if lock(&shared.gate).matched(node) >= Some(must_reach)
+                && self.propose(shared, node, MemberCommand::Activate { node })
+            {
+                tracing::info!(node, "a server has kept pace and becomes active");
+            }
+        }
+    }
+
+    fn keeps_pace(&self, shared: &Shared, node: NodeId, now: Instant) -> bool {
+        let timing = shared.config.timing;
+        let gate = lock(&shared.gate);
+        let silence = Duration::from_millis(timing.silence_ms);
+        let alive = gate.heard(node).is_some_and(|at| now.duration_since(at) < silence);
+        let mark = self.marks.front().map_or(0, |(_, position)| *position);
+        let waits = gate.waits_for(node, now);
+        // An admitted server may hold replies up, but not for long.
+        let admitted = self.pace.get(&node).is_some_and(|pace| pace.must_reach.is_some());
+        let too_slow = admitted && waits > Duration::from_millis(timing.lag_ms / 2);
+        alive && !too_slow && gate.matched(node) >= Some(mark)
+    }
+
+    /// How long this server must keep pace: doubled for each time that it fell silent or behind.
+    fn steady(&self, shared: &Shared, node: NodeId, now: Instant) -> Duration {
+        let lately =
+            |(n, at): &&(NodeId, Instant)| *n == node && now.duration_since(*at) < FLAP_MEMORY;
+        let flaps = self.drops.iter().filter(lately).count() as u32;
+        let steady = Duration::from_millis(shared.config.timing.steady_ms);
+        steady.saturating_mul(1 << flaps.min(16)).min(MAX_STEADY)
+    }
+
+    /// Learners for new members, voters in step with the active servers.
+    fn change_consensus(
+        &mut self,
+        shared: &Arc<Shared>,
+        engine: &Engine,
+        members: &[Member],
+        consensus: &Consensus,
+        now: Instant,
+    ) {
+        let rested = self.voters_changed.is_none_or(|at| now.duration_since(at) > VOTERS_COOL_DOWN);
+        if self.changing.load(Ordering::Relaxed) {
+            return;
+        }
+        let stranger = members
+            .iter()
+            .map(|m| m.announced.node)
+            .find(|node| !consensus.voters.contains(node) && !consensus.learners.contains(node));
+        if let Some(node) = stranger {
+            let learner = [(node, EmptyNode::new())].into();
+            self.change(shared, engine, ChangeMembers::AddNodes(learner), "a new learner");
+            return;
+        }
+        let gone: BTreeSet<NodeId> = consensus
+            .learners
+            .iter()
+            .filter(|node| !members.iter().any(|m| m.announced.node == **node))
+            .copied()
+            .collect();
+        if !gone.is_empty() && !members.is_empty() {
+            self.change(shared, engine, ChangeMembers::RemoveNodes(gone), "a removed server");
+            return;
+        }
+        let (active, down) = candidates(shared, members);
+        let target = target_voters(&active, &down, &consensus.voters);
+        let wanted = (target != consensus.voters || consensus.joint) && !target.is_empty();
+        if wanted && rested {
+            self.voters_changed = Some(now);
+            let change = ChangeMembers::ReplaceAllVoters(target);
+            self.change(shared, engine, change, "the voters follow the active servers");
+        }
+    }
+
+    fn change(
+        &self,
+        shared: &Arc<Shared>,
+        engine: &Engine,
+        change: ChangeMembers<NodeId, EmptyNode>,
+        why: &'static str,
+    ) {
+        tracing::info!(?change, "changing the consensus membership: {why}");
+        self.changing.store(true, Ordering::Relaxed);
+        let (engine, changing, shared) = (engine.clone(), self.changing.clone(), shared.clone());
+        tokio::spawn(async move {
+            // Servers that stop voting go on following as learners.
+            if let Err(error) = engine.change_membership(change, true).await {
+                tracing::warn!(node = shared.node, "the membership was not changed: {error}");
+            }
+            changing.store(false, Ordering::Relaxed);
+        });
+    }
+
+    /// The primary is the live server with the lowest rank: when that is another one and it is
+    /// level, it takes over.
+    fn hand_over(
+        &mut self,
+        shared: &Shared,
+        engine: &Engine,
+        members: &[Member],
+        consensus: &Consensus,
+        now: Instant,
+    ) {
+        if let Some((node, at)) = self.transfer
+            && now.duration_since(at) > TRANSFER_LIMIT
+            && now.duration_since(at) < TRANSFER_COOL_DOWN
+            && !lock(&shared.gate).lease_holds(now)
+        {
+            shared.fail(format!(
+                "handing over to node {node} got stuck; start this server again, nothing is lost"
+            ));
+        }
+        let rested =
+            self.transfer.is_none_or(|(_, at)| now.duration_since(at) > TRANSFER_COOL_DOWN);
+        if !rested || now.duration_since(self.since) < TRANSFER_AFTER || consensus.joint {
+            return;
+        }
+        let key = |m: &Member| takeover_key(shared.rank_of(m), m.announced.node);
+        let Some(mine) = members.iter().find(|m| m.announced.node == shared.node).map(key) else {
+            return;
+        };
+        let position = *shared.position.borrow();
+        let level = |m: &&Member| {
+            let node = m.announced.node;
+            let gate = lock(&shared.gate);
+            m.active
+                && consensus.voters.contains(&node)
+                && gate.matched(node) >= Some(position)
+                && gate.heard(node).is_some_and(|at| now.duration_since(at) < PACE)
+        };
+        let better = members.iter().filter(|m| key(m) < mine).filter(level).min_by_key(|m| key(m));
+        let Some(better) = better else { return };
+        let node = better.announced.node;
+        tracing::info!(server = %better.announced.name, "handing over to a lower rank");
+        self.transfer = Some((node, now));
+        let engine = engine.clone();
+        tokio::spawn(async move {
+            if let Err(error) = engine.trigger().transfer_leader(node).await {
+                tracing::warn!("the hand-over was not started: {error}");
+            }
+        });
+    }
+
+    /// Proposes a member change, one at a time for each node. Says whether it did.
+    fn propose(&self, shared: &Arc<Shared>, node: NodeId, change: MemberCommand) -> bool {
+        let Some(proposals) = shared.proposals.get().cloned() else { return false };
+        if !lock(&self.pending).insert(node) {
+            return false;
+        }
+        let pending = self.pending.clone();
+        tokio::spawn(async move {
+            if let Err(error) = proposals.change_members(change).await {
+                tracing::debug!("a member change was not made: {error}");
+            }
+            lock(&pending).remove(&node);
+        });
+        true
+    }
+}
+
+/// Active servers, and the others.
+fn candidates(shared: &Shared, members: &[Member]) -> (Vec<Candidate>, Vec<Candidate>) {
+    members
+        .iter()
+        .map(|m| Candidate { node: m.announced.node, rank: shared.rank_of(m), active: m.active })
+        .partition(|candidate| candidate.active)
+}

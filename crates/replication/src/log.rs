@@ -1,0 +1,232 @@
+//! The replicated log on disk: openraft's storage interface over raft-log.
+
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
+use openraft::{OptionalSend, RaftLogReader};
+use raft_log::api::raft_log_writer::RaftLogWriter;
+use tokio::sync::oneshot;
+
+use crate::log_codec::{DiskPayload, DiskVote};
+use crate::replica::StartError;
+use crate::types::{Entry, LogId, Payload, TypeConfig, Vote};
+
+/// Recently appended entries are read from memory by followers that keep pace; older ones from
+/// the files.
+const CACHE_ENTRIES: usize = 20_000;
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// A chunk file is removed as a whole once all of it is purged.
+const CHUNK_BYTES: usize = 32 * 1024 * 1024;
+const CHUNK_RECORDS: usize = 128 * 1024;
+const READ_BUFFER_BYTES: usize = 1024 * 1024;
+/// Appends wait when the disk is so far behind.
+const QUEUE_BYTES: usize = 16 * 1024 * 1024;
+
+/// raft-log's type table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogTypes;
+
+/// Who wants to know that a write is on disk.
+pub enum Flushed {
+    /// The engine, about appended entries.
+    Engine(IOFlushed<TypeConfig>),
+    /// A waiting call.
+    Caller(oneshot::Sender<io::Result<()>>),
+}
+
+impl raft_log::Callback for Flushed {
+    fn send(self, result: io::Result<()>) {
+        match self {
+            Flushed::Engine(callback) => callback.io_completed(result),
+            Flushed::Caller(sender) => {
+                // A caller that is gone no longer cares.
+                let _ = sender.send(result);
+            }
+        }
+    }
+}
+
+impl raft_log::Types for LogTypes {
+    type LogId = (u64, u64);
+    type LogPayload = DiskPayload;
+    type Vote = DiskVote;
+    type Callback = Flushed;
+    type UserData = String;
+
+    fn log_index(id: &(u64, u64)) -> u64 {
+        id.1
+    }
+
+    fn payload_size(payload: &DiskPayload) -> u64 {
+        /// What an entry costs in the cache beside its bytes, about.
+        const OVERHEAD_BYTES: u64 = 64;
+        OVERHEAD_BYTES
+            + match &payload.0 {
+                openraft::EntryPayload::Normal(Payload(bytes)) => bytes.len() as u64,
+                _ => 0,
+            }
+    }
+}
+
+fn to_disk(id: &LogId) -> (u64, u64) {
+    (id.leader_id.term, id.index)
+}
+
+fn from_disk(id: &(u64, u64)) -> LogId {
+    openraft::LogId { leader_id: id.0.into(), index: id.1 }
+}
+
+/// The log of one node; clones share it.
+#[derive(Clone)]
+pub struct Log {
+    inner: Arc<Mutex<raft_log::RaftLog<LogTypes>>>,
+}
+
+impl Log {
+    /// Opens or creates the log in this folder, which exists. A torn last record is cut off;
+    /// damage before it is an error.
+    pub fn open(dir: &Path) -> Result<Log, StartError> {
+        let mut config = raft_log::Config::new(dir.display());
+        config.log_cache_max_items = Some(CACHE_ENTRIES);
+        config.log_cache_capacity = Some(CACHE_BYTES);
+        config.wal.chunk_max_size = Some(CHUNK_BYTES);
+        config.wal.chunk_max_records = Some(CHUNK_RECORDS);
+        config.wal.read_buffer_size = Some(READ_BUFFER_BYTES);
+        config.wal.flush_queue_max_bytes = Some(QUEUE_BYTES);
+        // The batch is made in front of the engine; waiting here would only add to it.
+        config.wal.flush_batch_wait = Some(Duration::ZERO);
+        let log = raft_log::RaftLog::open(Arc::new(config)).map_err(|error| {
+            let text = error.to_string();
+            StartError::Failed(if text.to_lowercase().contains("lock") {
+                format!(
+                    "{} is in use by another process; stop that one, or give this server another \
+                     --data-dir or --name",
+                    dir.display()
+                )
+            } else {
+                format!("can't open the log in {}: {text}", dir.display())
+            })
+        })?;
+        Ok(Log { inner: Arc::new(Mutex::new(log)) })
+    }
+
+    /// A panic while the lock was held left the log as raft-log left it: each of its calls is
+    /// complete in itself.
+    fn lock(&self) -> MutexGuard<'_, raft_log::RaftLog<LogTypes>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The half-open range of indexes that `range` names.
+fn indexes(range: &impl RangeBounds<u64>) -> (u64, u64) {
+    let start = match range.start_bound() {
+        Bound::Included(index) => *index,
+        Bound::Excluded(index) => index + 1,
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(index) => index + 1,
+        Bound::Excluded(index) => *index,
+        Bound::Unbounded => u64::MAX,
+    };
+    (start, end)
+}
+
+impl RaftLogReader<TypeConfig> for Log {
+    async fn try_get_log_entries<R>(&mut self, range: R) -> io::Result<Vec<Entry>>
+    where
+        R: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let (start, end) = indexes(&range);
+        if start >= end {
+            return Ok(Vec::new());
+        }
+        let log = self.lock();
+        log.read(start, end)
+            .map(|record| {
+                let (id, payload) = record?;
+                Ok(openraft::Entry { log_id: from_disk(&id), payload: payload.0 })
+            })
+            .collect()
+    }
+
+    async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
+        Ok(self.lock().log_state().vote().map(|vote| vote.0))
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for Log {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig>> {
+        let log = self.lock();
+        let state = log.log_state();
+        Ok(LogState {
+            last_purged_log_id: state.purged().map(from_disk),
+            last_log_id: state.last().map(from_disk),
+        })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
+        // A vote that is granted before it is on disk can be granted twice.
+        let (sender, flushed) = oneshot::channel();
+        {
+            let mut log = self.lock();
+            log.save_vote(DiskVote(*vote))?;
+            log.flush(true, Some(Flushed::Caller(sender)))?;
+        }
+        flushed.await.map_err(|_| io::Error::other("the log's writer is gone"))?
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
+        let Some(committed) = committed.as_ref().map(to_disk) else { return Ok(()) };
+        let mut log = self.lock();
+        let known = Some(&committed) <= log.log_state().committed();
+        if known || Some(&committed) > log.log_state().last() {
+            return Ok(());
+        }
+        // Rides with the next flush: losing it only makes the next start apply a little less
+        // before it hears of the primary.
+        log.commit(committed)?;
+        Ok(())
+    }
+
+    async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
+        Ok(self.lock().log_state().committed().map(from_disk))
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> io::Result<()>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut log = self.lock();
+        log.append(
+            entries.into_iter().map(|entry| (to_disk(&entry.log_id), DiskPayload(entry.payload))),
+        )?;
+        log.flush(true, Some(Flushed::Engine(callback)))
+    }
+
+    async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
+        // raft-log removes the index that it is given and all above; the engine keeps `last`.
+        let first_removed = last.map_or(0, |id| id.index + 1);
+        self.lock().truncate(first_removed)?;
+        Ok(())
+    }
+
+    async fn purge(&mut self, upto: LogId) -> io::Result<()> {
+        let mut log = self.lock();
+        log.purge(to_disk(&upto))?;
+        // Only a synced flush removes chunk files.
+        log.flush(true, None)
+    }
+}

@@ -1,0 +1,129 @@
+//! How votes and entries look in the log's files.
+
+use std::io;
+
+use openraft::EntryPayload as Kind;
+use raft_log::codeq::{Decode, Encode};
+
+use crate::types::{EntryPayload, Payload, Vote};
+
+/// A longer length can only be damage: no entry comes near it.
+const MAX_PAYLOAD_BYTES: usize = 16 * 1024 * 1024;
+
+const BLANK: u8 = 0;
+const NORMAL: u8 = 1;
+const MEMBERSHIP: u8 = 2;
+
+/// A vote on disk.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd)]
+pub struct DiskVote(pub Vote);
+
+impl Encode for DiskVote {
+    fn encode<W: io::Write>(&self, mut writer: W) -> io::Result<usize> {
+        Ok(self.0.leader_id.term.encode(&mut writer)?
+            + self.0.leader_id.voted_for.encode(&mut writer)?
+            + self.0.committed.encode(&mut writer)?)
+    }
+}
+
+impl Decode for DiskVote {
+    fn decode<R: io::Read>(mut reader: R) -> io::Result<Self> {
+        let term = u64::decode(&mut reader)?;
+        let node = u64::decode(&mut reader)?;
+        let committed = bool::decode(&mut reader)?;
+        Ok(DiskVote(if committed {
+            Vote::new_committed(term, node)
+        } else {
+            Vote::new(term, node)
+        }))
+    }
+}
+
+/// An entry's payload on disk: a tag, then for all but blanks a length and that many bytes.
+/// raft-log puts a checksum around it.
+#[derive(Debug, Clone)]
+pub struct DiskPayload(pub EntryPayload);
+
+impl Encode for DiskPayload {
+    fn encode<W: io::Write>(&self, mut writer: W) -> io::Result<usize> {
+        match &self.0 {
+            Kind::Blank => {
+                writer.write_all(&[BLANK])?;
+                Ok(1)
+            }
+            Kind::Normal(Payload(bytes)) => write_tagged(writer, NORMAL, bytes),
+            Kind::Membership(membership) => {
+                let bytes = rmp_serde::to_vec(membership).map_err(io::Error::other)?;
+                write_tagged(writer, MEMBERSHIP, &bytes)
+            }
+        }
+    }
+}
+
+fn write_tagged<W: io::Write>(mut writer: W, tag: u8, bytes: &[u8]) -> io::Result<usize> {
+    let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+    let mut head = [tag; 5];
+    head[1..].copy_from_slice(&length.to_be_bytes());
+    writer.write_all(&head)?;
+    writer.write_all(bytes)?;
+    Ok(head.len() + bytes.len())
+}
+
+impl Decode for DiskPayload {
+    fn decode<R: io::Read>(mut reader: R) -> io::Result<Self> {
+        let mut tag = [0u8; 1];
+        reader.read_exact(&mut tag)?;
+        if tag[0] == BLANK {
+            return Ok(DiskPayload(Kind::Blank));
+        }
+        let mut length = [0u8; 4];
+        reader.read_exact(&mut length)?;
+        let length = u32::from_be_bytes(length) as usize;
+        if length > MAX_PAYLOAD_BYTES {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "an entry's length is absurd"));
+        }
+        let mut bytes = vec![0u8; length];
+        // A short read surfaces as `UnexpectedEof`, by which raft-log knows a torn tail.
+        reader.read_exact(&mut bytes)?;
+        match tag[0] {
+            NORMAL => Ok(DiskPayload(Kind::Normal(Payload(bytes.into())))),
+            MEMBERSHIP => rmp_serde::from_slice(&bytes)
+                .map(|membership| DiskPayload(Kind::Membership(membership)))
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "an entry of an unknown kind")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        for vote in [Vote::new(3, 9), Vote::new_committed(u64::MAX, 1)] {
+            let mut bytes = Vec::new();
+            let length = DiskVote(vote).encode(&mut bytes).unwrap();
+            assert_eq!(length, bytes.len());
+            assert_eq!(DiskVote::decode(&bytes[..]).unwrap(), DiskVote(vote));
+        }
+        for payload in [Kind::Blank, Kind::Normal(Payload(b"entry"[..].into()))] {
+            let mut bytes = Vec::new();
+            let length = DiskPayload(payload.clone()).encode(&mut bytes).unwrap();
+            assert_eq!(length, bytes.len());
+            assert_eq!(DiskPayload::decode(&bytes[..]).unwrap().0, payload);
+        }
+    }
+
+    #[test]
+    fn a_torn_payload_is_an_unexpected_end() {
+        let mut bytes = Vec::new();
+        DiskPayload(Kind::Normal(Payload(b"entry"[..].into()))).encode(&mut bytes).unwrap();
+        for length in 0..bytes.len() {
+            let error = DiskPayload::decode(&bytes[..length]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        }
+        let error = DiskPayload::decode(&[NORMAL, 255, 255, 255, 255][..]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+}

@@ -1,0 +1,278 @@
+//! The engine's state machine: committed entries go into the store, in batches, on a thread of
+//! their own, so that no transaction or fsync makes heartbeats wait.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, TryStreamExt};
+use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
+use openraft::{EntryPayload as Kind, OptionalSend};
+use recado_chat::LogEntry;
+use recado_storage::{Logged, Marks, Store, StoreError};
+use std::sync::mpsc;
+use tokio::sync::oneshot;
+
+use crate::shared::Shared;
+use crate::types::{
+    LogId, Response, Snapshot, SnapshotData, SnapshotMeta, StoredMembership, TypeConfig,
+};
+
+/// So many applied entries may be off disk: the log would replay them, in about a second.
+const UNFLUSHED_ENTRIES: u64 = 50_000;
+/// After so long without work what is applied goes to disk, so that a restart replays nothing.
+const IDLE_FLUSH: Duration = Duration::from_secs(2);
+
+fn fatal(error: impl std::fmt::Display) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+fn encode_marks(applied: Option<&LogId>, membership: &StoredMembership) -> io::Result<Marks> {
+    Ok(Marks {
+        applied: rmp_serde::to_vec(&applied).map_err(fatal)?,
+        membership: rmp_serde::to_vec(membership).map_err(fatal)?,
+    })
+}
+
+fn decode_marks(marks: &Marks) -> io::Result<(Option<LogId>, StoredMembership)> {
+    if marks.applied.is_empty() {
+        return Ok((None, StoredMembership::default()));
+    }
+    Ok((
+        rmp_serde::from_slice(&marks.applied).map_err(fatal)?,
+        rmp_serde::from_slice(&marks.membership).map_err(fatal)?,
+    ))
+}
+
+/// Work for the store's thread.
+enum Job {
+    Apply {
+        batch: Vec<Logged>,
+        marks: Marks,
+        done: oneshot::Sender<Result<Vec<recado_chat::Applied>, StoreError>>,
+    },
+    Flush {
+        done: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Install {
+        path: PathBuf,
+        done: oneshot::Sender<Result<Marks, StoreError>>,
+    },
+}
+
+/// The one writer of the store.
+fn run_store(store: Store, jobs: mpsc::Receiver<Job>) {
+    let mut unflushed = 0u64;
+    loop {
+        let job = if unflushed > 0 {
+            match jobs.recv_timeout(IDLE_FLUSH) {
+                Ok(job) => job,
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if let Err(error) = store.flush() {
+                        // Whatever comes next fails too and stops the node with this reason.
+                        tracing::error!(%error, "the store can't be written to disk");
+                    }
+                    unflushed = 0;
+                    continue;
+                }
+            }
+        } else {
+            match jobs.recv() {
+                Ok(job) => job,
+                Err(mpsc::RecvError) => break,
+            }
+        };
+        // Whoever waits may be gone; the work is done all the same.
+        match job {
+            Job::Apply { batch, marks, done } => {
+                let result = store.apply(&batch, &marks);
+                unflushed += batch.len() as u64;
+                let _ = done.send(result);
+                if unflushed >= UNFLUSHED_ENTRIES {
+                    unflushed = 0;
+                    if let Err(error) = store.flush() {
+                        tracing::error!(%error, "the store can't be written to disk");
+                    }
+                }
+            }
+            Job::Flush { done } => {
+                unflushed = 0;
+                let _ = done.send(store.flush());
+            }
+            Job::Install { path, done } => {
+                unflushed = 0;
+                let _ = done.send(store.install(&path));
+            }
+        }
+    }
+    if let Err(error) = store.flush() {
+        tracing::error!(%error, "the store can't be written to disk");
+    }
+}
+
+/// The state machine, as the engine drives it.
+pub struct Machine {
+    store: Store,
+    jobs: mpsc::Sender<Job>,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+    shared: Arc<Shared>,
+}
+
+/// The store's thread; it ends, with everything on disk, when the machine is dropped.
+pub type StoreThread = std::thread::JoinHandle<()>;
+
+impl Machine {
+    /// Starts the store's thread and reads where the store stands.
+    ///
+    /// # Errors
+    /// The store's marks can't be read, or no thread can be started.
+    pub fn start(store: Store, shared: Arc<Shared>) -> io::Result<(Machine, StoreThread)> {
+        let (applied, membership) = decode_marks(&store.marks().map_err(fatal)?)?;
+        let (jobs, receiver) = mpsc::channel();
+        let thread = {
+            let store = store.clone();
+            std::thread::Builder::new()
+                .name("store".into())
+                .spawn(move || run_store(store, receiver))?
+        };
+        let machine = Machine { store, jobs, applied, membership, shared };
+        machine.announce(true)?;
+        Ok((machine, thread))
+    }
+
+    /// Tells the watchers where the machine stands.
+    fn announce(&self, members_changed: bool) -> io::Result<()> {
+        if members_changed {
+            let members = self.store.reader().and_then(|reader| reader.members()).map_err(fatal)?;
+            self.shared.set_members(members);
+        }
+        self.shared.applied.send_replace(self.applied);
+        self.shared.position.send_replace(self.applied.map_or(0, |id| id.index));
+        Ok(())
+    }
+
+    async fn run<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job,
+    ) -> io::Result<T> {
+        let (done, result) = oneshot::channel();
+        self.jobs.send(job(done)).map_err(|_| fatal("the store's thread is gone"))?;
+        result.await.map_err(|_| fatal("the store's thread is gone"))?.map_err(fatal)
+    }
+
+    fn meta(&self) -> SnapshotMeta {
+        SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() }
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for Machine {
+    type SnapshotData = SnapshotData;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        Ok((self.applied, self.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
+    {
+        let entries: Vec<EntryResponder<TypeConfig>> = entries.try_collect().await?;
+        let mut batch = Vec::with_capacity(entries.len());
+        let mut responders = Vec::with_capacity(entries.len());
+        for (entry, responder) in entries {
+            let position = entry.log_id.index;
+            let chat = match entry.payload {
+                Kind::Blank => None,
+                Kind::Normal(payload) => Some(LogEntry::decode(&payload.0).map_err(fatal)?),
+                Kind::Membership(membership) => {
+                    self.membership = StoredMembership::new(Some(entry.log_id), membership);
+                    None
+                }
+            };
+            batch.push(Logged { position, entry: chat });
+            responders.push(responder);
+            self.applied = Some(entry.log_id);
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let marks = encode_marks(self.applied.as_ref(), &self.membership)?;
+        let means_something: Vec<bool> = batch.iter().map(|l| l.entry.is_some()).collect();
+        let applied = self.run(|done| Job::Apply { batch, marks, done }).await?;
+        // The member table first: the gate must know of a change before it sees a reply behind it.
+        self.announce(applied.iter().any(|a| a.members_changed))?;
+        let mut applied = applied.into_iter();
+        for (responder, means_something) in responders.into_iter().zip(means_something) {
+            let outcome = if means_something { applied.next().map(|a| a.outcome) } else { None };
+            if let Some(responder) = responder {
+                responder.send(Response { outcome });
+            }
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        Builder { view: self.snapshot().await }
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        snapshot: SnapshotData,
+    ) -> io::Result<()> {
+        let SnapshotData::File(path) = snapshot else {
+            // Only at a start, when the engine offers what this store told it: nothing to do.
+            return Ok(());
+        };
+        let file = path.to_path_buf();
+        let marks = self.run(|done| Job::Install { path: file, done }).await?;
+        (self.applied, self.membership) = decode_marks(&marks)?;
+        if self.applied != meta.last_log_id {
+            return Err(fatal("the snapshot file is not the one that was announced"));
+        }
+        // The rows are in the store now; a file that can't be removed is only space.
+        if let Err(error) = std::fs::remove_file(&path) {
+            tracing::warn!(%error, path = %path.display(), "an installed snapshot stays behind");
+        }
+        self.announce(true)
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
+        self.snapshot().await
+    }
+}
+
+impl Machine {
+    /// The store as it is now. It goes to disk first: the engine may remove log entries that a
+    /// snapshot covers.
+    async fn snapshot(&mut self) -> io::Result<Option<Snapshot>> {
+        if self.applied.is_none() {
+            return Ok(None);
+        }
+        self.run(|done| Job::Flush { done }).await?;
+        // Nothing is applied in between: the engine drives this machine from one task.
+        let view = self.store.reader().map_err(fatal)?;
+        Ok(Some(Snapshot { meta: self.meta(), snapshot: SnapshotData::View(Arc::new(view)) }))
+    }
+}
+
+/// A snapshot that is ready: its rows are in the store and on disk.
+pub struct Builder {
+    view: io::Result<Option<Snapshot>>,
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Builder {
+    type SnapshotData = SnapshotData;
+
+    async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
+        match std::mem::replace(&mut self.view, Ok(None)) {
+            Ok(Some(snapshot)) => Ok(snapshot),
+            Ok(None) => Err(fatal("nothing is applied yet, so there is nothing to snapshot")),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The engine's network over [`PeerTransport`](crate::PeerTransport): every message carries the
+//! cluster's id, so that servers of different clusters that meet by mistake don't understand each
+//! other.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use openraft::errors::{ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
+use openraft::raft::{TransferLeaderRequest, TransferLeaderResponse};
+use openraft::{EmptyNode, OptionalSend};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::NodeId;
+use crate::peer::Lane;
+use crate::shared::Shared;
+use crate::snapshot::send_snapshot;
+use crate::types::{
+    AppendRequest, AppendResponse, RpcError, Snapshot, SnapshotData, SnapshotResponse, TypeConfig,
+    Vote, VoteRequest, VoteResponse,
+};
+
+/// Kinds of peer messages, the first byte of each.
+pub mod kind {
+    /// Entries, or a heartbeat.
+    pub const APPEND: u8 = 1;
+    /// A vote is asked for.
+    pub const VOTE: u8 = 2;
+    /// Would a vote be given?
+    pub const PRE_VOTE: u8 = 3;
+    /// A piece of a snapshot.
+    pub const SNAPSHOT: u8 = 4;
+    /// Please take over.
+    pub const TRANSFER: u8 = 5;
+    /// Up to where must be applied before a read?
+    pub const READ_INDEX: u8 = 6;
+    /// A server is here.
+    pub const ANNOUNCE: u8 = 7;
+}
+
+/// How long entries may be on their way before they are sent again. Longer than a slow disk
+/// needs; a dead peer is known by its closed connection.
+const APPEND_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A message of this cluster.
+pub fn seal<T: Serialize>(cluster: u64, message: &T) -> Result<Bytes, String> {
+    let mut bytes = BytesMut::with_capacity(256);
+    bytes.put_u64(cluster);
+    let mut writer = bytes.writer();
+    rmp_serde::encode::write(&mut writer, message).map_err(|error| error.to_string())?;
+    Ok(writer.into_inner().freeze())
+}
+
+/// Reads a message, if it is one of this cluster (or of any, when this node has none yet).
+pub fn unseal<T: DeserializeOwned>(cluster: Option<u64>, bytes: &[u8]) -> Option<T> {
+    let (head, body) = bytes.split_first_chunk::<8>()?;
+    let theirs = u64::from_be_bytes(*head);
+    if cluster.is_some_and(|mine| mine != theirs) {
+        return None;
+    }
+    rmp_serde::from_slice(body).ok()
+}
+
+fn unreachable(why: impl Into<String>) -> RpcError {
+    RpcError::Unreachable(Unreachable::from_string(why.into()))
+}
+
+/// Makes a [`Link`] for every target.
+pub struct Links(pub Arc<Shared>);
+
+impl RaftNetworkFactory<TypeConfig> for Links {
+    type Network = Link;
+
+    async fn new_client(&mut self, target: NodeId, _node: &EmptyNode) -> Link {
+        Link { target, lane: Lane::Log, shared: self.0.clone() }
+    }
+
+    async fn new_heartbeat_client(&mut self, target: NodeId, _node: &EmptyNode) -> Link {
+        Link { target, lane: Lane::Control, shared: self.0.clone() }
+    }
+
+    async fn new_snapshot_client(&mut self, target: NodeId, _node: &EmptyNode) -> Link {
+        Link { target, lane: Lane::Snapshot, shared: self.0.clone() }
+    }
+}
+
+/// The way to one node.
+pub struct Link {
+    target: NodeId,
+    lane: Lane,
+    shared: Arc<Shared>,
+}
+
+impl Link {
+    async fn call<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        lane: Lane,
+        kind: u8,
+        request: &Q,
+        timeout: Duration,
+    ) -> Result<A, RpcError> {
+        call(&self.shared, self.target, lane, kind, request, timeout).await.map_err(unreachable)
+    }
+}
+
+/// Asks a peer; every failure is a reason in words.
+pub async fn call<Q: Serialize, A: DeserializeOwned>(
+    shared: &Shared,
+    target: NodeId,
+    lane: Lane,
+    kind: u8,
+    request: &Q,
+    timeout: Duration,
+) -> Result<A, String> {
+    let cluster = shared.cluster();
+    let body = seal(cluster.unwrap_or(0), request)?;
+    let pending =
+        shared.transport.send(target, lane, kind, body).map_err(|error| error.to_string())?;
+    let answer = tokio::time::timeout(timeout, pending).await;
+    let answer = answer.map_err(|_| "no answer in time")?.map_err(|error| error.to_string())?;
+    unseal(cluster, &answer).ok_or_else(|| "an answer that can't be read".to_owned())
+}
+
+impl RaftNetworkV2<TypeConfig> for Link {
+    type SnapshotData = SnapshotData;
+
+    async fn append_entries(
+        &mut self,
+        request: AppendRequest,
+        option: RPCOption,
+    ) -> Result<AppendResponse, RpcError> {
+        // The engine's limit is a heartbeat interval, too short for a batch behind a busy disk.
+        let timeout = if self.lane == Lane::Control { option.hard_ttl() } else { APPEND_TIMEOUT };
+        let term = request.vote.leader_id.term;
+        let last = request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id);
+        let sent = Instant::now();
+        let response: AppendResponse =
+            self.call(self.lane, kind::APPEND, &request, timeout).await?;
+        let matched = match &response {
+            AppendResponse::Success => Some(last),
+            AppendResponse::PartialSuccess(upto) => Some(*upto),
+            // It is there, but its log is not yet where ours is.
+            AppendResponse::Conflict => Some(None),
+            AppendResponse::HigherVote(_) => None,
+        };
+        if let Some(matched) = matched {
+            self.shared.answered(term, self.target, matched.map(|id| id.index), sent);
+        }
+        Ok(response)
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest,
+        option: RPCOption,
+    ) -> Result<VoteResponse, RpcError> {
+        self.call(Lane::Control, kind::VOTE, &request, option.hard_ttl()).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest,
+        option: RPCOption,
+    ) -> Result<VoteResponse, RpcError> {
+        self.call(Lane::Control, kind::PRE_VOTE, &request, option.hard_ttl()).await
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse, StreamingError<TypeConfig>> {
+        tokio::select! {
+            closed = cancel => Err(StreamingError::Closed(closed)),
+            sent = send_snapshot(&self.shared, self.target, vote, snapshot) => {
+                sent.map_err(|why| StreamingError::Unreachable(Unreachable::from_string(why)))
+            }
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, RpcError> {
+        self.call(Lane::Control, kind::TRANSFER, &request, option.hard_ttl()).await
+    }
+}

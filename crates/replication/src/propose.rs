@@ -1,0 +1,157 @@
+//! Group commit: one batch in the engine, everything that comes meanwhile makes the next one.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::StreamExt;
+use openraft::errors::ClientWriteError;
+use recado_chat::{Command, LogEntry, Origin};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::replica::{Committed, ProposeError};
+use crate::shared::{Shared, Waiting, lock};
+use crate::types::{Engine, Payload};
+
+/// So many proposals may wait for the next batch.
+const QUEUE_PROPOSALS: usize = 8192;
+/// So many make one batch.
+const BATCH_PROPOSALS: usize = 1024;
+
+/// A command on its way into the log.
+struct Proposal {
+    command: Command,
+    origin: Option<Origin>,
+    reply: oneshot::Sender<Result<Committed, ProposeError>>,
+    /// Whether the reply waits behind the gate. Only the replica's own member changes don't:
+    /// the gate may be waiting for just them.
+    gated: bool,
+}
+
+/// Where commands go; clones share the queue.
+#[derive(Clone)]
+pub struct Proposals {
+    queue: mpsc::Sender<Proposal>,
+}
+
+impl Proposals {
+    /// Starts the task that proposes.
+    pub fn start(shared: Arc<Shared>) -> Proposals {
+        let (queue, waiting) = mpsc::channel(QUEUE_PROPOSALS);
+        tokio::spawn(run(shared, waiting));
+        Proposals { queue }
+    }
+
+    /// Proposes a command and waits until it is on every active backup's disk.
+    pub async fn propose(
+        &self,
+        command: Command,
+        origin: Option<Origin>,
+    ) -> Result<Committed, ProposeError> {
+        self.submit(command, origin, true).await
+    }
+
+    /// Proposes a change of the member table and waits until it is applied here.
+    pub async fn change_members(
+        &self,
+        change: recado_chat::MemberCommand,
+    ) -> Result<Committed, ProposeError> {
+        self.submit(Command::Member(change), None, false).await
+    }
+
+    async fn submit(
+        &self,
+        command: Command,
+        origin: Option<Origin>,
+        gated: bool,
+    ) -> Result<Committed, ProposeError> {
+        let (reply, result) = oneshot::channel();
+        self.queue
+            .try_send(Proposal { command, origin, reply, gated })
+            .map_err(|_| ProposeError::Busy)?;
+        result.await.unwrap_or(Err(ProposeError::Uncertain))
+    }
+}
+
+async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Proposal>) {
+    let mut batch = Vec::new();
+    let mut last_stamp_ms = 0;
+    while waiting.recv_many(&mut batch, BATCH_PROPOSALS).await > 0 {
+        // The gate opens for proposals when the supervisor saw this node win, not before.
+        let leads = lock(&shared.gate).term().is_some();
+        let Some(engine) = shared.engine().filter(|_| leads) else {
+            let primary = match shared.engine() {
+                Some(engine) => engine.current_leader().await,
+                None => None,
+            };
+            for proposal in batch.drain(..) {
+                let _ = proposal.reply.send(Err(ProposeError::NotPrimary { primary }));
+            }
+            continue;
+        };
+        commit(&shared, engine, &mut batch, &mut last_stamp_ms).await;
+    }
+}
+
+/// Puts a batch into the log and hands its replies to the gate.
+async fn commit(
+    shared: &Shared,
+    engine: &Engine,
+    batch: &mut Vec<Proposal>,
+    last_stamp_ms: &mut u64,
+) {
+    let published = shared.published();
+    let mut payloads = Vec::with_capacity(batch.len());
+    let mut sent = Vec::with_capacity(batch.len());
+    for Proposal { command, origin, reply, gated } in batch.drain(..) {
+        let mut stamp = shared.stamps.stamp();
+        stamp.time_ms = stamp.time_ms.max(*last_stamp_ms);
+        *last_stamp_ms = stamp.time_ms;
+        let entry = LogEntry { stamp, origin, published, command };
+        payloads.push(Payload(entry.encode().into()));
+        sent.push((stamp, reply, gated));
+    }
+    let mut sent = sent.into_iter();
+    if let Ok(mut results) = engine.client_write_many(payloads).await {
+        while let Some(result) = results.next().await {
+            let Some((stamp, reply, gated)) = sent.next() else { break };
+            match result {
+                Ok(Ok(write)) => {
+                    let outcome = write.response.outcome.unwrap_or(recado_chat::Outcome::Done);
+                    let position = write.log_id.index;
+                    let waiting = Waiting { outcome, position, stamp, reply };
+                    settle(shared, waiting, write.log_id.leader_id.term, gated);
+                }
+                Ok(Err(ClientWriteError::ForwardToLeader(to))) => {
+                    // Rejected before it was appended: certainly not done.
+                    let primary = to.leader_id;
+                    let _ = reply.send(Err(ProposeError::NotPrimary { primary }));
+                }
+                Ok(Err(_)) | Err(_) => {
+                    let _ = reply.send(Err(ProposeError::Uncertain));
+                }
+            }
+        }
+        shared.release();
+    }
+    for (_, reply, _) in sent {
+        let _ = reply.send(Err(ProposeError::Uncertain));
+    }
+}
+
+/// An applied entry's reply: through the gate, or right away.
+fn settle(shared: &Shared, waiting: Waiting, term: u64, gated: bool) {
+    if !gated {
+        let Waiting { outcome, position, stamp, reply } = waiting;
+        let members = shared.members.borrow().len() as u32;
+        let _ = reply.send(Ok(Committed { outcome, position, stamp, stored: 0, members }));
+        return;
+    }
+    let mut gate = lock(&shared.gate);
+    if gate.term() == Some(term) {
+        let position = waiting.position;
+        gate.hold(position, waiting, Instant::now());
+    } else {
+        drop(gate);
+        Shared::abandon(vec![waiting]);
+    }
+}

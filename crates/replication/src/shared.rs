@@ -1,0 +1,190 @@
+//! What the replica's tasks share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use recado_chat::{Member, Outcome, Stamp};
+use tokio::sync::{oneshot, watch};
+
+use crate::NodeId;
+use crate::gate::{Gate, Released};
+use crate::identity::Identity;
+use crate::peer::PeerTransport;
+use crate::propose::Proposals;
+use crate::replica::{Committed, Peer, ProposeError, ReplicaConfig, StampSource};
+use crate::types::{Engine, LogId};
+use crate::view::View;
+
+/// A reply that waits behind the gate.
+pub struct Waiting {
+    pub outcome: Outcome,
+    pub position: u64,
+    pub stamp: Stamp,
+    pub reply: oneshot::Sender<Result<Committed, ProposeError>>,
+}
+
+/// Shared by all tasks of one replica. Locks are held for a few lines and never across an await.
+pub struct Shared {
+    pub config: ReplicaConfig,
+    pub node: NodeId,
+    pub transport: Arc<dyn PeerTransport>,
+    pub stamps: Arc<dyn StampSource>,
+    pub engine: OnceLock<Engine>,
+    pub proposals: OnceLock<Proposals>,
+    pub identity: Mutex<Identity>,
+    pub gate: Mutex<Gate<Waiting>>,
+    /// When the primary was last heard of, or somebody was voted for.
+    pub quiet: Mutex<Instant>,
+    /// The servers that the reference lists.
+    pub peers: Mutex<BTreeMap<NodeId, Peer>>,
+    /// The rank that the reference gave for the current boot; none before it did.
+    pub rank: watch::Sender<Option<u64>>,
+    /// The number of this start; a new one after this server was dropped, for a new rank.
+    pub boot: watch::Sender<u64>,
+    pub applied: watch::Sender<Option<LogId>>,
+    pub position: watch::Sender<u64>,
+    pub members: watch::Sender<Arc<Vec<Member>>>,
+    pub view: watch::Sender<Arc<View>>,
+    pub failed: watch::Sender<Option<String>>,
+    pub published: AtomicU64,
+}
+
+/// A lock's content, also when a panic poisoned it: every critical section leaves it whole.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// What a replica that is about to start shares.
+    pub fn new(
+        config: ReplicaConfig,
+        identity: Identity,
+        transport: Arc<dyn PeerTransport>,
+        stamps: Arc<dyn StampSource>,
+    ) -> Shared {
+        let lease = Duration::from_millis(config.timing.election_ms);
+        let node = identity.node;
+        let view = View {
+            node,
+            term: 0,
+            primary: None,
+            is_primary: false,
+            applied: 0,
+            members: Vec::new(),
+        };
+        Shared {
+            node,
+            transport,
+            stamps,
+            engine: OnceLock::new(),
+            proposals: OnceLock::new(),
+            identity: Mutex::new(identity),
+            gate: Mutex::new(Gate::new(node, lease)),
+            quiet: Mutex::new(Instant::now()),
+            peers: Mutex::default(),
+            rank: watch::Sender::new(None),
+            boot: watch::Sender::new(config.boot),
+            applied: watch::Sender::new(None),
+            position: watch::Sender::new(0),
+            members: watch::Sender::new(Arc::default()),
+            view: watch::Sender::new(Arc::new(view)),
+            failed: watch::Sender::new(None),
+            published: AtomicU64::new(0),
+            config,
+        }
+    }
+
+    /// The engine, once it runs.
+    pub fn engine(&self) -> Option<&Engine> {
+        self.engine.get()
+    }
+
+    /// The cluster whose data this node holds.
+    pub fn cluster(&self) -> Option<u64> {
+        lock(&self.identity).cluster
+    }
+
+    /// The member table as applied here.
+    pub fn members(&self) -> Arc<Vec<Member>> {
+        self.members.borrow().clone()
+    }
+
+    /// The member table changed. The gate knows before anybody else does.
+    pub fn set_members(&self, members: Vec<Member>) {
+        let active = members.iter().filter(|m| m.active).map(|m| m.announced.node).collect();
+        lock(&self.gate).set_active(active);
+        for member in members.iter().filter(|m| m.announced.node != self.node) {
+            self.transport.set_address(member.announced.node, &member.announced.address);
+        }
+        self.members.send_replace(Arc::new(members));
+    }
+
+    /// This node's own row.
+    pub fn my_row(&self) -> Option<Member> {
+        self.members.borrow().iter().find(|m| m.announced.node == self.node).cloned()
+    }
+
+    /// A server's rank: what the reference lists, else what is in the member table.
+    pub fn rank_of(&self, member: &Member) -> u64 {
+        let listed = lock(&self.peers).get(&member.announced.node).map(|peer| peer.rank);
+        listed.unwrap_or(member.announced.rank)
+    }
+
+    /// A primary was heard of, or a vote was given.
+    pub fn hush(&self) {
+        *lock(&self.quiet) = Instant::now();
+    }
+
+    /// A peer answered; sends off the replies that waited for it.
+    pub fn answered(&self, term: u64, node: NodeId, matched: Option<u64>, sent: Instant) {
+        lock(&self.gate).answered(term, node, matched, sent, Instant::now());
+        self.release();
+    }
+
+    /// Sends off the replies that may leave.
+    pub fn release(&self) {
+        let released = lock(&self.gate).release(Instant::now());
+        if released.is_empty() {
+            return;
+        }
+        let members = self.members.borrow().len() as u32;
+        for Released { reply: waiting, stored } in released {
+            let committed = Committed {
+                outcome: waiting.outcome,
+                position: waiting.position,
+                stamp: waiting.stamp,
+                stored: stored.min(members.max(1)),
+                members,
+            };
+            // Whoever asked may be gone.
+            let _ = waiting.reply.send(Ok(committed));
+        }
+    }
+
+    /// Tells everybody who waits that the outcome is unknown.
+    pub fn abandon(waiting: Vec<Waiting>) {
+        for waiting in waiting {
+            let _ = waiting.reply.send(Err(ProposeError::Uncertain));
+        }
+    }
+
+    /// The position up to which events are surely published.
+    pub fn published(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
+    }
+
+    /// Stops the replica with a reason; the first one counts.
+    pub fn fail(&self, reason: impl Into<String>) {
+        let reason = reason.into();
+        self.failed.send_if_modified(|failed| {
+            let first = failed.is_none();
+            if first {
+                tracing::error!("{reason}");
+                *failed = Some(reason);
+            }
+            first
+        });
+    }
+}

@@ -1,0 +1,188 @@
+//! A snapshot's way to another node: the sender writes its view of the rows to a file and sends
+//! it in chunks, each answered before the next; the receiver collects them under another name
+//! and hands the complete file to the engine, which has it verified and installed in one
+//! transaction.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::NodeId;
+use crate::network::{call, kind};
+use crate::peer::Lane;
+use crate::shared::Shared;
+use crate::types::{Snapshot, SnapshotData, SnapshotMeta, SnapshotResponse, Vote};
+
+/// One chunk; well below the longest frame.
+const CHUNK_BYTES: usize = 1024 * 1024;
+/// How long a chunk may take; the last one is answered after the installation.
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A piece of a snapshot file.
+#[derive(Serialize, Deserialize)]
+pub struct Chunk {
+    /// Tells transfers apart.
+    pub transfer: u64,
+    /// Where in the file it belongs, bytes.
+    pub offset: u64,
+    /// The bytes.
+    #[serde(with = "serde_bytes_vec")]
+    pub bytes: Vec<u8>,
+    /// With the last piece: who leads, and what the file is.
+    pub end: Option<(Vote, SnapshotMeta)>,
+}
+
+/// `Vec<u8>` as MessagePack bin instead of an array of numbers.
+mod serde_bytes_vec {
+    use bytes::Bytes;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        Bytes::deserialize(deserializer).map(Vec::from)
+    }
+}
+
+/// The answer to a piece.
+#[derive(Serialize, Deserialize)]
+pub enum ChunkAnswer {
+    /// Go on.
+    Next,
+    /// The snapshot is installed.
+    Installed(SnapshotResponse),
+    /// Begin again.
+    Failed(String),
+}
+
+/// Sends the snapshot and waits until it is installed.
+pub async fn send_snapshot(
+    shared: &Arc<Shared>,
+    target: NodeId,
+    vote: Vote,
+    snapshot: Snapshot,
+) -> Result<SnapshotResponse, String> {
+    let SnapshotData::View(view) = snapshot.snapshot else {
+        return Err("a received snapshot can't be sent on".to_owned());
+    };
+    let transfer: u64 = rand::random();
+    let path = shared.config.dir.join(format!("snapshot-{transfer:016x}.out"));
+    let cleanup = RemoveOnDrop(path.clone());
+    let file = blocking(move || {
+        view.write_snapshot(&path).map_err(io::Error::other)?;
+        File::open(&path)
+    })
+    .await?;
+    tracing::info!(target, "sending a snapshot");
+    let result = send_file(shared, target, vote, snapshot.meta, transfer, file).await;
+    drop(cleanup);
+    result
+}
+
+async fn send_file(
+    shared: &Arc<Shared>,
+    target: NodeId,
+    vote: Vote,
+    meta: SnapshotMeta,
+    transfer: u64,
+    mut file: File,
+) -> Result<SnapshotResponse, String> {
+    let length = file.metadata().map_err(|e| e.to_string())?.len();
+    let mut offset = 0u64;
+    loop {
+        let (back, bytes) = blocking(move || {
+            let mut bytes = Vec::with_capacity(CHUNK_BYTES);
+            (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut bytes)?;
+            Ok((file, bytes))
+        })
+        .await?;
+        file = back;
+        let next = offset + bytes.len() as u64;
+        let end = (next >= length).then_some((vote, meta.clone()));
+        let chunk = Chunk { transfer, offset, bytes, end };
+        let answer: ChunkAnswer =
+            call(shared, target, Lane::Snapshot, kind::SNAPSHOT, &chunk, CHUNK_TIMEOUT).await?;
+        match answer {
+            ChunkAnswer::Next if next < length => offset = next,
+            ChunkAnswer::Installed(response) => return Ok(response),
+            ChunkAnswer::Next => return Err("the receiver expects more than there is".to_owned()),
+            ChunkAnswer::Failed(why) => return Err(why),
+        }
+    }
+}
+
+/// Takes a piece; the last one installs the snapshot.
+pub async fn receive_chunk(shared: &Arc<Shared>, chunk: Chunk) -> ChunkAnswer {
+    match take_chunk(shared, chunk).await {
+        Ok(answer) => answer,
+        Err(why) => ChunkAnswer::Failed(why),
+    }
+}
+
+async fn take_chunk(shared: &Arc<Shared>, chunk: Chunk) -> Result<ChunkAnswer, String> {
+    let path = shared.config.dir.join(format!("snapshot-{:016x}.in", chunk.transfer));
+    let end = chunk.end.clone();
+    let written = path.clone();
+    let dir = shared.config.dir.clone();
+    blocking(move || write_chunk(&dir, &written, &chunk)).await?;
+    let Some((vote, meta)) = end else { return Ok(ChunkAnswer::Next) };
+    let engine = shared.engine().ok_or("this node is only just starting")?;
+    let snapshot = Snapshot { meta, snapshot: SnapshotData::File(Arc::from(path.as_path())) };
+    let response =
+        engine.install_full_snapshot(vote, snapshot).await.map_err(|error| error.to_string())?;
+    Ok(ChunkAnswer::Installed(response))
+}
+
+/// Writes a piece where it belongs. The first one begins a file and removes older transfers.
+fn write_chunk(dir: &Path, path: &Path, chunk: &Chunk) -> io::Result<()> {
+    if chunk.offset == 0 {
+        remove_leftovers(dir, ".in")?;
+    }
+    let mut file =
+        OpenOptions::new().create(chunk.offset == 0).write(true).truncate(false).open(path)?;
+    if file.metadata()?.len() != chunk.offset {
+        return Err(io::Error::other("a piece of the snapshot is missing"));
+    }
+    file.seek(SeekFrom::Start(chunk.offset))?;
+    file.write_all(&chunk.bytes)?;
+    if chunk.end.is_some() {
+        file.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Removes what interrupted transfers left.
+pub fn remove_leftovers(dir: &Path, suffix: &str) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with("snapshot-") && name.ends_with(suffix) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+struct RemoveOnDrop(PathBuf);
+
+impl Drop for RemoveOnDrop {
+    fn drop(&mut self) {
+        // The file may never have come to be; the next start removes what stays.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, String> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,193 @@
+//! The supervisor of one replica: it stands for election when the primary is silent, and while
+//! its node leads it keeps the member table and the voters true.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use openraft::ServerState;
+use openraft::async_runtime::WatchReceiver;
+use tokio::time::MissedTickBehavior;
+
+use crate::NodeId;
+use crate::election::{Campaign, Candidate, slot};
+use crate::leader::{Consensus, Leadership};
+use crate::shared::{Shared, lock};
+use crate::types::Engine;
+use crate::view::{MemberView, View};
+
+/// How often everything is looked at.
+const TICK: Duration = Duration::from_millis(20);
+
+/// What consensus says at a moment.
+#[derive(Clone, Debug, PartialEq)]
+struct Standing {
+    term: u64,
+    leads: bool,
+    leader: Option<NodeId>,
+    voters: BTreeSet<NodeId>,
+    learners: BTreeSet<NodeId>,
+    joint: bool,
+}
+
+/// Runs until the replica stops.
+pub async fn run(shared: Arc<Shared>, engine: Engine) {
+    let timing = shared.config.timing;
+    let mut campaign = Campaign::new(
+        Duration::from_millis(timing.election_ms),
+        Duration::from_millis(timing.slot_ms),
+        Instant::now(),
+    );
+    let mut leadership: Option<Leadership> = None;
+    let mut silent: Option<NodeId> = None;
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut metrics = engine.server_metrics();
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            changed = metrics.changed() => {
+                if changed.is_err() {
+                    shared.fail("the consensus engine stopped; see the log above for the reason");
+                    return;
+                }
+            }
+        }
+        let now = Instant::now();
+        let standing = standing(&engine);
+        lock(&shared.gate).set_voters(standing.voters.clone());
+        if standing.leads {
+            if leadership.as_ref().is_none_or(|l| l.term() != standing.term) {
+                Shared::abandon(lock(&shared.gate).lead(standing.term));
+                tracing::info!(term = standing.term, "this server leads now");
+                leadership = Some(Leadership::begin(standing.term, silent.take(), now));
+            }
+            if let Some(leadership) = leadership.as_mut() {
+                let consensus = Consensus {
+                    voters: standing.voters.clone(),
+                    learners: standing.learners.clone(),
+                    joint: standing.joint,
+                };
+                leadership.tick(&shared, &engine, &consensus, now);
+            }
+            shared.release();
+        } else {
+            if leadership.take().is_some() {
+                Shared::abandon(lock(&shared.gate).resign());
+                tracing::warn!(term = standing.term, "this server leads no more");
+            }
+            // Never this node itself: it can't have been silent to itself.
+            silent = standing.leader.filter(|node| *node != shared.node).or(silent);
+            campaign.quiet(*lock(&shared.quiet));
+            if standing.voters.contains(&shared.node) {
+                stand(&shared, &engine, &standing, &mut campaign, silent, now).await;
+            }
+        }
+        publish_view(&shared, &standing, now);
+    }
+}
+
+fn standing(engine: &Engine) -> Standing {
+    let metrics = engine.server_metrics();
+    let metrics = metrics.borrow_watched();
+    let membership = metrics.membership_config.membership();
+    Standing {
+        term: metrics.vote.leader_id.term,
+        leads: metrics.state == ServerState::Leader,
+        leader: metrics.current_leader,
+        voters: membership.voter_ids().collect(),
+        learners: membership.learner_ids().collect(),
+        joint: membership.get_joint_config().len() > 1,
+    }
+}
+
+/// Starts a pre-vote when it is this server's turn.
+async fn stand(
+    shared: &Shared,
+    engine: &Engine,
+    standing: &Standing,
+    campaign: &mut Campaign,
+    silent: Option<NodeId>,
+    now: Instant,
+) {
+    if standing.voters.len() == 1 {
+        // Nobody else to ask; the engine ignores a second start of a running election.
+        if campaign.due(0, 1, now + Duration::from_millis(shared.config.timing.election_ms)) {
+            trigger(shared, engine.trigger().elect(false).await);
+        }
+        return;
+    }
+    let members = shared.members();
+    let candidates: Vec<Candidate> = standing
+        .voters
+        .iter()
+        .map(|node| match members.iter().find(|m| m.announced.node == *node) {
+            Some(m) => Candidate { node: *node, rank: shared.rank_of(m), active: m.active },
+            None => Candidate { node: *node, rank: 0, active: false },
+        })
+        .collect();
+    let my_slot = slot(&candidates, shared.node, silent);
+    if campaign.due(my_slot, candidates.len() as u32, now) {
+        tracing::info!(slot = my_slot, ?silent, "the primary is silent; asking for votes");
+        trigger(shared, engine.trigger().elect(true).await);
+    }
+}
+
+fn trigger(shared: &Shared, result: Result<(), openraft::errors::Fatal<crate::types::TypeConfig>>) {
+    if let Err(error) = result {
+        shared.fail(format!("the consensus engine stopped: {error}"));
+    }
+}
+
+/// Replaces the view when something in it changed.
+fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
+    let applied = *shared.applied.borrow();
+    let position = applied.map_or(0, |id| id.index);
+    let leads = standing.leads && applied.is_some_and(|id| id.leader_id.term == standing.term);
+    let silence = Duration::from_millis(shared.config.timing.silence_ms);
+    let heard = now.duration_since(*lock(&shared.quiet));
+    let election = Duration::from_millis(shared.config.timing.election_ms);
+    let primary = if standing.leads {
+        leads.then_some(shared.node)
+    } else {
+        standing.leader.filter(|node| *node != shared.node && heard < 2 * election)
+    };
+    let gate = lock(&shared.gate);
+    let mut members: Vec<MemberView> = shared
+        .members
+        .borrow()
+        .iter()
+        .map(|member| {
+            let node = member.announced.node;
+            let me = node == shared.node;
+            MemberView {
+                member: member.clone(),
+                voter: standing.voters.contains(&node),
+                matched: if me { Some(position) } else { gate.matched(node) },
+                alive: me
+                    || primary == Some(node)
+                    || gate.heard(node).is_some_and(|at| now.duration_since(at) < silence),
+            }
+        })
+        .collect();
+    drop(gate);
+    members.sort_by_key(|m| {
+        let rank = shared.rank_of(&m.member);
+        recado_chat::members::takeover_key(rank, m.member.announced.node)
+    });
+    let view = View {
+        node: shared.node,
+        term: standing.term,
+        primary,
+        is_primary: leads,
+        applied: position,
+        members,
+    };
+    shared.view.send_if_modified(|current| {
+        let changed = **current != view;
+        if changed {
+            *current = Arc::new(view);
+        }
+        changed
+    });
+}
