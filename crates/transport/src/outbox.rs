@@ -1,23 +1,42 @@
 //! Answers on their way out of a ROUTER: a peer that reads slowly, or not at all, holds up
 //! nobody else and can't pile up memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use omq_tokio::{Message, Socket, TrySendError};
 
-/// How many bytes of large answers may be unread by one peer. One frame of full length more is
-/// allowed, so that a single large answer always gets through.
-pub const MAX_UNREAD_BYTES: usize = 4 * 1024 * 1024;
+/// How many bytes of large answers one peer may leave unread, if nothing else is set. One message
+/// more is allowed, so that a single large answer always gets through.
+pub const MAX_UNREAD_BYTES: usize = 8 * 1024 * 1024;
+/// How many bytes all peers together may leave unread, if nothing else is set.
+pub const MAX_UNREAD_BYTES_IN_ALL: usize = 32 * 1024 * 1024;
 /// How many answers wait for one slow peer behind the socket's own queue.
 pub const MAX_UNREAD_MESSAGES: usize = 16 * 1024;
 /// Answers below this length are bounded by count alone; the socket copies them anyway.
 const LARGE_BYTES: usize = 4 * 1024;
 
+/// How much may be unread.
+#[derive(Clone, Copy, Debug)]
+pub struct UnreadLimits {
+    /// By one peer; it is disconnected behind that.
+    pub peer_bytes: usize,
+    /// By all; behind that the peer with the most is disconnected.
+    pub all_bytes: usize,
+}
+
+impl Default for UnreadLimits {
+    fn default() -> UnreadLimits {
+        UnreadLimits { peer_bytes: MAX_UNREAD_BYTES, all_bytes: MAX_UNREAD_BYTES_IN_ALL }
+    }
+}
+
 pub(crate) struct Outbox {
     socket: Socket,
+    limits: UnreadLimits,
+    unread_in_all: Arc<AtomicUsize>,
     state: Mutex<State>,
 }
 
@@ -27,11 +46,13 @@ struct State {
     slow: HashMap<Bytes, VecDeque<Message>>,
     /// The bytes of large frames that are not written yet, per peer.
     unread: HashMap<Bytes, Arc<AtomicUsize>>,
+    /// Peers whose connections are being closed.
+    closing: HashSet<Bytes>,
 }
 
 impl Outbox {
-    pub(crate) fn new(socket: Socket) -> Arc<Outbox> {
-        Arc::new(Outbox { socket, state: Mutex::default() })
+    pub(crate) fn new(socket: Socket, limits: UnreadLimits) -> Arc<Outbox> {
+        Arc::new(Outbox { socket, limits, unread_in_all: Arc::default(), state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -50,33 +71,44 @@ impl Outbox {
         }
         let unread = state.unread.entry(identity.clone()).or_default().clone();
         drop(state);
-        unread.fetch_add(frame.len(), Relaxed);
-        Bytes::from_owner(Counted { frame, unread })
+        let counters = [unread, self.unread_in_all.clone()];
+        for counter in &counters {
+            counter.fetch_add(frame.len(), Relaxed);
+        }
+        Bytes::from_owner(Counted { frame, counters })
     }
 
-    /// Whether a peer left more unread than it may.
-    fn overloaded(&self, state: &State, identity: &Bytes, message: &Message) -> bool {
-        let Some(unread) = state.unread.get(identity) else { return false };
-        // The message itself is counted already.
-        unread.load(Relaxed).saturating_sub(message.byte_len()) > MAX_UNREAD_BYTES
+    /// Who has to go before a message of `bytes` (counted already) goes to `identity`.
+    fn overloaded(&self, state: &State, identity: &Bytes, bytes: usize) -> Option<Bytes> {
+        let unread = |peer: &Arc<AtomicUsize>| peer.load(Relaxed);
+        // What a closing peer holds is freed in a moment: nobody else has to go for it.
+        if self.unread_in_all.load(Relaxed) > self.limits.all_bytes && state.closing.is_empty() {
+            let most = state.unread.iter().max_by_key(|(_, peer)| unread(peer));
+            return most.map(|(identity, _)| identity.clone());
+        }
+        let own = state.unread.get(identity).map_or(0, unread);
+        (own.saturating_sub(bytes) > self.limits.peer_bytes).then(|| identity.clone())
     }
 
     /// Queues a message for a peer, behind what waits for it already.
     pub(crate) fn send(self: &Arc<Self>, identity: &Bytes, message: Message) {
         let mut state = self.state();
-        if self.overloaded(&state, identity, &message) {
-            state.slow.remove(identity);
-            drop(state);
-            return self.disconnect(identity.clone());
+        if state.closing.contains(identity) {
+            return;
+        }
+        if let Some(overloaded) = self.overloaded(&state, identity, message.byte_len()) {
+            self.disconnect(&mut state, overloaded.clone());
+            if overloaded == *identity {
+                return;
+            }
         }
         if let Some(queue) = state.slow.get_mut(identity) {
             if queue.len() < MAX_UNREAD_MESSAGES {
                 queue.push_back(message);
-                return;
+            } else {
+                self.disconnect(&mut state, identity.clone());
             }
-            state.slow.remove(identity);
-            drop(state);
-            return self.disconnect(identity.clone());
+            return;
         }
         match self.socket.try_send_to(identity, message) {
             Ok(()) => {}
@@ -110,15 +142,19 @@ impl Outbox {
     }
 
     /// Closes the connection of a peer that does not read its answers.
-    fn disconnect(&self, identity: Bytes) {
+    fn disconnect(self: &Arc<Self>, state: &mut State, identity: Bytes) {
+        state.slow.remove(&identity);
+        state.unread.remove(&identity);
         tracing::debug!("a peer that does not read its answers is disconnected");
-        let socket = self.socket.clone();
+        state.closing.insert(identity.clone());
+        let outbox = self.clone();
         tokio::spawn(async move {
-            let Ok(connections) = socket.connections().await else { return };
+            let connections = outbox.socket.connections().await.unwrap_or_default();
             for connection in connections.iter().filter(|c| c.identity == identity) {
                 // Fails only when it is gone already.
-                let _ = socket.disconnect_peer(connection.connection_id).await;
+                let _ = outbox.socket.disconnect_peer(connection.connection_id).await;
             }
+            outbox.state().closing.remove(&identity);
         });
     }
 }
@@ -126,7 +162,7 @@ impl Outbox {
 /// A frame that is counted as unread for as long as it lives.
 struct Counted {
     frame: Bytes,
-    unread: Arc<AtomicUsize>,
+    counters: [Arc<AtomicUsize>; 2],
 }
 
 impl AsRef<[u8]> for Counted {
@@ -137,6 +173,8 @@ impl AsRef<[u8]> for Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.unread.fetch_sub(self.frame.len(), Relaxed);
+        for counter in &self.counters {
+            counter.fetch_sub(self.frame.len(), Relaxed);
+        }
     }
 }

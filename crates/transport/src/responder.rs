@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use crate::OpenError;
 use crate::envelope::{Envelope, Incoming, split};
 use crate::options::{self, Io};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, UnreadLimits};
 
 /// A bound ROUTER. Clones share it.
 #[derive(Clone)]
@@ -26,15 +26,19 @@ impl Responder {
     /// Binds. `tcp://127.0.0.1:0` takes any free port. Reading and writing happen on the caller's
     /// runtime.
     pub async fn bind(endpoint: &str) -> Result<Responder, OpenError> {
-        Responder::bind_with(endpoint, Io::Caller).await
+        Responder::bind_with(endpoint, Io::Caller, UnreadLimits::default()).await
     }
 
-    /// Binds, and chooses where reading and writing happen.
-    pub async fn bind_with(endpoint: &str, io: Io) -> Result<Responder, OpenError> {
+    /// Binds, and chooses where reading and writing happen and how much peers may leave unread.
+    pub async fn bind_with(
+        endpoint: &str,
+        io: Io,
+        limits: UnreadLimits,
+    ) -> Result<Responder, OpenError> {
         let socket = options::open(io, SocketType::Router, options::router())?;
         let monitor = Mutex::new(socket.monitor());
         let endpoint = options::bind(&socket, endpoint).await?;
-        let outbox = Outbox::new(socket.clone());
+        let outbox = Outbox::new(socket.clone(), limits);
         Ok(Responder(Arc::new(Shared { socket, endpoint, outbox, monitor })))
     }
 

@@ -1,5 +1,8 @@
 //! Requests and answers over real sockets on loopback.
 
+// A test fails by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -1,5 +1,8 @@
 //! Events through the proxy, over real sockets on loopback.
 
+// A test fails by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::HashSet;
 use std::time::Duration;
 
