@@ -19,8 +19,8 @@ pub const FIRST_SERVER: u16 = 5;
 pub struct Endpoints {
     /// Broker, for clients.
     pub front: String,
-    /// Broker, for servers.
-    pub back: String,
+    /// Brokers, for servers.
+    pub backs: Vec<String>,
     /// Proxy, for publishers.
     pub xsub: String,
     /// Proxy, for subscribers.
@@ -35,7 +35,7 @@ impl Endpoints {
         let at = |offset| endpoint(&settings.listen, settings.port_base + offset);
         Endpoints {
             front: at(FRONT),
-            back: at(BACK),
+            backs: vec![at(BACK)],
             xsub: at(XSUB),
             xpub: at(XPUB),
             reference: at(REFERENCE),
@@ -48,10 +48,14 @@ impl Endpoints {
     /// An address that is none, with the option that holds it.
     pub fn to_connect(settings: &Settings) -> Result<Endpoints, Failure> {
         let base = settings.port_base;
-        let (front, back) = pair("broker", &settings.broker, base + FRONT)?;
+        let brokers = settings.broker.split(',').map(str::trim);
+        let brokers: Result<Vec<_>, _> =
+            brokers.map(|address| pair("broker", address, base + FRONT)).collect();
+        let (fronts, backs): (Vec<_>, Vec<_>) = brokers?.into_iter().unzip();
+        let front = fronts.first().cloned().unwrap_or_default();
         let (xsub, xpub) = pair("proxy", &settings.proxy, base + XSUB)?;
         let (reference, _) = pair("reference", &settings.reference, base + REFERENCE)?;
-        Ok(Endpoints { front, back, xsub, xpub, reference })
+        Ok(Endpoints { front, backs, xsub, xpub, reference })
     }
 }
 

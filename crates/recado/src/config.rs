@@ -30,6 +30,19 @@ pub fn load(flags: Vec<(String, Value)>, file: Option<PathBuf>) -> Result<Settin
     merge(flags, variables, file.as_deref())
 }
 
+/// A misspelt variable would go unnoticed. It is not refused: container platforms set variables
+/// named after services.
+pub fn warn_of_unknown_variables() {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        let known = name == "RECADO_CONFIG"
+            || options::table().iter().any(|option| option.variable() == name);
+        if name.starts_with("RECADO_") && !known {
+            tracing::warn!("the variable {name} is no option and is ignored");
+        }
+    }
+}
+
 fn merge(
     flags: Vec<(String, Value)>,
     variable: impl Fn(&str) -> Option<String>,

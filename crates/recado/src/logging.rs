@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::format::Writer as FieldWriter;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use crate::failure::Failure;
@@ -27,7 +27,7 @@ pub fn to_stderr(filter: &str) -> Result<(), Failure> {
         .with_timer(Utc)
         .with_ansi(colours)
         .with_env_filter(parse(filter)?)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Forgiving(std::io::stderr()))
         .init();
     Ok(())
 }
@@ -65,13 +65,28 @@ pub fn open_file(data_dir: &Path, name: &str) -> Result<(Arc<File>, PathBuf), Fa
     Ok((Arc::new(file), path))
 }
 
+/// Standard error, as long as somebody reads it. When the reader of a pipe is gone (a killed
+/// `up`), there is nobody to tell, and that must not keep a role from ending cleanly.
+struct Forgiving(std::io::Stderr);
+
+impl Write for Forgiving {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// UTC to the millisecond.
 struct Utc;
 
 impl FormatTime for Utc {
-    fn format_time(&self, w: &mut Writer<'_>) -> fmt::Result {
+    fn format_time(&self, w: &mut FieldWriter<'_>) -> fmt::Result {
         let mut full = String::new();
-        SystemTime.format_time(&mut Writer::new(&mut full))?;
+        SystemTime.format_time(&mut FieldWriter::new(&mut full))?;
         write!(w, "{}Z", full.get(..SHOWN_TIME_CHARS).unwrap_or(&full))
     }
 }

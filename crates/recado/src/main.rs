@@ -2,34 +2,107 @@
 
 mod address;
 mod cli;
+mod clients;
 mod command;
 mod config;
+mod demo;
 mod failure;
 mod logging;
 mod options;
 mod ports;
+mod roles;
 mod runfile;
 mod shutdown;
+mod status;
 mod up;
 
 use std::io::Write;
 use std::process::ExitCode;
 
+use crate::cli::CommandLine;
+use crate::command::Command;
 use crate::failure::Failure;
+use crate::options::Settings;
+use crate::shutdown::Shutdown;
 
 fn main() -> ExitCode {
-    let line = cli::read();
-    match config::load(line.flags, line.config) {
-        Ok(settings) => {
-            println!("{settings:?}");
-            ExitCode::SUCCESS
+    stop_on_panic();
+    match run(cli::read()) {
+        Ok(code) => code,
+        Err(failure) => {
+            // A closed standard error is no reason to panic.
+            _ = writeln!(std::io::stderr(), "recado: {failure}");
+            failure.exit_code()
         }
-        Err(failure) => report(&failure),
     }
 }
 
-fn report(failure: &Failure) -> ExitCode {
-    // A closed standard error is no reason to panic.
-    _ = writeln!(std::io::stderr(), "recado: {failure}");
-    failure.exit_code()
+fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
+    let settings = config::load(std::mem::take(&mut line.flags), line.config.take())?;
+    if line.command == Command::Demo {
+        return demo::run(&settings);
+    }
+    logging::to_stderr(&settings.log)?;
+    config::warn_of_unknown_variables();
+    match line.command {
+        Command::Client => return clients::client(&settings),
+        Command::Status => return print_status(&settings, line.json),
+        _ => {}
+    }
+    let mut shutdown = Shutdown::on_signals()?;
+    if line.exit_with_parent {
+        shutdown = shutdown.or_with_parent()?;
+    }
+    run_until(&settings, &line, shutdown).map(|()| ExitCode::SUCCESS)
+}
+
+/// The commands that end on a signal in their own, clean way.
+fn run_until(settings: &Settings, line: &CommandLine, shutdown: Shutdown) -> Result<(), Failure> {
+    let dir = line.dir.as_deref().unwrap_or(settings.data_dir());
+    match line.command {
+        Command::Broker => roles::broker(settings, shutdown),
+        Command::Proxy => roles::proxy(settings, shutdown),
+        Command::Reference => roles::reference(settings, shutdown),
+        Command::Server => roles::server(settings, shutdown),
+        Command::Bot => clients::bot(settings, shutdown),
+        Command::Bench => clients::bench(settings, line.json, shutdown),
+        Command::Export => clients::export(settings, dir, shutdown),
+        Command::Import => clients::import(settings, dir, shutdown),
+        Command::Up => {
+            let output = up::Output::to_screen()?;
+            roles::block_on(up::run(settings, output, shutdown))
+        }
+        Command::Client | Command::Status | Command::Demo => Ok(()),
+    }
+}
+
+fn print_status(settings: &Settings, json: bool) -> Result<ExitCode, Failure> {
+    let status = roles::block_on(status::ask(settings))?;
+    if json {
+        print(&format!("{status:#}\n"));
+    } else {
+        print(&status::table(&status));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints to standard output; a reader that went away (`| head`) is no failure.
+pub(crate) fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// A role whose one task is gone would still hold its ports and answer nobody: after a panic
+/// the whole process ends, and whoever supervises it starts it again from its disk.
+fn stop_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let what = panic.payload_as_str().unwrap_or("no reason given");
+        let place = panic.location().map(|l| format!("{}:{}", l.file(), l.line()));
+        let place = place.unwrap_or_else(|| "an unknown place".into());
+        let line = format!(
+            "recado: stopped by a mistake in the program at {place}: {what}; please report this line"
+        );
+        _ = writeln!(std::io::stderr(), "{}", line.replace('\n', " "));
+        std::process::exit(1);
+    }));
 }

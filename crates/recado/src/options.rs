@@ -1,7 +1,7 @@
 //! Every option, declared once: from this table come the flags, the `RECADO_*` variables, the
 //! keys of the configuration file, the defaults and the help text.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use figment::value::Value;
@@ -130,6 +130,13 @@ pub fn table() -> &'static [Opt] {
     &TABLE
 }
 
+impl Settings {
+    /// Where everything is kept.
+    pub fn data_dir(&self) -> &Path {
+        self.data_dir.as_deref().unwrap_or(Path::new("."))
+    }
+}
+
 /// Roles that bind ports.
 const LISTENERS: &[Command] = &[Broker, Proxy, Reference, Server, Up, Demo];
 /// Commands that call the broker.
@@ -154,7 +161,7 @@ options! {
     advertise: Option<String>, "HOST", Fallback::Derived("what --listen says"),
         &[Server, Up, Demo];
     /// Where the broker is: HOST, HOST:PORT or tcp://HOST:PORT of its client port; its server
-    /// port is the next one.
+    /// port is the next one. A server takes several, separated by commas.
     broker: String, "ADDRESS", Fallback::Value("127.0.0.1"), CALLERS;
     /// Where the proxy is: HOST, HOST:PORT or tcp://HOST:PORT of its publisher port; its
     /// subscriber port is the next one.

@@ -1,7 +1,8 @@
 //! When a process shall end: a signal, or the death of the `up` that started it.
 
+use std::convert::Infallible;
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -10,6 +11,10 @@ use crate::failure::Failure;
 
 /// How long a child goes on after its parent died, if its clean end hangs.
 const ORPHAN_GRACE_MS: u64 = 5000;
+
+/// A second signal so soon after the first is its echo: some tools signal a process and its whole
+/// group.
+const ECHO_MS: u64 = 300;
 
 /// The exit code after a second signal, as shells have it for SIGINT.
 const FORCED_EXIT: i32 = 130;
@@ -44,23 +49,26 @@ impl Shutdown {
             runtime.block_on(async {
                 let mut interrupt = signal(SignalKind::interrupt())?;
                 let mut terminate = signal(SignalKind::terminate())?;
-                for _ in 0..2 {
+                let mut first: Option<Instant> = None;
+                loop {
                     tokio::select! {
                         _ = interrupt.recv() => {}
                         _ = terminate.recv() => {}
                     }
-                    if ender.0.send_replace(true) {
-                        std::process::exit(FORCED_EXIT);
+                    match first {
+                        Some(at) if at.elapsed() < Duration::from_millis(ECHO_MS) => {}
+                        Some(_) => std::process::exit(FORCED_EXIT),
+                        None => {
+                            first = Some(Instant::now());
+                            ender.end();
+                        }
                     }
                 }
-                Ok(())
             })
         };
         spawn("signals", move || {
-            let outcome: std::io::Result<()> = listen();
-            if let Err(why) = outcome {
-                tracing::error!("can't listen for signals: {why}");
-            }
+            let Err(why): std::io::Result<Infallible> = listen();
+            tracing::error!("can't listen for signals: {why}");
         })?;
         Ok(shutdown)
     }

@@ -28,10 +28,10 @@ impl Plan {
     /// Plans a cluster from the settings.
     pub fn new(settings: &Settings) -> Plan {
         let at = Endpoints::to_bind(settings);
-        let data_dir = settings.data_dir.clone().unwrap_or_default();
+        let data_dir = settings.data_dir().to_owned();
         let mut endpoints = vec![
             ("broker".to_owned(), at.front, "clients"),
-            ("broker".to_owned(), at.back, "servers"),
+            ("broker".to_owned(), at.backs.concat(), "servers"),
             ("proxy".to_owned(), at.xsub, "servers"),
             ("proxy".to_owned(), at.xpub, "clients"),
             ("reference".to_owned(), at.reference, "servers"),
@@ -106,9 +106,8 @@ fn role(name: &str, command: Command, flags: &[(&str, String)]) -> Role {
 }
 
 fn common(settings: &Settings) -> Vec<(&'static str, String)> {
-    let data_dir = settings.data_dir.clone().unwrap_or_default();
     vec![
-        ("data-dir", data_dir.display().to_string()),
+        ("data-dir", settings.data_dir().display().to_string()),
         ("port-base", settings.port_base.to_string()),
         ("log", settings.log.clone()),
     ]

@@ -1,0 +1,115 @@
+//! The roles that listen: broker, proxy, reference, server.
+
+use std::future::Future;
+
+use recado_broker::{BrokerConfig, ProxyConfig, run_broker, run_proxy};
+use recado_server::{ReferenceConfig, ServerConfig, run_reference, run_server};
+
+use crate::address::{self, Endpoints};
+use crate::config::SERVER_PORT_SCAN;
+use crate::failure::Failure;
+use crate::options::Settings;
+use crate::ports;
+use crate::runfile::Running;
+use crate::shutdown::Shutdown;
+
+/// Runs work on a current-thread runtime: each role's sockets have I/O threads of their own, and
+/// its one task of decisions gains nothing from more.
+///
+/// # Errors
+/// Those of the work.
+pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|why| Failure::Failed(format!("can't start the runtime: {why}")))?;
+    let outcome = runtime.block_on(work);
+    // Nothing that still runs (a blocking read of the terminal) may hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Runs the broker.
+///
+/// # Errors
+/// One sentence.
+pub fn broker(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
+    let at = Endpoints::to_bind(settings);
+    let back = at.backs.concat();
+    let _running = begin(settings, "broker", &[("clients", &at.front), ("servers", &back)])?;
+    let config = BrokerConfig { front: at.front, back, plain: settings.plain };
+    block_on(async { run_broker(config, shutdown.wait()).await.map_err(Failure::failed) })
+}
+
+/// Runs the proxy.
+///
+/// # Errors
+/// One sentence.
+pub fn proxy(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
+    let at = Endpoints::to_bind(settings);
+    let ports = [("publishers", at.xsub.as_str()), ("subscribers", &at.xpub)];
+    let _running = begin(settings, "proxy", &ports)?;
+    let config = ProxyConfig { publishers: at.xsub, subscribers: at.xpub };
+    block_on(async { run_proxy(config, shutdown.wait()).await.map_err(Failure::failed) })
+}
+
+/// Runs the reference.
+///
+/// # Errors
+/// One sentence.
+pub fn reference(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
+    let at = Endpoints::to_bind(settings);
+    let _running = begin(settings, "reference", &[("servers", &at.reference)])?;
+    let data_dir = settings.data_dir().join("reference");
+    let config = ReferenceConfig { endpoint: at.reference, data_dir };
+    block_on(async { run_reference(config, shutdown.wait()).await.map_err(Failure::failed) })
+}
+
+/// Runs a server.
+///
+/// # Errors
+/// One sentence.
+pub fn server(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
+    let at = Endpoints::to_connect(settings)?;
+    let host = match &settings.advertise {
+        Some(host) => host,
+        None if address::is_unspecified(&settings.listen) => {
+            return Err(Failure::Usage(format!(
+                "with --listen {} other servers can't know where this one is; give its host with \
+                 --advertise",
+                settings.listen
+            )));
+        }
+        None => &settings.listen,
+    };
+    let first = settings.port_base + address::FIRST_SERVER;
+    let port = match settings.port {
+        Some(port) => port,
+        None => ports::first_free(&settings.listen, first, SERVER_PORT_SCAN)?,
+    };
+    let endpoint = address::endpoint(&settings.listen, port);
+    let _running = begin(settings, &settings.name, &[("servers", &endpoint)])?;
+    let config = ServerConfig {
+        name: settings.name.clone(),
+        data_dir: settings.data_dir().join(&settings.name),
+        endpoint,
+        advertise: Some(address::endpoint(host, port)),
+        brokers: at.backs,
+        proxy: at.xsub,
+        reference: at.reference,
+        clock_offset_ms: settings.clock_offset_ms,
+        message_limit_bytes: usize::try_from(settings.message_limit_bytes).unwrap_or(usize::MAX),
+        timing: recado_server::Timing::default(),
+    };
+    block_on(async { run_server(config, shutdown.wait()).await.map_err(Failure::failed) })
+}
+
+/// Looks before anything is touched whether the ports are free, then says that the role runs.
+fn begin(settings: &Settings, name: &str, endpoints: &[(&str, &str)]) -> Result<Running, Failure> {
+    for (_, endpoint) in endpoints {
+        ports::check_free(endpoint)?;
+    }
+    let running = Running::announce(settings.data_dir(), name, endpoints)?;
+    let list: Vec<_> = endpoints.iter().map(|(whom, at)| format!("{at} for {whom}")).collect();
+    tracing::info!("{name} {} listens on {}", env!("CARGO_PKG_VERSION"), list.join(", "));
+    Ok(running)
+}

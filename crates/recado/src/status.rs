@@ -1,0 +1,247 @@
+//! `status`: the cluster as the servers, the broker, the proxy and the reference say it is.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use recado_protocol::codec::{self, Stamp};
+use recado_protocol::reference::{ReferenceReply, ReferenceRequest};
+use recado_protocol::reply::{MemberStatus, Status};
+use recado_protocol::{Incoming, Reply, Request};
+use recado_transport::Caller;
+use serde_json::{Map, Value, json};
+
+use crate::address::{self, Endpoints};
+use crate::failure::Failure;
+use crate::options::Settings;
+use crate::{ports, runfile};
+
+/// How long a connection is waited for.
+const CONNECT_MS: u64 = 1500;
+
+/// How long the broker's answer is waited for: it answers within 5 s, whatever the servers do.
+const ANSWER_MS: u64 = 6000;
+
+/// How long the reference is waited for, which may be away.
+const REFERENCE_MS: u64 = 500;
+
+/// Asks everybody.
+///
+/// # Errors
+/// One sentence when no broker or no server answers.
+pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
+    let at = Endpoints::to_connect(settings)?;
+    let found = ask_cluster(&at.front).await?;
+    let pid_of = |name: &str| runfile::read(settings.data_dir(), name).map(|file| file.pid);
+
+    let members: Vec<Value> =
+        found.members.iter().map(|member| member_json(settings, &at, member)).collect();
+
+    let mut broker = object(&found.broker);
+    broker.entry("address").or_insert_with(|| json!(at.front));
+    add_pid(&mut broker, pid_of("broker"));
+
+    let mut proxy = object(&found.proxy);
+    proxy.entry("address").or_insert_with(|| json!(at.xsub));
+    let answers = ports::answers(&at.xsub, Duration::from_millis(REFERENCE_MS));
+    proxy.insert("answers".into(), json!(answers));
+    add_pid(&mut proxy, pid_of("proxy"));
+
+    let mut reference = object(&found.reference);
+    reference.entry("address").or_insert_with(|| json!(at.reference));
+    match ask_reference(&at.reference).await {
+        Some((pid, last_rank, listed)) => {
+            reference.insert("answers".into(), json!(true));
+            reference.insert("pid".into(), json!(pid));
+            reference.insert("last_rank".into(), json!(last_rank));
+            reference.insert("listed".into(), json!(listed));
+        }
+        None => {
+            reference.insert("answers".into(), json!(false));
+            // What the servers remember is the number of a process that may be gone.
+            reference.shift_remove("pid");
+            add_pid(&mut reference, pid_of("reference"));
+        }
+    }
+    Ok(json!({
+        "members": members,
+        "broker": broker,
+        "proxy": proxy,
+        "reference": reference,
+    }))
+}
+
+async fn ask_cluster(front: &str) -> Result<Status, Failure> {
+    let caller = Caller::connect(front).await.map_err(Failure::failed)?;
+    if !caller.wait_connected(Duration::from_millis(CONNECT_MS)).await {
+        return Err(Failure::Failed(format!(
+            "no broker answers at {front}; start a cluster with `recado up`, or say where it is \
+             with --broker or --port-base"
+        )));
+    }
+    let incoming = Incoming { request: Request::Status, clock: 0, id: None };
+    let body = codec::encode_request(&incoming, stamp());
+    let answer = caller.call(vec![body], Duration::from_millis(ANSWER_MS)).await;
+    let silent = |why: String| {
+        Failure::Failed(format!(
+            "the broker at {front} is there but gives no status ({why}); look at the logs of \
+             broker and servers"
+        ))
+    };
+    let frames = answer.map_err(|why| silent(why.to_string()))?;
+    let body = frames.first().ok_or_else(|| silent("its answer is empty".into()))?;
+    match codec::decode_reply(body) {
+        Ok((_, Reply::Status(status), _)) => Ok(status),
+        Ok((_, Reply::Refused(refusal), _)) => Err(Failure::Failed(format!(
+            "the broker at {front} answers, but no server does: {}; start servers, or look at \
+             their logs",
+            refusal.text
+        ))),
+        Ok(_) => Err(silent("its answer is none to this question".into())),
+        Err(why) => Err(silent(why.to_string())),
+    }
+}
+
+async fn ask_reference(endpoint: &str) -> Option<(u32, u64, Vec<Value>)> {
+    let patience = Duration::from_millis(REFERENCE_MS);
+    let caller = Caller::connect(endpoint).await.ok()?;
+    if !caller.wait_connected(patience).await {
+        return None;
+    }
+    let body = codec::encode_reference_request(&ReferenceRequest::Status, stamp());
+    let frames = caller.call(vec![body], patience).await.ok()?;
+    match codec::decode_reference_reply(frames.first()?) {
+        Ok((ReferenceReply::Status { pid, last_rank, list }, _)) => {
+            let listed = list.iter().map(|l| json!({"name": l.name, "rank": l.rank}));
+            Some((pid, last_rank, listed.collect()))
+        }
+        _ => None,
+    }
+}
+
+fn stamp() -> Stamp {
+    Stamp { timestamp: recado_client::now_ms(), clock: 1 }
+}
+
+fn member_json(settings: &Settings, at: &Endpoints, member: &MemberStatus) -> Value {
+    // A process id means something on its own machine only.
+    let here = address::is_loopback(&at.front) && address::is_loopback(&member.address);
+    let running = runfile::read(settings.data_dir(), &member.name);
+    let local = here || running.is_some_and(|file| file.pid == member.pid);
+    json!({
+        "name": member.name,
+        "rank": member.rank,
+        "role": member.role.as_str(),
+        "address": member.address,
+        "pid": local.then_some(member.pid),
+        "applied": member.applied,
+        "term": member.term,
+        "clock_offset_ms": member.clock_offset_ms,
+    })
+}
+
+fn add_pid(map: &mut Map<String, Value>, pid: Option<u32>) {
+    if let Some(pid) = pid {
+        map.insert("pid".into(), json!(pid));
+    }
+}
+
+fn object(value: &rmpv::Value) -> Map<String, Value> {
+    match to_json(value) {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn to_json(value: &rmpv::Value) -> Value {
+    match value {
+        rmpv::Value::Boolean(yes) => json!(yes),
+        rmpv::Value::Integer(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(number), _) => json!(number),
+            (None, number) => json!(number),
+        },
+        rmpv::Value::F32(number) => json!(number),
+        rmpv::Value::F64(number) => json!(number),
+        rmpv::Value::String(text) => json!(text.as_str()),
+        rmpv::Value::Array(items) => items.iter().map(to_json).collect(),
+        rmpv::Value::Map(entries) => {
+            let named = entries.iter().filter_map(|(key, value)| {
+                key.as_str().map(|key| (key.to_owned(), to_json(value)))
+            });
+            Value::Object(named.collect())
+        }
+        rmpv::Value::Nil | rmpv::Value::Binary(_) | rmpv::Value::Ext(..) => Value::Null,
+    }
+}
+
+/// The status for people.
+pub fn table(status: &Value) -> String {
+    let header = ["SERVER", "RANK", "ROLE", "ADDRESS", "PID", "APPLIED", "TERM", "CLOCK"];
+    let mut rows = vec![header.map(str::to_owned)];
+    for member in status["members"].as_array().into_iter().flatten() {
+        let clock = member["clock_offset_ms"].as_i64().map(|ms| format!("{ms:+} ms"));
+        let cell = |key: &str| cell(&member[key]);
+        rows.push([
+            cell("name"),
+            cell("rank"),
+            cell("role"),
+            cell("address"),
+            cell("pid"),
+            cell("applied"),
+            cell("term"),
+            clock.unwrap_or_else(|| "-".into()),
+        ]);
+    }
+    let widths: [usize; 8] = std::array::from_fn(|column| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+    });
+    let mut text = String::new();
+    for row in rows {
+        let line: Vec<_> = row.iter().zip(widths).map(|(c, width)| format!("{c:width$}")).collect();
+        _ = writeln!(text, "{}", line.join("  ").trim_end());
+    }
+    text.push('\n');
+    for role in ["broker", "proxy", "reference"] {
+        let facts = status[role].as_object().into_iter().flatten().filter(|(_, v)| !v.is_array());
+        let facts: Vec<_> = facts.map(|(key, value)| format!("{key} {}", cell(value))).collect();
+        _ = writeln!(text, "{role:9}  {}", facts.join(", "));
+    }
+    text
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::Bool(yes) => if *yes { "yes" } else { "no" }.into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_lines_up() {
+        let status = json!({
+            "members": [
+                {"name": "server-1", "rank": 1, "role": "primary", "address": "tcp://a:1",
+                 "pid": 7, "applied": 12, "term": 2, "clock_offset_ms": -3},
+                {"name": "s", "rank": 12, "role": "down", "address": "tcp://b:1",
+                 "pid": null, "applied": 12, "term": 2, "clock_offset_ms": null},
+            ],
+            "broker": {"address": "tcp://a:5555", "pid": 9},
+            "proxy": {"answers": false},
+            "reference": {"listed": []},
+        });
+        let expected = "\
+SERVER    RANK  ROLE     ADDRESS    PID  APPLIED  TERM  CLOCK
+server-1  1     primary  tcp://a:1  7    12       2     -3 ms
+s         12    down     tcp://b:1  -    12       2     -
+
+broker     address tcp://a:5555, pid 9
+proxy      answers no
+reference  \n";
+        assert_eq!(table(&status), expected);
+    }
+}
