@@ -12,7 +12,7 @@ pub mod names;
 pub mod registry;
 pub mod rows;
 
-pub use command::{Command, LogEntry, Origin, Stamp};
+pub use command::{Command, EntryError, ImportedRow, LogEntry, Origin, Stamp};
 pub use machine::{Applied, Outcome, Refusal, apply};
 pub use members::{Member, MemberCommand};
 pub use rows::Rows;

@@ -1,0 +1,131 @@
+//! Writing a snapshot file.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use super::{CHUNK_BYTES, FOOTER, FORMAT, HEADER, MAGIC, MAX_CHUNK_BYTES, chunk_checksum};
+use crate::error::StoreError;
+use crate::reader::Reader;
+use crate::tables::{each_row, each_table};
+
+/// Writes the reader's view: under another name first, synced, then renamed, and the folder
+/// synced too, or the name could be gone after a power cut.
+pub(crate) fn write(reader: &Reader, path: &Path) -> Result<(), StoreError> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".tmp");
+    let unfinished = Path::new(&unfinished);
+    let written = write_file(reader, unfinished)
+        .and_then(|()| {
+            std::fs::rename(unfinished, path)
+                .map_err(|error| StoreError::file("rename to", path, &error))
+        })
+        .and_then(|()| sync_folder(path));
+    if written.is_err() {
+        // A leftover does no harm, the next snapshot writes over it.
+        let _ = std::fs::remove_file(unfinished);
+    }
+    written
+}
+
+fn write_file(reader: &Reader, path: &Path) -> Result<(), StoreError> {
+    let failed = |error: std::io::Error| StoreError::file("write", path, &error);
+    let file = File::create(path).map_err(failed)?;
+    let mut chunks = Chunks {
+        out: BufWriter::with_capacity(64 * 1024, file),
+        path,
+        checksum: crc32fast::Hasher::new(),
+        payload: Vec::with_capacity(CHUNK_BYTES * 2),
+        rows: 0,
+        chunks: 0,
+    };
+    chunks.put(MAGIC)?;
+    chunks.header(reader)?;
+    macro_rules! dump {
+        ($number:expr, $table:expr) => {
+            each_row(&reader.table($table)?, |key, value| chunks.row($number, key, value))?;
+            chunks.end($number)?;
+        };
+    }
+    each_table!(dump);
+    chunks.footer()?;
+    let file = chunks.out.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)
+}
+
+fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| StoreError::file("sync", folder, &error))
+}
+
+/// The file as it grows, one chunk in memory.
+struct Chunks<'a> {
+    out: BufWriter<File>,
+    path: &'a Path,
+    checksum: crc32fast::Hasher,
+    payload: Vec<u8>,
+    rows: u64,
+    chunks: u64,
+}
+
+impl Chunks<'_> {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.checksum.update(bytes);
+        self.out.write_all(bytes).map_err(|error| StoreError::file("write", self.path, &error))
+    }
+
+    fn header(&mut self, reader: &Reader) -> Result<(), StoreError> {
+        let marks = reader.marks()?;
+        self.payload.extend(FORMAT.to_le_bytes());
+        self.payload.extend(reader.position()?.to_le_bytes());
+        self.payload.extend(length(marks.applied.len())?.to_le_bytes());
+        self.payload.extend(marks.applied);
+        self.payload.extend(marks.membership);
+        self.end(HEADER)
+    }
+
+    fn row(&mut self, table: u8, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.payload.extend(length(key.len())?.to_le_bytes());
+        self.payload.extend(length(value.len())?.to_le_bytes());
+        self.payload.extend(key);
+        self.payload.extend(value);
+        self.rows += 1;
+        if self.payload.len() >= CHUNK_BYTES { self.end(table) } else { Ok(()) }
+    }
+
+    /// Writes the chunk, if anything is in it.
+    fn end(&mut self, table: u8) -> Result<(), StoreError> {
+        if self.payload.is_empty() {
+            return Ok(());
+        }
+        let mut payload = std::mem::take(&mut self.payload);
+        let length = length(payload.len())?;
+        self.put(&[table])?;
+        self.put(&length.to_le_bytes())?;
+        self.put(&chunk_checksum(table, length, &payload).to_le_bytes())?;
+        self.put(&payload)?;
+        self.chunks += 1;
+        payload.clear();
+        self.payload = payload;
+        Ok(())
+    }
+
+    fn footer(&mut self) -> Result<(), StoreError> {
+        let checksum = self.checksum.clone().finalize();
+        self.payload.extend(self.rows.to_le_bytes());
+        self.payload.extend(self.chunks.to_le_bytes());
+        self.payload.extend(checksum.to_le_bytes());
+        self.end(FOOTER)
+    }
+}
+
+fn length(bytes: usize) -> Result<u32, StoreError> {
+    match u32::try_from(bytes) {
+        Ok(length) if bytes <= MAX_CHUNK_BYTES => Ok(length),
+        _ => Err(StoreError(format!("a row of {bytes} bytes is too long for a snapshot"))),
+    }
+}

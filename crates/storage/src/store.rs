@@ -1,0 +1,259 @@
+//! The store: opened once, written by batches, read through snapshots.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use recado_chat::{Applied, LogEntry};
+use redb::{Database, Durability, ReadableDatabase, WriteTransaction};
+
+use crate::error::{OpenError, StoreError};
+use crate::reader::Reader;
+use crate::rows::TableRows;
+use crate::tables::{self, each_table};
+use crate::{snapshot, values};
+
+/// The store's file within its folder.
+pub const STORE_FILE: &str = "chat.redb";
+
+/// How much memory redb may use for pages, read and unwritten ones together.
+const CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// One entry to apply.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    /// Its position in the log.
+    pub position: u64,
+    /// The entry; none for entries that mean nothing to the chat.
+    pub entry: Option<LogEntry>,
+}
+
+/// What replication keeps beside the rows, in the same transaction; opaque here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// The last applied log id.
+    pub applied: Vec<u8>,
+    /// The last applied consensus membership.
+    pub membership: Vec<u8>,
+}
+
+/// The store of one server. Clones share it; there is one writer at a time.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database: Database,
+    path: PathBuf,
+    writer: Mutex<Writer>,
+}
+
+/// What the writer knows of the last transaction.
+struct Writer {
+    position: u64,
+    membership: Vec<u8>,
+    /// Whether something was committed that an fsync has not yet followed.
+    unflushed: bool,
+}
+
+impl Store {
+    /// Opens or creates the store in this folder, which exists.
+    ///
+    /// Fast after a kill too: each durable commit also saves which pages are in use, so redb need
+    /// not walk the whole file to find out. What was applied behind the last [`Store::flush`] is
+    /// then gone, marks and rows alike.
+    ///
+    /// # Errors
+    /// When the file is newer, in use, or can't be read or written.
+    pub fn open(dir: &Path) -> Result<Store, OpenError> {
+        let path = dir.join(STORE_FILE);
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(&path)
+            .map_err(|error| OpenError::from_redb(&path, error))?;
+        let failed = |error: StoreError| OpenError::Failed { path: path.clone(), why: error.0 };
+        match format(&database).map_err(failed)? {
+            None => create_tables(&database).map_err(failed)?,
+            Some(tables::FORMAT) => {}
+            Some(found) => {
+                return Err(OpenError::Newer { path, found, known: tables::FORMAT });
+            }
+        }
+        let reader = Reader::new(database.begin_read().map_err(|e| failed(e.into()))?);
+        let marks = reader.marks().map_err(failed)?;
+        let position = reader.position().map_err(failed)?;
+        let writer = Writer { position, membership: marks.membership, unflushed: false };
+        Ok(Store { inner: Arc::new(Inner { database, path, writer: Mutex::new(writer) }) })
+    }
+
+    /// The store's file, for messages to people.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// The marks of the last transaction.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn marks(&self) -> Result<Marks, StoreError> {
+        self.reader()?.marks()
+    }
+
+    /// Applies a batch in one transaction, without waiting for the disk: the log is durable and
+    /// replays. All of it is applied, or nothing. One result an entry comes back; an entry that
+    /// means nothing to the chat gets [`recado_chat::Outcome::Done`].
+    ///
+    /// # Errors
+    /// When the file can't be read or written, or a position does not lie behind the last one.
+    pub fn apply(&self, batch: &[Logged], marks: &Marks) -> Result<Vec<Applied>, StoreError> {
+        let mut writer = self.writer()?;
+        let mut transaction = self.inner.database.begin_write()?;
+        transaction.set_durability(Durability::None)?;
+        let (applied, position) = apply_batch(&transaction, writer.position, batch)?;
+        let new_membership = (writer.membership != marks.membership).then_some(marks);
+        write_marks(&transaction, position, &marks.applied, new_membership)?;
+        transaction.commit()?;
+        writer.position = position;
+        writer.unflushed = true;
+        if new_membership.is_some() {
+            writer.membership.clone_from(&marks.membership);
+        }
+        Ok(applied)
+    }
+
+    /// Waits until everything applied so far is on disk. Writers wait too; readers don't.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer()?;
+        if writer.unflushed {
+            // Durable even when empty: it takes the commits before it along.
+            self.begin_durable()?.commit()?;
+            writer.unflushed = false;
+        }
+        Ok(())
+    }
+
+    /// A view of the rows as they are now. It keeps old pages from being used again: don't hold
+    /// it for longer than a request takes.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn reader(&self) -> Result<Reader, StoreError> {
+        Ok(Reader::new(self.inner.database.begin_read()?))
+    }
+
+    /// Replaces all rows and marks by a snapshot file's, in one durable transaction; a damaged
+    /// file changes nothing. Returns the new marks.
+    ///
+    /// # Errors
+    /// When the snapshot is damaged, cut off or newer, or a file can't be read or written.
+    pub fn install(&self, path: &Path) -> Result<Marks, StoreError> {
+        let mut writer = self.writer()?;
+        // Twice through the file, so that nothing is touched before all of it was checked.
+        let info = snapshot::verify_snapshot(path)?;
+        let transaction = self.begin_durable()?;
+        macro_rules! empty {
+            ($number:expr, $table:expr) => {
+                transaction.delete_table($table)?;
+                transaction.open_table($table)?;
+            };
+        }
+        each_table!(empty);
+        snapshot::load(path, &transaction, &info)?;
+        write_marks(&transaction, info.position, &info.marks.applied, Some(&info.marks))?;
+        transaction.commit()?;
+        writer.position = info.position;
+        writer.membership.clone_from(&info.marks.membership);
+        writer.unflushed = false;
+        Ok(info.marks)
+    }
+
+    fn writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
+        let poisoned = |_| StoreError("the store's writer has failed before".into());
+        self.inner.writer.lock().map_err(poisoned)
+    }
+
+    /// A transaction whose commit waits for the disk and saves which pages are in use.
+    fn begin_durable(&self) -> Result<WriteTransaction, StoreError> {
+        let mut transaction = self.inner.database.begin_write()?;
+        transaction.set_quick_repair(true);
+        Ok(transaction)
+    }
+}
+
+fn apply_batch(
+    transaction: &WriteTransaction,
+    mut last: u64,
+    batch: &[Logged],
+) -> Result<(Vec<Applied>, u64), StoreError> {
+    let mut rows = TableRows::open(transaction)?;
+    let mut results = Vec::with_capacity(batch.len());
+    for Logged { position, entry } in batch {
+        // Position 0 is the first one of a log, before which there is nothing.
+        if *position <= last && last > 0 {
+            return Err(StoreError(format!(
+                "position {position} was to be applied, but {last} is already"
+            )));
+        }
+        last = *position;
+        results.push(match entry {
+            Some(entry) => recado_chat::apply(&mut rows, *position, entry)?,
+            None => Applied {
+                outcome: recado_chat::Outcome::Done,
+                publishes: false,
+                members_changed: false,
+            },
+        });
+    }
+    rows.finish()?;
+    Ok((results, last))
+}
+
+/// The membership is written only when it changed.
+fn write_marks(
+    transaction: &WriteTransaction,
+    position: u64,
+    applied: &[u8],
+    membership: Option<&Marks>,
+) -> Result<(), StoreError> {
+    let mut meta = transaction.open_table(tables::META)?;
+    meta.insert(tables::META_APPLIED, values::applied(position, applied).as_slice())?;
+    if let Some(marks) = membership {
+        let value = values::opaque(&marks.membership);
+        meta.insert(tables::META_MEMBERSHIP, value.as_slice())?;
+    }
+    Ok(())
+}
+
+/// The format of a store; none when it is new.
+fn format(database: &Database) -> Result<Option<u64>, StoreError> {
+    let transaction = database.begin_read()?;
+    let meta = match transaction.open_table(tables::META) {
+        Ok(meta) => meta,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    match meta.get(tables::META_FORMAT)? {
+        Some(value) => values::read_number("format", value.value()).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn create_tables(database: &Database) -> Result<(), StoreError> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    {
+        let mut meta = transaction.open_table(tables::META)?;
+        meta.insert(tables::META_FORMAT, values::number(tables::FORMAT).as_slice())?;
+    }
+    macro_rules! create {
+        ($number:expr, $table:expr) => {
+            transaction.open_table($table)?;
+        };
+    }
+    each_table!(create);
+    transaction.commit()?;
+    Ok(())
+}

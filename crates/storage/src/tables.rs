@@ -1,0 +1,113 @@
+//! The tables, and what is the same for all of them.
+//!
+//! Every value begins with a version byte; tables that are pure sets have no value at all. Keys
+//! have a fixed width (names apart) and sort by their numbers.
+
+use redb::{Key, ReadOnlyTable, ReadableTable, Table, TableDefinition, Value};
+
+use crate::error::StoreError;
+
+/// The format of the whole store; it changes when an older program would misread it.
+pub(crate) const FORMAT: u64 = 1;
+
+/// The version byte in front of every value.
+pub(crate) const VERSION: u8 = 1;
+
+/// What differs between servers or is kept for others: not part of the chat's state.
+pub(crate) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+/// [`META`]: the store's format.
+pub(crate) const META_FORMAT: &str = "format";
+/// [`META`]: the last applied position, and replication's mark of it.
+pub(crate) const META_APPLIED: &str = "applied";
+/// [`META`]: replication's membership.
+pub(crate) const META_MEMBERSHIP: &str = "membership";
+
+/// Single values, by one of the numbers below.
+pub(crate) const STATE: TableDefinition<u8, &[u8]> = TableDefinition::new("state");
+/// [`STATE`]: the counters.
+pub(crate) const STATE_COUNTERS: u8 = 1;
+/// [`STATE`]: the published watermark.
+pub(crate) const STATE_PUBLISHED: u8 = 2;
+
+/// What names stand for, by their UTF-8 bytes.
+pub(crate) const NAMES: TableDefinition<&[u8], &[u8; 10]> = TableDefinition::new("names");
+/// Users by topic id: the order of creation.
+pub(crate) const USERS: TableDefinition<u32, &[u8]> = TableDefinition::new("users");
+/// Channels by topic id: the order of creation.
+pub(crate) const CHANNELS: TableDefinition<u32, &[u8]> = TableDefinition::new("channels");
+/// Logins by log position.
+pub(crate) const LOGINS: TableDefinition<u64, &[u8; 13]> = TableDefinition::new("logins");
+/// The last seq and time by topic id.
+pub(crate) const HEADS: TableDefinition<u32, &[u8; 17]> = TableDefinition::new("heads");
+/// Messages by key, which is the order of the log.
+pub(crate) const MESSAGES: TableDefinition<u64, &[u8]> = TableDefinition::new("messages");
+/// Message keys by topic and seq.
+pub(crate) const INDEX: TableDefinition<(u32, u64), &[u8; 9]> = TableDefinition::new("index");
+/// Message keys by the two persons, the lower one first.
+pub(crate) const CONVERSATIONS: TableDefinition<(u32, u32, u64), ()> =
+    TableDefinition::new("conversations");
+/// Sessions by number.
+pub(crate) const SESSIONS: TableDefinition<u64, &[u8; 17]> = TableDefinition::new("sessions");
+/// Sessions by the position of their last use.
+pub(crate) const USES: TableDefinition<(u64, u64), ()> = TableDefinition::new("uses");
+/// Results by session and slot.
+pub(crate) const SLOTS: TableDefinition<(u64, u16), &[u8]> = TableDefinition::new("slots");
+/// Members by node id.
+pub(crate) const MEMBERS: TableDefinition<u64, &[u8]> = TableDefinition::new("members");
+/// Node ids that are never used again.
+pub(crate) const REMOVED: TableDefinition<u64, ()> = TableDefinition::new("removed");
+
+/// Calls a macro with the number and the definition of every table of the chat's state, in the
+/// order in which they stand in snapshots and hashes. Numbers are never used again.
+macro_rules! each_table {
+    ($call:ident) => {
+        $call!(1, crate::tables::STATE);
+        $call!(2, crate::tables::NAMES);
+        $call!(3, crate::tables::USERS);
+        $call!(4, crate::tables::CHANNELS);
+        $call!(5, crate::tables::LOGINS);
+        $call!(6, crate::tables::HEADS);
+        $call!(7, crate::tables::MESSAGES);
+        $call!(8, crate::tables::INDEX);
+        $call!(9, crate::tables::CONVERSATIONS);
+        $call!(10, crate::tables::SESSIONS);
+        $call!(11, crate::tables::USES);
+        $call!(12, crate::tables::SLOTS);
+        $call!(13, crate::tables::MEMBERS);
+        $call!(14, crate::tables::REMOVED);
+    };
+}
+pub(crate) use each_table;
+
+/// Gives every row of a table as bytes, in the order of the keys.
+pub(crate) fn each_row<K: Key + 'static, V: Value + 'static>(
+    table: &ReadOnlyTable<K, V>,
+    mut row: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    for entry in table.iter()? {
+        let (key, value) = entry?;
+        let (key, value) = (key.value(), value.value());
+        row(K::as_bytes(&key).as_ref(), V::as_bytes(&value).as_ref())?;
+    }
+    Ok(())
+}
+
+/// Whether these bytes can be a row of the table.
+pub(crate) fn fits<K: Key + 'static, V: Value + 'static>(
+    _table: TableDefinition<K, V>,
+    key: &[u8],
+    value: &[u8],
+) -> bool {
+    K::fixed_width().is_none_or(|width| width == key.len())
+        && V::fixed_width().is_none_or(|width| width == value.len())
+}
+
+/// Inserts a row that [`fits`].
+pub(crate) fn insert_bytes<K: Key + 'static, V: Value + 'static>(
+    table: &mut Table<'_, K, V>,
+    key: &[u8],
+    value: &[u8],
+) -> Result<(), StoreError> {
+    table.insert(K::from_bytes(key), V::from_bytes(value))?;
+    Ok(())
+}
