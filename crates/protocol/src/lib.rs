@@ -12,6 +12,7 @@ pub mod message;
 pub mod reference;
 pub mod reply;
 pub mod server;
+pub mod services;
 
 pub use code::{Code, Refusal};
 pub use event::Event;

@@ -1,33 +1,54 @@
 //! Every limit of the wire, in one place, its unit last in its name.
 
-/// The longest body frame that any port takes; a longer one closes the connection.
-pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
+/// A limit as PROTOCOL.md lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// The constant's name.
+    pub name: &'static str,
+    /// Its value, in the unit that its name ends with.
+    pub value: u64,
+}
 
-/// The longest request body that is looked into; a longer one is refused with `too_large`.
-pub const MAX_REQUEST_BYTES: usize = 1024 * 1024;
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ $name:ident: $kind:ty = $value:expr;)+) => {
+        $($(#[doc = $doc])+ pub const $name: $kind = $value;)+
 
-/// The longest text of one message, unless the operator sets another limit.
-pub const DEFAULT_MESSAGE_BYTES: usize = 64 * 1024;
+        /// All limits, in the order of PROTOCOL.md.
+        pub const ALL: &[Limit] =
+            &[$(Limit { name: stringify!($name), value: $name as u64 },)+];
+    };
+}
 
-/// How deep arrays and maps may nest in a request.
-pub const MAX_DEPTH: usize = 32;
+limits! {
+    /// The longest body frame that any port takes; a longer one closes the connection.
+    MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
 
-/// The longest service name that a refusal repeats; to a longer one it answers as `error`.
-pub const MAX_SERVICE_BYTES: usize = 64;
+    /// The longest request body that is looked into; a longer one is refused with `too_large`.
+    MAX_REQUEST_BYTES: usize = 1024 * 1024;
 
-/// The highest logical clock that is taken from a client; a higher one counts as none. It leaves
-/// room to count on for ever without leaving the integers that every language can hold.
-pub const MAX_CLOCK: u64 = 1 << 48;
+    /// The longest text of one message, unless the operator sets another limit.
+    DEFAULT_MESSAGE_BYTES: usize = 64 * 1024;
 
-/// How many rows a `history` or `export` request gets that names no `limit`.
-pub const DEFAULT_PAGE_ROWS: usize = 100;
+    /// The longest service name that a refusal repeats; to a longer one it answers as `error`.
+    MAX_SERVICE_BYTES: usize = 64;
 
-/// How many rows one `history`, `export` or `import` message carries at the most.
-pub const MAX_PAGE_ROWS: usize = 1000;
+    /// How deep arrays and maps may nest in a body.
+    MAX_DEPTH: usize = 32;
 
-/// How many bytes of texts one page of `history` or `export` carries at about the most.
-pub const MAX_PAGE_BYTES: usize = 512 * 1024;
+    /// The highest logical clock that is taken from a client; a higher one counts as none. It
+    /// leaves room to count on for ever without leaving the integers that every language can hold.
+    MAX_CLOCK: u64 = 1 << 48;
 
-/// How many results a session's window holds; a sender keeps its newest `n` less than this
-/// ahead of its oldest unanswered one.
-pub const SESSION_WINDOW_REQUESTS: u64 = 1024;
+    /// How many rows a `history` or `export` request gets that names no `limit`.
+    DEFAULT_PAGE_ROWS: usize = 100;
+
+    /// How many rows one `history`, `export` or `import` message carries at the most.
+    MAX_PAGE_ROWS: usize = 1000;
+
+    /// How many bytes of texts one page of `history` or `export` carries at about the most.
+    MAX_PAGE_BYTES: usize = 512 * 1024;
+
+    /// How many results a session's window holds; a sender keeps its newest `n` less than this
+    /// ahead of its oldest unanswered one.
+    SESSION_WINDOW_REQUESTS: u64 = 1024;
+}

@@ -35,6 +35,7 @@ pub fn request_digest(request: &Request) -> u64 {
         }
         Request::Export { table, after, limit } => {
             parts.text(table.as_str());
+            parts.number(u64::from(after.is_some()));
             parts.bytes(after.as_deref().unwrap_or_default());
             parts.number(*limit as u64);
         }

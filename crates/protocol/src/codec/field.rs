@@ -38,8 +38,9 @@ pub(crate) fn text(value: Value<'_>) -> Option<&str> {
     }
 }
 
-/// A map's entries. Keys may be str or bin, in any order; of a key that comes twice the last one
-/// counts, as in most MessagePack libraries; unknown keys are passed over.
+/// A map's entries. Keys may be str or bin, in any order; unknown keys are passed over. Of a key
+/// that comes twice the first one counts: the broker peeks at the service without reading on, and
+/// the server must not see another one.
 #[derive(Clone, Copy)]
 pub(crate) struct Fields<'a> {
     items: Items<'a>,
@@ -52,7 +53,10 @@ impl<'a> Fields<'a> {
         let mut items = self.items;
         while let Some((key, value, bytes)) = items.next_pair() {
             let (Value::Str(key) | Value::Bin(key)) = key else { continue };
-            if let Some(field) = fields.iter_mut().find(|f| f.name.as_bytes() == key) {
+            // Every value has bytes, so a field without any was not seen yet.
+            let unseen = |field: &&mut Field<'_>| field.bytes.is_empty();
+            if let Some(field) = fields.iter_mut().find(|f| f.name.as_bytes() == key).filter(unseen)
+            {
                 // Nil is how many languages write "not there".
                 field.value = if value == Value::Nil { None } else { Some(value) };
                 field.bytes = bytes;
