@@ -1,15 +1,21 @@
 //! The commands that talk to a running cluster: client, bot, bench, export, import.
 
+use std::fmt::Write;
+use std::future::Future;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use recado_client::{Client, ClientConfig, ClientError};
+use recado_client::transfer::{self, Counts};
+use recado_client::{BenchConfig, BenchReport, BotConfig, Client, ClientConfig};
+use recado_client::{run_bench, run_bot};
 use recado_protocol::Request;
+use serde_json::json;
 
 use crate::address::Endpoints;
 use crate::failure::Failure;
 use crate::options::Settings;
+use crate::print;
 use crate::roles::block_on;
 use crate::shutdown::Shutdown;
 
@@ -52,11 +58,14 @@ pub fn client(settings: &Settings) -> Result<ExitCode, Failure> {
 /// # Errors
 /// One sentence.
 pub fn bot(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
-    block_on(async {
-        let _client = connect(settings).await?;
-        shutdown.wait().await;
-        Ok(())
-    })
+    let at = Endpoints::to_connect(settings)?;
+    let config = BotConfig {
+        broker: at.front,
+        proxy: at.xpub,
+        seed: settings.seed,
+        pace: Duration::from_millis(settings.pace_ms),
+    };
+    block_on(async { run_bot(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
 
 /// Measures.
@@ -64,8 +73,51 @@ pub fn bot(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
 /// # Errors
 /// One sentence.
 pub fn bench(settings: &Settings, json: bool, shutdown: Shutdown) -> Result<(), Failure> {
-    _ = (settings, json, shutdown);
+    let config = BenchConfig {
+        clients: usize::from(settings.clients),
+        seconds: settings.seconds,
+        size_bytes: usize::try_from(settings.size).unwrap_or(usize::MAX),
+        connections: settings.connections.map(usize::from),
+        ..BenchConfig::new(Endpoints::to_connect(settings)?.front)
+    };
+    let measure = async { run_bench(config).await.map_err(Failure::failed) };
+    let report = block_on(unless_stopped(shutdown, measure))?;
+    if report.acks == 0 {
+        let why = report.first_error.unwrap_or_else(|| "no answer came".into());
+        return Err(Failure::Failed(format!("nothing was acknowledged: {why}")));
+    }
+    print(&if json { bench_json(&report) } else { bench_text(&report) });
     Ok(())
+}
+
+fn bench_json(report: &BenchReport) -> String {
+    let shown = json!({
+        "acks_per_s": report.acks_per_s,
+        "p50_ms": report.p50_ms,
+        "p99_ms": report.p99_ms,
+        "max_ms": report.max_ms,
+        "errors": report.errors,
+    });
+    format!("{shown}\n")
+}
+
+fn bench_text(report: &BenchReport) -> String {
+    let mut text = format!(
+        "{} acknowledged in {:.1} s: {:.0} per s\nlatency: median {:.2} ms, 99 % within {:.2} ms, \
+         longest {:.2} ms\nlongest time without an acknowledgement: {:.0} ms\nerrors: {}\n",
+        report.acks,
+        report.seconds,
+        report.acks_per_s,
+        report.p50_ms,
+        report.p99_ms,
+        report.max_ms,
+        report.longest_gap_ms,
+        report.errors,
+    );
+    if let Some(why) = &report.first_error {
+        _ = writeln!(text, "the first error: {why}");
+    }
+    text
 }
 
 /// Writes the four files.
@@ -73,7 +125,19 @@ pub fn bench(settings: &Settings, json: bool, shutdown: Shutdown) -> Result<(), 
 /// # Errors
 /// One sentence.
 pub fn export(settings: &Settings, dir: &Path, shutdown: Shutdown) -> Result<(), Failure> {
-    _ = (settings, dir, shutdown);
+    let work = async {
+        let client = connect(settings).await?;
+        transfer::export(&client, dir).await.map_err(Failure::failed)
+    };
+    let report = block_on(unless_stopped(shutdown, work))?;
+    print(&format!(
+        "{} users, {} channels, {} private messages and {} publications are in {}\n",
+        report.users,
+        report.channels,
+        report.messages,
+        report.publications,
+        dir.display()
+    ));
     Ok(())
 }
 
@@ -82,11 +146,41 @@ pub fn export(settings: &Settings, dir: &Path, shutdown: Shutdown) -> Result<(),
 /// # Errors
 /// One sentence.
 pub fn import(settings: &Settings, dir: &Path, shutdown: Shutdown) -> Result<(), Failure> {
-    _ = (settings, dir, shutdown);
+    let work = async {
+        let client = connect(settings).await?;
+        transfer::import(&client, dir).await.map_err(Failure::failed)
+    };
+    let report = block_on(unless_stopped(shutdown, work))?;
+    let mut text = String::new();
+    for file in &report.missing_files {
+        _ = writeln!(text, "{file} is not in {} and counts as empty", dir.display());
+    }
+    for conflict in &report.conflicts {
+        _ = writeln!(text, "left out: {}: {}", conflict.row, conflict.refusal.text);
+    }
+    for (table, counts) in [
+        ("users", &report.users),
+        ("channels", &report.channels),
+        ("private messages", &report.messages),
+        ("publications", &report.publications),
+    ] {
+        _ = writeln!(text, "{table}: {}", describe(counts));
+    }
+    print(&text);
     Ok(())
 }
 
-#[allow(dead_code)]
-fn explain(error: ClientError) -> Failure {
-    Failure::failed(error)
+fn describe(counts: &Counts) -> String {
+    let Counts { stored, known, left_out } = counts;
+    format!("{stored} stored, {known} there already, {left_out} left out")
+}
+
+async fn unless_stopped<T>(
+    shutdown: Shutdown,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        outcome = work => outcome,
+        () = shutdown.wait() => Err(Failure::Failed("stopped before the end".into())),
+    }
 }

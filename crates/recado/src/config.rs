@@ -95,6 +95,9 @@ fn check(settings: &Settings) -> Result<(), (&'static str, String)> {
     if settings.clients == 0 {
         return Err(("clients", "at least 1 is needed".into()));
     }
+    if settings.connections == Some(0) {
+        return Err(("connections", "at least 1 is needed".into()));
+    }
     if settings.seconds == 0 {
         return Err(("seconds", "at least 1 is needed".into()));
     }

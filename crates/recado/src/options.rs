@@ -187,11 +187,13 @@ options! {
     /// Leave dead what dies.
     no_restart: bool, "", Fallback::Off, CLUSTERS;
     /// Time between two messages of a bot, ms.
-    pace_ms: u64, "MS", Fallback::Value("1000"), &[Bot, Up, Demo];
+    pace_ms: u64, "MS", Fallback::Value("500"), &[Bot, Up, Demo];
     /// Seed of a bot's choices: the same seed, the same choices.
     seed: Option<u64>, "N", Fallback::Derived("random"), &[Bot];
     /// How many clients publish at a time, each waiting for its acknowledgement.
-    clients: u16, "K", Fallback::Value("16"), &[Bench];
+    clients: u16, "K", Fallback::Value("64"), &[Bench];
+    /// Over how many connections the clients share the way to the broker.
+    connections: Option<u16>, "N", Fallback::Derived("one for each client"), &[Bench];
     /// How long to publish, s.
     seconds: u64, "S", Fallback::Value("10"), &[Bench];
     /// Length of each message, bytes.
