@@ -1,1 +1,40 @@
-//! recado server
+//! The two roles around the replicated state: a server, which answers clients' requests through
+//! the brokers and takes part in replication, and the reference, which gives ranks and watches
+//! who is alive.
+//!
+//! A server's parts are tasks that share nothing but channels and a few counters:
+//!
+//! | part | does |
+//! |---|---|
+//! | `broker_link` | says that the server is ready, takes requests, brings answers back |
+//! | `service` | decodes, checks, reads or proposes, answers |
+//! | `peer_port` | takes what other servers send: replication, forwarded requests, clocks |
+//! | `links` | connects to the other servers |
+//! | `registration` | heartbeats to the reference, rank and peers from it |
+//! | `publisher` | on the primary: events from the store to the proxy |
+//! | `berkeley` | on the primary: clock rounds |
+
+mod berkeley;
+mod broker_link;
+mod clocks;
+mod cluster;
+mod config;
+mod error;
+mod facts;
+mod frames;
+mod journal;
+mod links;
+mod peer_port;
+mod publisher;
+mod reference;
+mod registration;
+mod run;
+mod service;
+mod status;
+
+pub use config::{ReferenceConfig, ServerConfig};
+pub use error::{FolderError, ReferenceError, ServerError};
+pub use reference::run_reference;
+pub use run::run_server;
+// Part of the configuration, so that callers need not name the crate below.
+pub use recado_replication::{Sizes, Timing};

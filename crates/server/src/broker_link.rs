@@ -1,0 +1,149 @@
+//! The link to one broker: says that this server is here, takes requests, answers them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use recado_protocol::backend::{READY_INTERVAL_MS, ToBroker, ToServer};
+use recado_protocol::codec;
+use recado_transport::{BackendLink, Envelope, FromBroker};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use crate::clocks::Clocks;
+use crate::cluster::Cluster;
+use crate::config::{BATCH_REQUESTS, CREDIT_REQUESTS, PLAIN_PAUSE_MS, PLAIN_TIMEOUT_MS};
+use crate::frames::Answer;
+use crate::service::{Asked, Service};
+
+/// One broker's requests. Clones share the link.
+#[derive(Clone)]
+pub struct BrokerLink<C> {
+    /// The connection.
+    pub link: BackendLink,
+    /// Who answers.
+    pub service: Service<C>,
+    /// For the stamps of headers.
+    pub clocks: Arc<Clocks>,
+    /// This server's name.
+    pub name: String,
+    /// The random number of this start.
+    pub boot: u64,
+}
+
+impl<C: Cluster> BrokerLink<C> {
+    /// Serves until the link is closed.
+    pub async fn run(self) {
+        tokio::select! {
+            () = self.say_ready() => {}
+            () = self.take_requests() => {}
+        }
+    }
+
+    /// Says goodbye: the broker sends nothing more, and what is on its way goes elsewhere.
+    pub async fn leave(&self) {
+        self.send(&ToBroker::Bye, None);
+        // The frame needs a moment to leave before the connection goes.
+        sleep(Duration::from_millis(20)).await;
+        self.link.close().await;
+    }
+
+    /// Signs of life: regular, and at once when the link comes up or the server's role changes.
+    async fn say_ready(&self) {
+        let mut leadership = self.service.cluster().leadership().clone();
+        let mut connections = self.link.connections();
+        let mut beats = interval(Duration::from_millis(READY_INTERVAL_MS));
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let known = tokio::select! {
+                _ = beats.tick() => true,
+                changed = leadership.changed() => changed.is_ok(),
+                changed = connections.changed() => changed.is_ok(),
+            };
+            if !known {
+                return;
+            }
+            let now = *leadership.borrow_and_update();
+            let ready = ToBroker::Ready {
+                name: self.name.clone(),
+                boot: self.boot,
+                credit: CREDIT_REQUESTS,
+                primary: now.is_primary,
+                serving: now.primary.is_some(),
+            };
+            self.send(&ready, None);
+        }
+    }
+
+    /// Takes requests, at most so many at a time as the credit says; a plain pump knows no
+    /// credit, so behind it the link is simply not read meanwhile.
+    async fn take_requests(&self) {
+        let credit = Arc::new(Semaphore::new(CREDIT_REQUESTS as usize));
+        while let Some(batch) = self.link.receive(BATCH_REQUESTS).await {
+            for request in batch {
+                let Ok(permit) = credit.clone().acquire_owned().await else {
+                    return;
+                };
+                let this = self.clone();
+                tokio::spawn(async move {
+                    match request {
+                        FromBroker::Dealt { header, body } => {
+                            this.answer_dealt(&header, body).await
+                        }
+                        FromBroker::Plain { envelope, body } => {
+                            this.answer_plain(&envelope, body).await;
+                        }
+                    }
+                    drop(permit);
+                });
+            }
+        }
+    }
+
+    async fn answer_dealt(&self, header: &[u8], body: Bytes) {
+        let (ToServer { n, id }, clock) = match codec::decode_to_server(header) {
+            Ok(header) => header,
+            Err(error) => return tracing::warn!(%error, "the broker can't be understood"),
+        };
+        self.clocks.observe(clock);
+        match self.service.answer(Asked { body, id, forwarded: false }).await {
+            Answer::Done(reply) => self.send(&ToBroker::Done { n }, Some(reply)),
+            Answer::Again { uncertain } => self.send(&ToBroker::Again { n, uncertain }, None),
+        }
+    }
+
+    async fn answer_plain(&self, envelope: &Envelope, body: Bytes) {
+        let reply = keep_trying(&self.service, body).await;
+        // Fails when the broker is gone, and the client's connection with it.
+        let _ = self.link.reply(envelope, reply);
+    }
+
+    fn send(&self, header: &ToBroker, body: Option<Bytes>) {
+        let header = codec::encode_to_broker(header, self.clocks.stamp_message());
+        // Fails when the broker is gone; a new one knows nothing of this request.
+        let _ = self.link.send(header, body);
+    }
+}
+
+/// Answers a request for which nobody else is tried. What may have been done is repeated only
+/// under an id of its own: without one a second try could take effect twice.
+async fn keep_trying<C: Cluster>(service: &Service<C>, body: Bytes) -> Bytes {
+    let started = Instant::now();
+    let mut uncertain = false;
+    loop {
+        let asked = Asked { body: body.clone(), id: None, forwarded: false };
+        match service.answer(asked).await {
+            Answer::Done(reply) => return reply,
+            Answer::Again { uncertain: perhaps } => uncertain |= perhaps,
+        }
+        let over = started.elapsed() >= Duration::from_millis(PLAIN_TIMEOUT_MS);
+        if over || (uncertain && !has_id(&body)) {
+            return service.give_up(&body, uncertain);
+        }
+        sleep(Duration::from_millis(PLAIN_PAUSE_MS)).await;
+    }
+}
+
+fn has_id(body: &[u8]) -> bool {
+    codec::decode_request(body).is_ok_and(|incoming| incoming.id.is_some())
+}

@@ -1,0 +1,121 @@
+//! What the service needs of replication, as a small trait: the real thing, or a fake in tests.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use recado_chat::{Command, Origin};
+use recado_replication::{
+    Committed, Lane, NodeId, PeerError, PeerTransport, PendingAnswer, ProposeError, ReadError,
+    Replica, View,
+};
+use recado_storage::Reader;
+use tokio::sync::watch;
+
+use crate::frames;
+use crate::journal;
+use crate::links::Links;
+
+/// Who leads; the part of the view that rarely changes, so that waiting for a change of it does
+/// not wake anybody at every applied entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leadership {
+    /// The election term.
+    pub term: u64,
+    /// The primary, if one is known.
+    pub primary: Option<NodeId>,
+    /// Whether it is this node, and ready.
+    pub is_primary: bool,
+    /// How many members are alive, as far as this node sees.
+    pub alive: usize,
+}
+
+impl Leadership {
+    fn of(view: &View) -> Leadership {
+        Leadership {
+            term: view.term,
+            primary: view.primary,
+            is_primary: view.is_primary,
+            alive: view.members.iter().filter(|member| member.alive).count(),
+        }
+    }
+}
+
+/// The cluster, as one server's service sees it.
+pub trait Cluster: Clone + Send + Sync + 'static {
+    /// Who leads, and its changes.
+    fn leadership(&self) -> &watch::Receiver<Leadership>;
+
+    /// The whole view, as it is now.
+    fn view(&self) -> Arc<View>;
+
+    /// Proposes a command and waits until every active server has it.
+    fn propose(
+        &self,
+        command: Command,
+        origin: Option<Origin>,
+    ) -> impl Future<Output = Result<Committed, ProposeError>> + Send;
+
+    /// A view of the rows that shows all that was acknowledged before.
+    fn read(&self) -> impl Future<Output = Result<Reader, ReadError>> + Send;
+
+    /// Hands a client's request ([`frames::Forward`]) to another server.
+    ///
+    /// # Errors
+    /// When there is no connection: it was certainly not delivered.
+    fn forward(&self, to: NodeId, message: Bytes) -> Result<PendingAnswer, PeerError>;
+}
+
+/// This server's replica and its connections to the others.
+#[derive(Clone)]
+pub struct Node {
+    replica: Replica,
+    links: Links,
+    leadership: watch::Receiver<Leadership>,
+}
+
+impl Node {
+    /// Starts following the replica's view.
+    pub fn new(replica: Replica, links: Links) -> Node {
+        let mut views = replica.view();
+        let first = Leadership::of(&views.borrow_and_update());
+        let (now, leadership) = watch::channel(first);
+        tokio::spawn(async move {
+            let mut seen = views.borrow_and_update().clone();
+            while views.changed().await.is_ok() {
+                let view = views.borrow_and_update().clone();
+                journal::note(&seen, &view);
+                let new = Leadership::of(&view);
+                now.send_if_modified(|old| std::mem::replace(old, new) != new);
+                seen = view;
+            }
+        });
+        Node { replica, links, leadership }
+    }
+}
+
+impl Cluster for Node {
+    fn leadership(&self) -> &watch::Receiver<Leadership> {
+        &self.leadership
+    }
+
+    fn view(&self) -> Arc<View> {
+        self.replica.view().borrow().clone()
+    }
+
+    fn propose(
+        &self,
+        command: Command,
+        origin: Option<Origin>,
+    ) -> impl Future<Output = Result<Committed, ProposeError>> + Send {
+        self.replica.propose(command, origin)
+    }
+
+    fn read(&self) -> impl Future<Output = Result<Reader, ReadError>> + Send {
+        self.replica.read()
+    }
+
+    fn forward(&self, to: NodeId, message: Bytes) -> Result<PendingAnswer, PeerError> {
+        self.links.send(to, Lane::Control, frames::FORWARD, message)
+    }
+}

@@ -1,0 +1,95 @@
+//! What the two roles are told at start, and the limits they keep.
+
+use std::path::PathBuf;
+
+use recado_protocol::limits::DEFAULT_MESSAGE_BYTES;
+use recado_replication::Timing;
+
+/// How many requests one broker may have waiting at this server at a time.
+pub const CREDIT_REQUESTS: u32 = 512;
+
+/// How many requests are taken from a socket at a time.
+pub const BATCH_REQUESTS: usize = 256;
+
+/// How many requests that other servers forwarded may be under way here at a time.
+pub const MAX_FORWARDED_REQUESTS: usize = 4096;
+
+/// How long a backup waits for the primary's answer to a forwarded request.
+pub const FORWARD_TIMEOUT_MS: u64 = 4000;
+
+/// How long a request from a plain pump, which tries nobody else, is tried here.
+pub const PLAIN_TIMEOUT_MS: u64 = 5000;
+
+/// How long a server pauses before it tries such a request again.
+pub const PLAIN_PAUSE_MS: u64 = 50;
+
+/// Between two heartbeats to the reference.
+pub const HEARTBEAT_INTERVAL_MS: u64 = 250;
+
+/// How many heartbeats may be without an answer before a new one waits for the next turn.
+pub const MAX_PENDING_HEARTBEATS: usize = 8;
+
+/// How long an answer of the reference is waited for.
+pub const REFERENCE_TIMEOUT_MS: u64 = 2000;
+
+/// How many messages are read from the store at a time for publishing.
+pub const PUBLISH_PAGE_ROWS: usize = 256;
+
+/// Only what was sent this long ago counts as published: what was still in a buffer when the
+/// proxy died is sent again.
+pub const PUBLISHED_AFTER_MS: u64 = 1000;
+
+/// A page of history up to this size is read on the runtime's own thread, a larger one elsewhere.
+pub const INLINE_HISTORY_ROWS: usize = 50;
+
+/// Who a server is, where it keeps its data, and whom it talks to.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Its name: unique, and the same at every start.
+    pub name: String,
+    /// Its data folder; made if it is not there.
+    pub data_dir: PathBuf,
+    /// Where it listens for other servers (`tcp://host:port`; port 0 takes a free one).
+    pub endpoint: String,
+    /// Where other servers reach it; none when that is where it listens.
+    pub advertise: Option<String>,
+    /// The brokers' ports for servers.
+    pub brokers: Vec<String>,
+    /// The proxy's port for publishers.
+    pub proxy: String,
+    /// The reference.
+    pub reference: String,
+    /// Added to the system's clock, ms; for tests of the clock's correction.
+    pub clock_offset_ms: i64,
+    /// The longest text of one message.
+    pub message_limit_bytes: usize,
+    /// Time-outs of replication.
+    pub timing: Timing,
+}
+
+impl ServerConfig {
+    /// A server with the standard's end points on this machine; `number` counts from 1.
+    pub fn local(name: impl Into<String>, data_dir: impl Into<PathBuf>, number: u16) -> Self {
+        ServerConfig {
+            name: name.into(),
+            data_dir: data_dir.into(),
+            endpoint: format!("tcp://127.0.0.1:{}", 5559 + number),
+            advertise: None,
+            brokers: vec!["tcp://127.0.0.1:5556".into()],
+            proxy: "tcp://127.0.0.1:5557".into(),
+            reference: "tcp://127.0.0.1:5559".into(),
+            clock_offset_ms: 0,
+            message_limit_bytes: DEFAULT_MESSAGE_BYTES,
+            timing: Timing::default(),
+        }
+    }
+}
+
+/// Where the reference listens and keeps its ranks.
+#[derive(Clone, Debug)]
+pub struct ReferenceConfig {
+    /// Where it listens for servers (`tcp://host:port`; port 0 takes a free one).
+    pub endpoint: String,
+    /// Its data folder; made if it is not there.
+    pub data_dir: PathBuf,
+}

@@ -1,0 +1,217 @@
+//! Registers with the reference and keeps saying so.
+//!
+//! The reference watches and does not decide: when it is away, this part keeps trying, and the
+//! server goes on. The task that sends heartbeats waits for nothing else, so that a slow disk is
+//! never taken for a dead server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use recado_protocol::codec;
+use recado_protocol::reference::{Listed, ReferenceReply, ReferenceRequest, Registration};
+use recado_replication::{Peer, Replica};
+use recado_transport::Caller;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use crate::clocks::Clocks;
+use crate::config::{HEARTBEAT_INTERVAL_MS, MAX_PENDING_HEARTBEATS, REFERENCE_TIMEOUT_MS};
+use crate::facts::{Facts, ReferenceFacts};
+
+/// The reference counts as connected for this long after its last answer.
+const FRESH_MS: u64 = 1000;
+
+/// Who registers.
+pub struct Registrar {
+    /// The way to the reference.
+    pub caller: Caller,
+    /// Whose rank it is.
+    pub replica: Replica,
+    /// For the stamps of messages.
+    pub clocks: Arc<Clocks>,
+    /// Where the reference's state is noted.
+    pub facts: Arc<Facts>,
+    /// The server's name.
+    pub name: String,
+    /// Where other servers reach it.
+    pub address: String,
+}
+
+/// What the registration remembers from one answer to the next.
+struct State {
+    registered: bool,
+    last_answer: Option<Instant>,
+    rank: u64,
+    peers: Vec<Peer>,
+    forming: bool,
+    warned: bool,
+}
+
+impl Registrar {
+    /// Registers, then sends heartbeats, for ever.
+    pub async fn run(self) {
+        let mut state = State {
+            registered: false,
+            last_answer: None,
+            rank: 0,
+            peers: Vec::new(),
+            forming: false,
+            warned: false,
+        };
+        let mut boot = self.replica.boot();
+        let mut beats = interval(Duration::from_millis(HEARTBEAT_INTERVAL_MS));
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pending: FuturesUnordered<BoxFuture<'static, Option<Bytes>>> =
+            FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                _ = beats.tick() => {
+                    self.note_silence(&mut state);
+                    if pending.len() < MAX_PENDING_HEARTBEATS {
+                        pending.extend(self.beat(state.registered));
+                    }
+                }
+                // The cluster dropped this server: under a new number it gets a new rank.
+                Ok(()) = boot.changed() => state.registered = false,
+                Some(answer) = pending.next() => {
+                    if let Some(body) = answer {
+                        self.heard(&mut state, &body);
+                    }
+                }
+            }
+        }
+    }
+
+    fn beat(&self, registered: bool) -> Option<BoxFuture<'static, Option<Bytes>>> {
+        let registration = Registration {
+            user: self.name.clone(),
+            boot: Some(*self.replica.boot().borrow()),
+            address: Some(self.address.clone()),
+            node: Some(self.replica.node()),
+            cluster: self.replica.cluster(),
+        };
+        let request = if registered {
+            ReferenceRequest::Heartbeat(registration)
+        } else {
+            ReferenceRequest::Rank(registration)
+        };
+        let body = codec::encode_reference_request(&request, self.clocks.stamp_message());
+        let answer = self.caller.start(vec![body]).ok()?;
+        Some(Box::pin(async move {
+            let limit = Duration::from_millis(REFERENCE_TIMEOUT_MS);
+            timeout(limit, answer).await.ok()?.ok()?.into_iter().next()
+        }))
+    }
+
+    /// Says once, and not every quarter of a second, that the reference is away.
+    fn note_silence(&self, state: &mut State) {
+        let fresh = state.last_answer.is_some_and(|at| at.elapsed().as_millis() < FRESH_MS.into());
+        if fresh {
+            return;
+        }
+        self.facts.reference.send_if_modified(|known| {
+            std::mem::replace(known, ReferenceFacts::default()) != ReferenceFacts::default()
+        });
+        // At the start silence is normal for a moment.
+        if state.last_answer.is_some() && !state.warned {
+            tracing::warn!("the reference does not answer; going on without it");
+            state.warned = true;
+        } else {
+            tracing::debug!("the reference does not answer");
+        }
+    }
+
+    fn heard(&self, state: &mut State, body: &[u8]) {
+        let (reply, stamp) = match codec::decode_reference_reply(body) {
+            Ok(reply) => reply,
+            Err(error) => return tracing::debug!(%error, "the reference can't be understood"),
+        };
+        self.clocks.observe(stamp.clock);
+        let pid = match reply {
+            ReferenceReply::Rank { rank, form, list } => {
+                state.registered = true;
+                self.learn(state, rank, form, &list);
+                self.facts.reference.borrow().pid
+            }
+            ReferenceReply::Heartbeat { rank, form, list, pid } => {
+                self.learn(state, rank, form, &list);
+                Some(pid).filter(|pid| *pid != 0)
+            }
+            ReferenceReply::Refused(refusal) => {
+                state.registered = false;
+                return tracing::warn!(%refusal, "the reference refuses this server");
+            }
+            ReferenceReply::List(_) | ReferenceReply::Status { .. } => return,
+        };
+        if std::mem::take(&mut state.warned) {
+            tracing::info!("the reference answers again");
+        }
+        state.last_answer = Some(Instant::now());
+        let facts = ReferenceFacts { connected: true, pid };
+        self.facts.reference.send_if_modified(|known| std::mem::replace(known, facts) != facts);
+    }
+
+    fn learn(&self, state: &mut State, rank: u64, form: Option<u64>, list: &[Listed]) {
+        if rank != state.rank {
+            tracing::info!(rank, "the reference gave this server its rank");
+            state.rank = rank;
+            self.replica.set_rank(rank);
+        }
+        let peers = peers(list, self.replica.node());
+        if !list.is_empty() && peers != state.peers {
+            tracing::debug!(?peers, "the reference's list changed");
+            self.replica.learn_peers(&peers);
+            state.peers = peers;
+        }
+        if let Some(cluster) = form
+            && !std::mem::replace(&mut state.forming, true)
+        {
+            let replica = self.replica.clone();
+            tokio::spawn(async move {
+                match replica.form(cluster).await {
+                    Ok(()) => {
+                        tracing::info!(cluster, "formed the cluster, as the reference granted")
+                    }
+                    Err(error) => tracing::error!(%error, "can't form the cluster"),
+                }
+            });
+        }
+    }
+}
+
+/// The listed servers that can be reached, without this one.
+fn peers(list: &[Listed], own: u64) -> Vec<Peer> {
+    list.iter()
+        .filter_map(|listed| {
+            let node = listed.node.filter(|node| *node != own)?;
+            let address = listed.address.clone()?;
+            Some(Peer { node, address, rank: listed.rank })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_others_that_say_where_they_are_become_peers() {
+        let listed = |rank, node, address: Option<&str>| Listed {
+            name: "s".into(),
+            rank,
+            address: address.map(str::to_owned),
+            node,
+        };
+        let list = [
+            listed(1, Some(7), Some("tcp://127.0.0.1:1")),
+            listed(2, Some(8), Some("tcp://127.0.0.1:2")),
+            listed(3, None, Some("tcp://127.0.0.1:3")),
+            listed(4, Some(9), None),
+        ];
+        let peer = Peer { node: 8, address: "tcp://127.0.0.1:2".into(), rank: 2 };
+        assert_eq!(peers(&list, 7), [peer]);
+    }
+}

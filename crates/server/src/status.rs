@@ -1,0 +1,147 @@
+//! The answer to `status`, from what this server sees.
+
+use std::sync::atomic::Ordering;
+
+use recado_protocol::reply::{MemberStatus, Role, Status};
+use recado_replication::{MemberView, View};
+use rmpv::Value;
+
+use crate::facts::Facts;
+
+/// The cluster as this view shows it. The broker puts itself in on the way back.
+pub fn status(view: &View, facts: &Facts) -> Status {
+    let offsets = facts.offsets.borrow().clone();
+    let members = view
+        .members
+        .iter()
+        .map(|member| {
+            let offset = offsets.get(&member.member.announced.node).copied();
+            member_status(view, member, offset)
+        })
+        .collect();
+    Status {
+        members,
+        broker: Value::Map(Vec::new()),
+        proxy: proxy(facts),
+        reference: reference(facts),
+    }
+}
+
+fn member_status(view: &View, row: &MemberView, clock_offset_ms: Option<i64>) -> MemberStatus {
+    let announced = &row.member.announced;
+    let applied = if announced.node == view.node { view.applied } else { row.matched.unwrap_or(0) };
+    MemberStatus {
+        name: announced.name.clone(),
+        rank: announced.rank,
+        role: role(view, row),
+        address: announced.address.clone(),
+        pid: announced.pid,
+        applied,
+        term: view.term,
+        clock_offset_ms,
+    }
+}
+
+fn role(view: &View, row: &MemberView) -> Role {
+    if view.primary == Some(row.member.announced.node) {
+        Role::Primary
+    } else if !row.alive {
+        Role::Down
+    } else if row.member.active {
+        Role::Backup
+    } else {
+        Role::Joining
+    }
+}
+
+fn proxy(facts: &Facts) -> Value {
+    Value::Map(vec![
+        ("address".into(), facts.proxy_address.as_str().into()),
+        ("connected".into(), facts.proxy_connected.load(Ordering::Relaxed).into()),
+    ])
+}
+
+fn reference(facts: &Facts) -> Value {
+    let known = *facts.reference.borrow();
+    let mut map = vec![
+        ("address".into(), facts.reference_address.as_str().into()),
+        ("connected".into(), known.connected.into()),
+    ];
+    if let Some(pid) = known.pid {
+        map.push(("pid".into(), pid.into()));
+    }
+    Value::Map(map)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use recado_chat::Member;
+    use recado_chat::members::Announcement;
+
+    use super::*;
+
+    fn row(node: u64, active: bool, alive: bool) -> MemberView {
+        let announced = Announcement {
+            node,
+            name: format!("s{node}"),
+            address: format!("tcp://127.0.0.1:{node}"),
+            rank: node,
+            boot: 1,
+            pid: 100,
+        };
+        let member = Member { announced, active, drops: 0 };
+        MemberView { member, voter: active, matched: (node != 9).then_some(40 + node), alive }
+    }
+
+    fn view(members: Vec<MemberView>) -> View {
+        View { node: 1, term: 3, primary: Some(1), is_primary: true, applied: 77, members }
+    }
+
+    #[test]
+    fn roles_follow_from_liveness_and_activity() {
+        let rows = vec![
+            row(1, true, true),
+            row(2, true, true),
+            row(3, false, true),
+            row(4, false, false),
+            row(5, true, false),
+        ];
+        let facts = Facts::new("r", "p");
+        let shown = status(&view(rows), &facts);
+        let roles: Vec<Role> = shown.members.iter().map(|member| member.role).collect();
+        assert_eq!(roles, [Role::Primary, Role::Backup, Role::Joining, Role::Down, Role::Down]);
+    }
+
+    #[test]
+    fn positions_and_offsets_are_shown_where_known() {
+        let facts = Facts::new("r", "p");
+        facts.offsets.send_replace(Arc::new([(2, -4)].into()));
+        let shown = status(
+            &view(vec![row(1, true, true), row(2, true, true), row(9, false, true)]),
+            &facts,
+        );
+        let seen: Vec<_> = shown.members.iter().map(|m| (m.applied, m.clock_offset_ms)).collect();
+        assert_eq!(seen, [(77, None), (42, Some(-4)), (0, None)]);
+    }
+
+    #[test]
+    fn the_reference_and_the_proxy_are_named_even_when_away() {
+        let facts = Facts::new("tcp://r", "tcp://p");
+        let shown = status(&view(Vec::new()), &facts);
+        let said = |map: &Value, key: &str| {
+            let entries = map.as_map().unwrap();
+            entries.iter().find(|(k, _)| k.as_str() == Some(key)).map(|(_, v)| v.clone())
+        };
+        assert_eq!(said(&shown.reference, "address"), Some("tcp://r".into()));
+        assert_eq!(said(&shown.reference, "connected"), Some(false.into()));
+        assert_eq!(said(&shown.reference, "pid"), None);
+        assert_eq!(said(&shown.proxy, "address"), Some("tcp://p".into()));
+        facts
+            .reference
+            .send_replace(crate::facts::ReferenceFacts { connected: true, pid: Some(5) });
+        let shown = status(&view(Vec::new()), &facts);
+        assert_eq!(said(&shown.reference, "pid"), Some(5.into()));
+    }
+}
