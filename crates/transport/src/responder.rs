@@ -76,6 +76,12 @@ impl Responder {
         self.0.outbox.send(identity, message);
     }
 
+    /// Sends frames to a connection unasked; they are dropped if it is gone.
+    pub fn send_to(&self, identity: &Bytes, frames: Vec<Bytes>) {
+        let frames = frames.into_iter().map(|frame| self.0.outbox.account(identity, frame));
+        self.0.outbox.send(identity, Message::multipart(frames));
+    }
+
     /// Identities of connections that are gone, as they go. Under thousands of connections a
     /// second some may be missed: silence is what finally tells.
     pub async fn gone(&self) -> Option<Bytes> {

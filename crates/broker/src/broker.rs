@@ -1,0 +1,187 @@
+//! The loop around the dispatcher: sockets, clock and time.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use recado_protocol::{Incoming, Reply, Request, codec};
+use recado_transport::{Io, PlainPump, Responder, UnreadLimits};
+use tokio::time::MissedTickBehavior;
+
+use crate::clock::Clock;
+use crate::{Action, BrokerError, Dispatcher, Limits};
+
+/// How often the dispatcher has a look at the time when nothing comes in.
+const TURN_INTERVAL: Duration = Duration::from_millis(10);
+/// How many messages are taken from a socket at once.
+const BATCH: usize = 256;
+/// How long the last answers have to get out of the socket.
+const FAREWELL: Duration = Duration::from_millis(100);
+/// Servers are trusted to read; what they leave unread is bounded by what the broker holds.
+const TO_SERVERS: UnreadLimits =
+    UnreadLimits { peer_bytes: 64 * 1024 * 1024, all_bytes: 256 * 1024 * 1024 };
+
+/// How a broker is set up.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// Where clients connect.
+    pub front: String,
+    /// Where servers connect.
+    pub back: String,
+    /// Only pump bytes between a ROUTER and a DEALER, as the standard has it.
+    pub plain: bool,
+    /// What is held at the most, and for how long.
+    pub limits: Limits,
+}
+
+/// A broker whose ports are bound.
+pub struct Broker(Mode);
+
+enum Mode {
+    Plain(PlainPump),
+    Dealing { front: Responder, back: Responder, limits: Limits },
+}
+
+impl Broker {
+    /// Binds both ports.
+    pub async fn bind(config: BrokerConfig) -> Result<Broker, BrokerError> {
+        if config.plain {
+            return Ok(Broker(Mode::Plain(PlainPump::bind(&config.front, &config.back).await?)));
+        }
+        let front =
+            Responder::bind_with(&config.front, Io::Thread, UnreadLimits::default()).await?;
+        let back = Responder::bind_with(&config.back, Io::Thread, TO_SERVERS).await?;
+        Ok(Broker(Mode::Dealing { front, back, limits: config.limits }))
+    }
+
+    /// Where clients and servers connect, with the real ports.
+    pub fn endpoints(&self) -> [&str; 2] {
+        match &self.0 {
+            Mode::Plain(pump) => pump.endpoints(),
+            Mode::Dealing { front, back, .. } => [front.endpoint(), back.endpoint()],
+        }
+    }
+
+    /// Serves until `shutdown` ends; then every request that is held is answered.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), BrokerError> {
+        match self.0 {
+            Mode::Plain(pump) => pump.run(shutdown).await,
+            Mode::Dealing { front, back, limits } => {
+                Dealing::new(front, back, limits).run(shutdown).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Dealing {
+    front: Responder,
+    back: Responder,
+    dispatcher: Dispatcher,
+    clock: Clock,
+    started: Instant,
+}
+
+impl Dealing {
+    fn new(front: Responder, back: Responder, limits: Limits) -> Dealing {
+        let mut clock = Clock::default();
+        let request = Incoming { request: Request::Session, clock: 0, id: None };
+        let session_body = codec::encode_request(&request, clock.stamp());
+        // Small enough to be counted on from for ever, in every language's integers.
+        let first_attempt = rand::random::<u64>() >> 16;
+        let dispatcher = Dispatcher::new(limits, std::process::id(), first_attempt, session_body);
+        Dealing { front, back, dispatcher, clock, started: Instant::now() }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    async fn run(mut self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        let mut ticks = tokio::time::interval(TURN_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            // Not in a fixed order: under load none of these may wait for another.
+            tokio::select! {
+                () = &mut shutdown => break,
+                requests = self.front.receive(BATCH) => {
+                    let Some(requests) = requests else { break };
+                    let now = self.now();
+                    for request in requests {
+                        self.dispatcher.request(request.envelope, request.body, now);
+                    }
+                }
+                messages = self.back.receive(BATCH) => {
+                    let Some(messages) = messages else { break };
+                    for message in messages {
+                        self.from_server(&message.envelope.identity(), message.body);
+                    }
+                }
+                gone = self.back.gone() => {
+                    let Some(gone) = gone else { break };
+                    self.dispatcher.server_gone(&gone);
+                }
+                _ = ticks.tick() => {}
+            }
+            self.dispatcher.turn(self.now());
+            self.act();
+        }
+        self.dispatcher.end(self.now());
+        if self.act() > 0 {
+            tokio::time::sleep(FAREWELL).await;
+        }
+        self.front.close().await;
+        self.back.close().await;
+    }
+
+    fn from_server(&mut self, identity: &Bytes, body: Vec<Bytes>) {
+        let mut frames = body.into_iter();
+        let Some(header) = frames.next() else { return };
+        match codec::decode_to_broker(&header) {
+            Ok((said, clock)) => {
+                self.clock.seen(clock);
+                self.dispatcher.from_server(identity, said, frames.next(), self.now());
+            }
+            Err(error) => tracing::debug!(%error, "a server's header is unreadable"),
+        }
+    }
+
+    /// Does what the dispatcher decided, and says how much that was.
+    fn act(&mut self) -> usize {
+        let actions = self.dispatcher.actions();
+        let count = actions.len();
+        for action in actions {
+            match action {
+                Action::Deal { server, header, body } => {
+                    let header = codec::encode_to_server(&header, self.clock.stamp());
+                    self.back.send_to(&server, vec![Bytes::new(), header, body]);
+                }
+                Action::Reply { to, body } => self.front.send(&to, vec![body]),
+                Action::Refuse { to, service, refusal } => {
+                    let reply = Reply::Refused(refusal);
+                    let body = codec::encode_reply(&service, &reply, self.clock.stamp());
+                    self.front.send(&to, vec![body]);
+                }
+                Action::Status { to, status } => {
+                    let reply = Reply::Status(*status);
+                    let body = codec::encode_reply("status", &reply, self.clock.stamp());
+                    self.front.send(&to, vec![body]);
+                }
+            }
+        }
+        count
+    }
+}
+
+/// Binds a broker and runs it until `shutdown` ends.
+pub async fn run_broker(
+    config: BrokerConfig,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), BrokerError> {
+    let broker = Broker::bind(config).await?;
+    let [front, back] = broker.endpoints();
+    tracing::info!(front, back, "the broker is ready");
+    broker.run(shutdown).await
+}

@@ -1,0 +1,462 @@
+//! Who gets which request, and what becomes of it: a pure state machine.
+//!
+//! Nothing here knows sockets or clocks: what happens comes in with the time in milliseconds, and
+//! what is to be done comes out as [`Action`]s. Every request is answered exactly once: by the
+//! first server that answers, or by the broker when the time is over.
+
+mod held;
+mod servers;
+mod sessions;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+
+use bytes::Bytes;
+use recado_protocol::backend::{ToBroker, ToServer};
+use recado_protocol::limits::MAX_REQUEST_BYTES;
+use recado_protocol::{Code, Refusal, Reply, Status, codec};
+use recado_transport::Envelope;
+
+use crate::Limits;
+use held::{Held, Kind, Origin};
+use servers::{Announcement, Servers};
+use sessions::Sessions;
+
+/// Bodies below this length are copied when they come in: they are views into a larger buffer of
+/// the socket, which they would otherwise keep alive for as long as they wait.
+const COPY_BYTES: usize = 1024;
+/// The longest reply in which an expired id is looked for; refusals are short.
+const MAX_REFUSAL_BYTES: usize = 4096;
+/// How long a failed attempt to open a session is not repeated.
+const SESSION_PAUSE_MS: u64 = 100;
+
+/// What is to be done.
+#[derive(Debug, PartialEq)]
+pub enum Action {
+    /// Send a request to a server.
+    Deal {
+        /// The server's connection.
+        server: Bytes,
+        /// The header.
+        header: ToServer,
+        /// The client's request, untouched.
+        body: Bytes,
+    },
+    /// Pass a server's reply on.
+    Reply {
+        /// Whom to.
+        to: Envelope,
+        /// The reply, untouched.
+        body: Bytes,
+    },
+    /// Refuse a request.
+    Refuse {
+        /// Whom to.
+        to: Envelope,
+        /// The service that the refusal names.
+        service: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// Answer `status`.
+    Status {
+        /// Whom to.
+        to: Envelope,
+        /// What the servers say; the broker's part is filled in.
+        status: Box<Status>,
+    },
+}
+
+/// An attempt: which request is with which server.
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    request: u64,
+    server: u64,
+}
+
+/// What is due for one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// The pause before the next attempt is over.
+    Retry,
+    /// `status` is answered without the servers.
+    Status,
+    /// Nobody is there to look at it: see whether it is sound.
+    Vet,
+}
+
+/// What the broker says of itself in `status`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Requests that were answered, by whomever.
+    pub answered: u64,
+    /// Attempts after the first.
+    pub retried: u64,
+    /// Requests that the broker refused itself.
+    pub refused: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Dispatcher {
+    limits: Limits,
+    /// Which process this is.
+    pid: u32,
+    /// The body of our own requests for sessions.
+    session_body: Bytes,
+    servers: Servers,
+    sessions: Sessions,
+    session_pause_until_ms: u64,
+    held: HashMap<u64, Held>,
+    held_bytes: usize,
+    held_by_client: HashMap<Bytes, usize>,
+    attempts: HashMap<u64, Attempt>,
+    last_request: u64,
+    last_attempt: u64,
+    /// Requests in the order of their turn; those that are answered already are skipped.
+    queue: VecDeque<u64>,
+    /// Writes that wait for a session.
+    parked: VecDeque<u64>,
+    /// All attempts by age, with when they get company, …
+    attempts_due: VecDeque<(u64, u64)>,
+    /// … and when they no longer count.
+    attempts_forgotten: VecDeque<(u64, u64)>,
+    /// All requests by age, with when the broker answers them.
+    requests_due: VecDeque<(u64, u64)>,
+    due: BinaryHeap<Reverse<(u64, u64, Due)>>,
+    counters: Counters,
+    actions: Vec<Action>,
+}
+
+impl Dispatcher {
+    /// A dispatcher that numbers its attempts from `first_attempt` on (random: a broker that
+    /// starts anew must not take the answers to its predecessor), and opens sessions with
+    /// `session_body`.
+    pub fn new(limits: Limits, pid: u32, first_attempt: u64, session_body: Bytes) -> Dispatcher {
+        Dispatcher {
+            limits,
+            pid,
+            session_body,
+            servers: Servers::default(),
+            sessions: Sessions::new(limits.sessions_min, limits.sessions_max, limits.session_ahead),
+            session_pause_until_ms: 0,
+            held: HashMap::new(),
+            held_bytes: 0,
+            held_by_client: HashMap::new(),
+            attempts: HashMap::new(),
+            last_request: 0,
+            last_attempt: first_attempt,
+            queue: VecDeque::new(),
+            parked: VecDeque::new(),
+            attempts_due: VecDeque::new(),
+            attempts_forgotten: VecDeque::new(),
+            requests_due: VecDeque::new(),
+            due: BinaryHeap::new(),
+            counters: Counters::default(),
+            actions: Vec::new(),
+        }
+    }
+
+    /// What is to be done, in order.
+    pub fn actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// How many requests are held.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// A client asks.
+    pub fn request(&mut self, from: Envelope, mut body: Vec<Bytes>, now: u64) {
+        let service = body.first().and_then(|frame| codec::peek_service(frame));
+        let Some(service) = service else {
+            let text = "the request is no MessagePack map with a service";
+            return self.refuse(from, "error", Code::Malformed, text);
+        };
+        let kind = Kind::of(service);
+        if body.iter().map(Bytes::len).sum::<usize>() > MAX_REQUEST_BYTES {
+            let service = service.to_owned();
+            let text = format!("a request may have {MAX_REQUEST_BYTES} bytes; send less at a time");
+            return self.refuse(from, &service, Code::TooLarge, &text);
+        }
+        if body.len() > 1 {
+            let service = service.to_owned();
+            let text = "a request is one frame after the empty one";
+            return self.refuse(from, &service, Code::Malformed, text);
+        }
+        let mut body = body.swap_remove(0);
+        if body.len() < COPY_BYTES {
+            body = Bytes::copy_from_slice(&body);
+        }
+        let held = Held {
+            origin: Origin::Client(from),
+            body,
+            kind,
+            id: None,
+            attempts: Vec::new(),
+            uncertain: false,
+            waiting: true,
+            pause_ms: 0,
+        };
+        self.admit(held, now);
+    }
+
+    /// Takes a request in, or refuses it when too much is held.
+    fn admit(&mut self, held: Held, now: u64) {
+        let bytes = held.bytes();
+        if let Origin::Client(envelope) = &held.origin {
+            let client = envelope.identity();
+            let theirs = self.held_by_client.get(&client).copied().unwrap_or(0);
+            if self.held.len() >= self.limits.held_requests
+                || self.held_bytes + bytes > self.limits.held_bytes
+                || theirs >= self.limits.client_requests
+            {
+                return self.give_up(held, "too many requests are waiting; try again later", now);
+            }
+            self.held_by_client.insert(client, theirs + 1);
+        }
+        self.last_request += 1;
+        let key = self.last_request;
+        self.held_bytes += bytes;
+        self.requests_due.push_back((now + self.limits.request_ms, key));
+        if held.kind == Kind::Status {
+            self.due.push(Reverse((now + self.limits.status_ms, key, Due::Status)));
+        }
+        if !self.servers.any_serving() {
+            self.due.push(Reverse((now + self.limits.vet_ms, key, Due::Vet)));
+        }
+        self.held.insert(key, held);
+        self.queue.push_back(key);
+    }
+
+    /// A server says something; `body` is the frame after the header.
+    pub fn from_server(&mut self, from: &Bytes, said: ToBroker, body: Option<Bytes>, now: u64) {
+        match (said, body) {
+            (ToBroker::Ready { name, boot, credit, primary: _, serving }, _) => {
+                let said = Announcement { name, boot, credit, serving };
+                for replaced in self.servers.announced(from, said, now) {
+                    self.server_lost(replaced);
+                }
+            }
+            (ToBroker::Done { n }, Some(body)) => self.done(n, body, now),
+            // A reply without a body is none, but it may be done.
+            (ToBroker::Done { n }, None) => self.again(n, true, now),
+            (ToBroker::Again { n, uncertain }, _) => self.again(n, uncertain, now),
+            (ToBroker::Bye, _) => self.server_gone(from),
+        }
+    }
+
+    /// A connection of the back end is gone.
+    pub fn server_gone(&mut self, identity: &Bytes) {
+        if let Some(server) = self.servers.remove(identity) {
+            self.server_lost(server);
+        }
+    }
+
+    /// Everything that a server holds goes to the next one, at once.
+    fn server_lost(&mut self, server: u64) {
+        let mut again = Vec::new();
+        for (&key, held) in &mut self.held {
+            if !held.lost(server) {
+                continue;
+            }
+            held.uncertain |= held.kind == Kind::Write;
+            if !held.waiting {
+                held.waiting = true;
+                again.push(key);
+            }
+        }
+        // The oldest comes first.
+        again.sort_unstable_by_key(|&key| Reverse(key));
+        for key in again {
+            self.queue.push_front(key);
+        }
+    }
+
+    /// Takes an attempt off the books.
+    fn end_attempt(&mut self, n: u64, now: u64) -> Option<Attempt> {
+        let attempt = self.attempts.remove(&n)?;
+        if let Some(server) = self.servers.by_key(attempt.server) {
+            server.in_flight = server.in_flight.saturating_sub(1);
+        }
+        self.servers.heard(attempt.server, now);
+        Some(attempt)
+    }
+
+    /// A server has answered.
+    fn done(&mut self, n: u64, body: Bytes, now: u64) {
+        let Some(attempt) = self.end_attempt(n, now) else { return };
+        let Some(held) = self.held.get_mut(&attempt.request) else { return };
+        if held.id.is_some() && expired(&body) && !own_id(&held.body) {
+            return self.id_expired(attempt, now);
+        }
+        let Some(held) = self.release(attempt.request) else { return };
+        match held.origin {
+            Origin::Session => self.session_answered(&body, now),
+            Origin::Client(to) if held.kind == Kind::Status => match codec::decode_reply(&body) {
+                Ok((_, Reply::Status(status), _)) => self.answer_status(to, status, now),
+                _ => self.answer(Action::Reply { to, body }),
+            },
+            Origin::Client(to) => self.answer(Action::Reply { to, body }),
+        }
+    }
+
+    /// The reply to our own request for a session.
+    fn session_answered(&mut self, body: &[u8], now: u64) {
+        match codec::decode_reply(body) {
+            Ok((_, Reply::Session { session, window }, _)) => {
+                self.sessions.opened(session, window);
+            }
+            _ => self.session_failed(now),
+        }
+    }
+
+    fn session_failed(&mut self, now: u64) {
+        self.sessions.not_opened();
+        self.session_pause_until_ms = now + SESSION_PAUSE_MS;
+    }
+
+    /// The cluster does not know the session that we carried a request out under: it was emptied,
+    /// or has evicted it. If no other attempt can have taken effect, the request was certainly not
+    /// carried out, and is dealt again under another id.
+    fn id_expired(&mut self, attempt: Attempt, now: u64) {
+        let Some(held) = self.held.get_mut(&attempt.request) else { return };
+        held.lost(attempt.server);
+        if let Some(id) = held.id.take() {
+            self.sessions.drop_session(id.session);
+        }
+        if held.uncertain || held.open() {
+            held.uncertain = true;
+            return self.time_over(attempt.request, now);
+        }
+        if !held.waiting {
+            held.waiting = true;
+            self.queue.push_front(attempt.request);
+        }
+    }
+
+    /// A server has given a request back.
+    fn again(&mut self, n: u64, uncertain: bool, now: u64) {
+        let Some(attempt) = self.end_attempt(n, now) else { return };
+        let Some(held) = self.held.get_mut(&attempt.request) else { return };
+        held.lost(attempt.server);
+        held.uncertain |= uncertain && held.kind == Kind::Write;
+        self.pause(attempt.request, now);
+    }
+
+    /// Lets a request wait a little before its next attempt.
+    fn pause(&mut self, key: u64, now: u64) {
+        let Some(held) = self.held.get_mut(&key) else { return };
+        if held.waiting {
+            return;
+        }
+        held.waiting = true;
+        held.pause_ms =
+            (held.pause_ms * 2).clamp(self.limits.retry_min_ms, self.limits.retry_max_ms);
+        self.due.push(Reverse((now + held.pause_ms, key, Due::Retry)));
+    }
+
+    /// Takes a request out of the books: it is being answered.
+    fn release(&mut self, key: u64) -> Option<Held> {
+        let held = self.held.remove(&key)?;
+        self.held_bytes -= held.bytes();
+        if let Origin::Client(envelope) = &held.origin {
+            let client = envelope.identity();
+            match self.held_by_client.get_mut(&client) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => drop(self.held_by_client.remove(&client)),
+            }
+        }
+        if let Some(id) = held.id {
+            self.sessions.answered(id);
+        }
+        Some(held)
+    }
+
+    /// Answers what no server has answered in time.
+    fn time_over(&mut self, key: u64, now: u64) {
+        let Some(held) = self.release(key) else { return };
+        self.give_up(held, "no server could take the request; try again", now);
+    }
+
+    /// Answers without the servers.
+    fn give_up(&mut self, held: Held, text: &str, now: u64) {
+        let uncertain = held.kind == Kind::Write && (held.uncertain || held.open());
+        let to = match held.origin {
+            Origin::Client(to) => to,
+            Origin::Session => return self.session_failed(now),
+        };
+        if held.kind == Kind::Status {
+            return self.answer_status(to, no_members(), now);
+        }
+        let service = codec::peek_service(&held.body).unwrap_or("error").to_owned();
+        if uncertain {
+            let text = "the answer was lost and the request may be done; look before you repeat it";
+            return self.refuse(to, &service, Code::Unknown, text);
+        }
+        self.refuse(to, &service, Code::Unavailable, text);
+    }
+
+    fn refuse(&mut self, to: Envelope, service: &str, code: Code, text: &str) {
+        self.counters.refused += 1;
+        let refusal = Refusal::new(code, text);
+        self.answer(Action::Refuse { to, service: service.to_owned(), refusal });
+    }
+
+    /// Every answer to a client goes out here.
+    fn answer(&mut self, action: Action) {
+        self.counters.answered += 1;
+        self.actions.push(action);
+    }
+
+    /// Adds the broker's own part to a status.
+    fn answer_status(&mut self, to: Envelope, mut status: Status, now: u64) {
+        let waiting = self.held.values().filter(|held| held.waiting).count();
+        let part = [
+            ("pid", u64::from(self.pid)),
+            ("servers", self.servers.live() as u64),
+            ("in_flight", (self.held.len() - waiting) as u64),
+            ("queued", waiting as u64),
+            ("answered", self.counters.answered),
+            ("retried", self.counters.retried),
+            ("refused", self.counters.refused),
+            ("sessions", self.sessions.open() as u64),
+            ("uptime_ms", now),
+        ];
+        status.broker = rmpv::Value::Map(
+            part.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
+        );
+        self.answer(Action::Status { to, status: Box::new(status) });
+    }
+}
+
+/// A status without anything from the servers.
+fn no_members() -> Status {
+    Status {
+        members: Vec::new(),
+        broker: rmpv::Value::Nil,
+        proxy: rmpv::Value::Nil,
+        reference: rmpv::Value::Nil,
+    }
+}
+
+/// Whether a reply refuses a request because its id is not known (any more).
+fn expired(body: &[u8]) -> bool {
+    let word = Code::IdExpired.as_str().as_bytes();
+    body.len() <= MAX_REFUSAL_BYTES
+        && body.windows(word.len()).any(|window| window == word)
+        && matches!(
+            codec::decode_reply(body),
+            Ok((_, Reply::Refused(Refusal { code: Code::IdExpired, .. }), _))
+        )
+}
+
+/// Whether a request brought an id of its own, which is then the one that was used.
+fn own_id(body: &[u8]) -> bool {
+    codec::decode_request(body).is_ok_and(|incoming| incoming.id.is_some())
+}

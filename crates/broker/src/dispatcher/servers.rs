@@ -1,0 +1,175 @@
+//! Who can take requests.
+
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// How many connections that are gone are remembered, so that what they still had on the way
+/// does not bring them back.
+const DEPARTED: usize = 256;
+
+/// A server as the broker knows it, by its connection.
+#[derive(Debug)]
+pub(super) struct Server {
+    /// Counts connections; an attempt names its server by it.
+    pub(super) key: u64,
+    /// Where to send.
+    pub(super) identity: Bytes,
+    pub(super) name: String,
+    pub(super) boot: u64,
+    pub(super) credit: u32,
+    pub(super) serving: bool,
+    pub(super) heard_ms: u64,
+    /// Heard of in time.
+    pub(super) live: bool,
+    /// Attempts that are not answered.
+    pub(super) in_flight: u32,
+}
+
+/// What a server says of itself.
+pub(super) struct Announcement {
+    pub(super) name: String,
+    pub(super) boot: u64,
+    pub(super) credit: u32,
+    pub(super) serving: bool,
+}
+
+/// Whom to send a request to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// The server at this index.
+    Server(usize),
+    /// All who could take it have no credit left now.
+    Busy,
+    /// Nobody else could take it.
+    Nobody,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Servers {
+    all: Vec<Server>,
+    cursor: usize,
+    last_key: u64,
+    departed: VecDeque<Bytes>,
+}
+
+impl Servers {
+    pub(super) fn get(&mut self, index: usize) -> &mut Server {
+        &mut self.all[index]
+    }
+
+    pub(super) fn by_key(&mut self, key: u64) -> Option<&mut Server> {
+        self.all.iter_mut().find(|server| server.key == key)
+    }
+
+    /// How many are heard of in time.
+    pub(super) fn live(&self) -> usize {
+        self.all.iter().filter(|server| server.live).count()
+    }
+
+    /// Whether any is heard of in time and can answer.
+    pub(super) fn any_serving(&self) -> bool {
+        self.all.iter().any(|server| server.live && server.serving)
+    }
+
+    /// A sign of life. Gives the keys of connections that this one replaces.
+    pub(super) fn announced(&mut self, identity: &Bytes, said: Announcement, now: u64) -> Vec<u64> {
+        if self.departed.contains(identity) {
+            return Vec::new();
+        }
+        if let Some(server) = self.all.iter_mut().find(|server| server.identity == *identity) {
+            server.credit = said.credit;
+            server.serving = said.serving;
+            server.heard_ms = now;
+            server.live = true;
+            return Vec::new();
+        }
+        // The same start of the same server by a new connection: the old one is broken.
+        let same = |server: &&Server| server.name == said.name && server.boot == said.boot;
+        let replaced: Vec<Bytes> =
+            self.all.iter().filter(same).map(|server| server.identity.clone()).collect();
+        let replaced = replaced.iter().filter_map(|old| self.remove(old)).collect();
+        self.last_key += 1;
+        tracing::info!(name = said.name, serving = said.serving, "a server is here");
+        self.all.push(Server {
+            key: self.last_key,
+            identity: identity.clone(),
+            name: said.name,
+            boot: said.boot,
+            credit: said.credit,
+            serving: said.serving,
+            heard_ms: now,
+            live: true,
+            in_flight: 0,
+        });
+        replaced
+    }
+
+    /// An answer is a sign of life too.
+    pub(super) fn heard(&mut self, key: u64, now: u64) {
+        if let Some(server) = self.by_key(key) {
+            server.heard_ms = now;
+        }
+    }
+
+    /// A connection is gone, or its server leaves; gives its key.
+    pub(super) fn remove(&mut self, identity: &Bytes) -> Option<u64> {
+        let index = self.all.iter().position(|server| server.identity == *identity)?;
+        let server = self.all.remove(index);
+        tracing::info!(name = server.name, "a server is gone");
+        self.departed.push_back(server.identity);
+        if self.departed.len() > DEPARTED {
+            self.departed.pop_front();
+        }
+        Some(server.key)
+    }
+
+    /// Those who have just been silent for too long; they get nothing until they are heard again.
+    pub(super) fn silent(&mut self, silence_ms: u64, now: u64) -> Vec<u64> {
+        let late = |server: &&mut Server| server.live && now > server.heard_ms + silence_ms;
+        self.all
+            .iter_mut()
+            .filter(late)
+            .map(|server| {
+                tracing::info!(name = server.name, "a server is silent");
+                server.live = false;
+                server.key
+            })
+            .collect()
+    }
+
+    /// The next server in turn that is live, serving, and does not hold the request already; if
+    /// possible one that it was not with before.
+    pub(super) fn choose(
+        &mut self,
+        holding: impl Fn(u64) -> bool,
+        tried: impl Fn(u64) -> bool,
+    ) -> Choice {
+        let count = self.all.len();
+        let mut second = None;
+        let mut any = false;
+        for step in 1..=count {
+            let index = (self.cursor + step) % count;
+            let server = &self.all[index];
+            if !server.live || !server.serving || holding(server.key) {
+                continue;
+            }
+            any = true;
+            if server.in_flight >= server.credit {
+                continue;
+            }
+            if !tried(server.key) {
+                self.cursor = index;
+                return Choice::Server(index);
+            }
+            second = second.or(Some(index));
+        }
+        match second {
+            Some(index) => {
+                self.cursor = index;
+                Choice::Server(index)
+            }
+            None if any => Choice::Busy,
+            None => Choice::Nobody,
+        }
+    }
+}
