@@ -146,7 +146,7 @@ impl<T> Gate<T> {
 
     /// The replies that may leave now.
     pub fn release(&mut self, now: Instant) -> Vec<Released<T>> {
-        if self.held.is_empty() || self.term.is_none() || !self.lease_holds(now) {
+        if self.held.is_empty() || !self.lease_holds(now) {
             return Vec::new();
         }
         let floor = self.floor();
@@ -171,8 +171,12 @@ impl<T> Gate<T> {
         1 + others.filter(|(node, p)| **node != self.me && p.matched >= index).count() as u32
     }
 
-    /// Whether a majority of voters answered a message that was sent within the last lease.
+    /// Whether this node leads and a majority of voters answered a message that was sent within
+    /// the last lease.
     pub fn lease_holds(&self, now: Instant) -> bool {
+        if self.term.is_none() {
+            return false;
+        }
         let fresh = |node: &NodeId| {
             *node == self.me
                 || self
@@ -201,11 +205,6 @@ impl<T> Gate<T> {
             .iter()
             .find(|held| held.index > matched)
             .map_or(Duration::ZERO, |held| now.duration_since(held.since))
-    }
-
-    /// How many replies are held.
-    pub fn held(&self) -> usize {
-        self.held.len()
     }
 }
 
@@ -252,7 +251,7 @@ mod tests {
         gate.answered(5, 2, Some(12), now, now);
         gate.answered(5, 3, Some(11), now, now);
         assert_eq!(replies(gate.release(now)), ["a", "b"]);
-        assert_eq!(gate.held(), 1);
+        assert_eq!(gate.held.len(), 1);
     }
 
     #[test]

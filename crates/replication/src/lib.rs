@@ -24,8 +24,8 @@ pub mod view;
 
 pub use peer::{Lane, PeerError, PeerTransport, PendingAnswer};
 pub use replica::{
-    Committed, Peer, ProposeError, ReadError, Replica, ReplicaConfig, StampSource, StartError,
-    Timing,
+    Committed, Peer, ProposeError, ReadError, Replica, ReplicaConfig, Sizes, StampSource,
+    StartError, Timing,
 };
 pub use view::{MemberView, View};
 

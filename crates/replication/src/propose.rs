@@ -76,8 +76,9 @@ async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Proposal>) {
     let mut batch = Vec::new();
     let mut last_stamp_ms = 0;
     while waiting.recv_many(&mut batch, BATCH_PROPOSALS).await > 0 {
-        // The gate opens for proposals when the supervisor saw this node win, not before.
-        let leads = lock(&shared.gate).term().is_some();
+        // The gate knows when the supervisor saw this node win, and whether a majority still
+        // answers: without one the batch would be stuck, and all that come behind it.
+        let leads = lock(&shared.gate).lease_holds(Instant::now());
         let Some(engine) = shared.engine().filter(|_| leads) else {
             let primary = match shared.engine() {
                 Some(engine) => engine.current_leader().await,

@@ -56,6 +56,21 @@ impl Default for Timing {
     }
 }
 
+/// How much of the log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// A snapshot is due after so many entries.
+    pub snapshot_entries: u64,
+    /// So many entries that a snapshot covers stay in the log, for backups that were away.
+    pub keep_entries: u64,
+}
+
+impl Default for Sizes {
+    fn default() -> Sizes {
+        Sizes { snapshot_entries: 50_000, keep_entries: 100_000 }
+    }
+}
+
 /// Who this replica is.
 #[derive(Clone, Debug)]
 pub struct ReplicaConfig {
@@ -71,6 +86,8 @@ pub struct ReplicaConfig {
     pub pid: u32,
     /// Time-outs.
     pub timing: Timing,
+    /// Log sizes.
+    pub sizes: Sizes,
 }
 
 /// Where a proposed entry's time comes from: the server's clocks.
@@ -182,7 +199,7 @@ impl Replica {
             .map_err(|error| failed("the store can't be read", &error))?;
         let engine = Engine::new(
             identity.node,
-            Arc::new(engine_config(&config.timing)?),
+            Arc::new(engine_config(&config.timing, &config.sizes)?),
             Links(shared.clone()),
             log,
             machine,
@@ -352,7 +369,7 @@ impl Replica {
 }
 
 /// The engine's settings; ARCHITECTURE.md gives the reasons.
-fn engine_config(timing: &Timing) -> Result<openraft::Config, StartError> {
+fn engine_config(timing: &Timing, sizes: &Sizes) -> Result<openraft::Config, StartError> {
     openraft::Config {
         cluster_name: "recado".to_owned(),
         heartbeat_interval: timing.heartbeat_ms,
@@ -367,9 +384,9 @@ fn engine_config(timing: &Timing) -> Result<openraft::Config, StartError> {
         install_snapshot_timeout: 60_000,
         max_payload_entries: 1024,
         replication_lag_threshold: u64::MAX,
-        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(50_000),
-        max_in_snapshot_log_to_keep: 100_000,
-        purge_batch_size: 1024,
+        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(sizes.snapshot_entries),
+        max_in_snapshot_log_to_keep: sizes.keep_entries,
+        purge_batch_size: sizes.keep_entries.clamp(1, 1024),
         backoff: "50ms 100ms 200ms ...500ms".to_owned(),
         quorum_loss_probe_interval: Some(2 * timing.election_ms),
         ..openraft::Config::default()

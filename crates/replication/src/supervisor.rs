@@ -143,7 +143,8 @@ fn trigger(shared: &Shared, result: Result<(), openraft::errors::Fatal<crate::ty
 fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
     let applied = *shared.applied.borrow();
     let position = applied.map_or(0, |id| id.index);
-    let leads = standing.leads && applied.is_some_and(|id| id.leader_id.term == standing.term);
+    let in_term = applied.is_some_and(|id| id.leader_id.term == standing.term);
+    let leads = standing.leads && in_term && lock(&shared.gate).lease_holds(now);
     let silence = Duration::from_millis(shared.config.timing.silence_ms);
     let heard = now.duration_since(*lock(&shared.quiet));
     let election = Duration::from_millis(shared.config.timing.election_ms);

@@ -1,0 +1,333 @@
+//! A cluster in one process: real replicas on real disks, with a network of function calls whose
+//! directed links can be cut.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use recado_chat::{Command, Origin, Outcome, Stamp};
+use recado_replication::{
+    Committed, Lane, NodeId, Peer, PeerError, PeerTransport, PendingAnswer, ProposeError, Replica,
+    ReplicaConfig, Sizes, StampSource, Timing,
+};
+
+/// How long a condition may take before the test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Who is reachable, and which directed links are cut.
+#[derive(Default)]
+pub struct Network {
+    replicas: Mutex<BTreeMap<NodeId, Replica>>,
+    cut: Mutex<BTreeSet<(NodeId, NodeId)>>,
+}
+
+impl Network {
+    fn carries(&self, from: NodeId, to: NodeId) -> bool {
+        !self.cut.lock().unwrap().contains(&(from, to))
+    }
+
+    /// Cuts all links of a node, in both directions.
+    pub fn isolate(&self, node: NodeId, others: &[NodeId]) {
+        let mut cut = self.cut.lock().unwrap();
+        for other in others.iter().filter(|other| **other != node) {
+            cut.insert((node, *other));
+            cut.insert((*other, node));
+        }
+    }
+
+    /// Mends all links.
+    pub fn heal(&self) {
+        self.cut.lock().unwrap().clear();
+    }
+}
+
+struct Transport {
+    network: Arc<Network>,
+    me: OnceLock<NodeId>,
+}
+
+impl PeerTransport for Transport {
+    fn set_address(&self, _node: NodeId, _address: &str) {}
+
+    fn connected(&self, node: NodeId, _lane: Lane) -> bool {
+        let me = *self.me.get().unwrap_or(&0);
+        self.network.carries(me, node) && self.network.replicas.lock().unwrap().contains_key(&node)
+    }
+
+    fn send(
+        &self,
+        node: NodeId,
+        lane: Lane,
+        kind: u8,
+        body: Bytes,
+    ) -> Result<PendingAnswer, PeerError> {
+        if !self.connected(node, lane) {
+            return Err(PeerError::NotConnected);
+        }
+        let me = *self.me.get().unwrap_or(&0);
+        let target = self.network.replicas.lock().unwrap().get(&node).cloned();
+        let network = self.network.clone();
+        let answer = tokio::spawn(async move {
+            let answer = target?.handle_peer(kind, body).await?;
+            network.carries(node, me).then_some(answer)
+        });
+        Ok(Box::pin(async move { answer.await.ok().flatten().ok_or(PeerError::Disconnected) }))
+    }
+}
+
+/// Real time and a counter.
+struct Clock(AtomicU64);
+
+impl StampSource for Clock {
+    fn stamp(&self) -> Stamp {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let clock = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        Stamp { time_ms: now.as_millis() as u64, clock }
+    }
+}
+
+/// One server: its folder outlives its replica.
+pub struct Server {
+    pub name: String,
+    pub dir: PathBuf,
+    pub node: NodeId,
+    running: Option<Running>,
+    rank: u64,
+}
+
+/// A replica, and the task that plays the reference for it.
+struct Running {
+    replica: Replica,
+    registration: tokio::task::JoinHandle<()>,
+}
+
+/// The cluster, and what the reference would do for it.
+pub struct Cluster {
+    pub network: Arc<Network>,
+    pub servers: Vec<Server>,
+    pub sizes: Sizes,
+    folder: tempfile::TempDir,
+    ranks: u64,
+}
+
+impl Cluster {
+    pub async fn start(servers: usize) -> Cluster {
+        Cluster::start_with(servers, Sizes::default()).await
+    }
+
+    pub async fn start_with(servers: usize, sizes: Sizes) -> Cluster {
+        let mut cluster = Cluster {
+            network: Arc::default(),
+            servers: Vec::new(),
+            sizes,
+            folder: tempfile::tempdir().unwrap(),
+            ranks: 0,
+        };
+        for _ in 0..servers {
+            cluster.add().await;
+        }
+        cluster.wait_active(servers).await;
+        cluster
+    }
+
+    /// Adds a server with an empty folder; the first one forms the cluster.
+    pub async fn add(&mut self) {
+        let name = format!("server-{}", self.servers.len() + 1);
+        let dir = self.folder.path().join(&name);
+        std::fs::create_dir(&dir).unwrap();
+        let server = self.boot(name, dir).await;
+        if self.servers.is_empty() {
+            server.replica().form(4711).await.unwrap();
+        }
+        self.servers.push(server);
+        self.list();
+    }
+
+    async fn boot(&mut self, name: String, dir: PathBuf) -> Server {
+        let transport = Arc::new(Transport { network: self.network.clone(), me: OnceLock::new() });
+        let config = ReplicaConfig {
+            dir: dir.clone(),
+            name: name.clone(),
+            address: format!("memory://{name}"),
+            boot: self.ranks + 1000,
+            pid: 1,
+            timing: Timing::default(),
+            sizes: self.sizes,
+        };
+        let clock = Arc::new(Clock(AtomicU64::new(0)));
+        let replica = start_when_free(config, transport.clone(), clock).await;
+        let node = replica.node();
+        transport.me.set(node).unwrap();
+        self.network.replicas.lock().unwrap().insert(node, replica.clone());
+        self.ranks += 1;
+        let rank = self.ranks;
+        replica.set_rank(rank);
+        let registration = tokio::spawn(register_again(replica.clone(), 1_000 * rank));
+        Server { name, dir, node, running: Some(Running { replica, registration }), rank }
+    }
+
+    /// Tells everybody who is there.
+    fn list(&self) {
+        let peers: Vec<Peer> = self
+            .servers
+            .iter()
+            .filter(|s| s.runs())
+            .map(|s| Peer { node: s.node, address: String::new(), rank: s.rank })
+            .collect();
+        for server in self.servers.iter().filter(|s| s.runs()) {
+            server.replica().learn_peers(&peers);
+        }
+    }
+
+    /// Takes a server off the network and stops it.
+    pub async fn stop(&mut self, index: usize) {
+        let server = &mut self.servers[index];
+        self.network.replicas.lock().unwrap().remove(&server.node);
+        let Running { replica, registration } = server.running.take().expect("it runs");
+        registration.abort();
+        replica.shutdown().await;
+    }
+
+    /// Starts a stopped server again, on its own folder, with a new rank.
+    pub async fn restart(&mut self, index: usize) {
+        let Server { name, dir, node, .. } = &self.servers[index];
+        let (name, dir, node) = (name.clone(), dir.clone(), *node);
+        self.servers[index] = self.boot(name, dir).await;
+        assert_eq!(self.servers[index].node, node, "a folder keeps its node id");
+        self.list();
+    }
+
+    /// The index of the server that leads.
+    pub async fn primary(&self) -> usize {
+        self.wait("a primary", || self.servers.iter().position(Server::leads)).await
+    }
+
+    /// Waits until the primary counts so many active servers.
+    pub async fn wait_active(&self, count: usize) {
+        self.wait("active servers", || {
+            let primary = self.servers.iter().find(|s| s.leads())?;
+            let view = primary.replica().view().borrow().clone();
+            (view.members.iter().filter(|m| m.member.active).count() == count).then_some(())
+        })
+        .await
+    }
+
+    /// Waits until a condition holds; panics with its name when it takes too long.
+    pub async fn wait<T>(&self, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+        let start = Instant::now();
+        loop {
+            if let Some(found) = condition() {
+                return found;
+            }
+            assert!(start.elapsed() < PATIENCE, "waited too long for {what}: {}", self.describe());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// What every server sees, for a failed test.
+    pub fn describe(&self) -> String {
+        let view = |s: &Server| format!("\n{}: {:?}", s.name, s.replica().view().borrow());
+        self.servers.iter().filter(|s| s.runs()).map(view).collect()
+    }
+
+    pub fn nodes(&self) -> Vec<NodeId> {
+        self.servers.iter().map(|s| s.node).collect()
+    }
+
+    /// Publishes on the given server with an id, once.
+    pub async fn publish(
+        &self,
+        index: usize,
+        session: u64,
+        n: u64,
+    ) -> Result<Committed, ProposeError> {
+        let command = Command::Publish {
+            user: "ana".into(),
+            channel: "general".into(),
+            message: format!("message {n}"),
+        };
+        let origin = Origin { session, n, digest: n };
+        self.servers[index].replica().propose(command, Some(origin)).await
+    }
+
+    /// Publishes on whoever leads, again with the same id until it is acknowledged.
+    pub async fn publish_until_acked(&self, session: u64, n: u64) -> Committed {
+        let start = Instant::now();
+        loop {
+            let primary = self.primary().await;
+            if let Ok(committed) = self.publish(primary, session, n).await {
+                return committed;
+            }
+            assert!(start.elapsed() < PATIENCE, "no acknowledgement: {}", self.describe());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Opens a channel and a session for [`Cluster::publish`].
+    pub async fn prepare(&self) -> u64 {
+        let primary = self.servers[self.primary().await].replica();
+        let channel = Command::Channel { channel: "general".into() };
+        assert_eq!(primary.propose(channel, None).await.unwrap().outcome, Outcome::Done);
+        let session = Command::Session { session: 99 };
+        primary.propose(session, None).await.unwrap();
+        99
+    }
+
+    /// Waits until all running servers have applied the same and hold the same rows.
+    pub async fn wait_equal(&self) {
+        self.wait("equal states", || {
+            let running: Vec<&Server> = self.servers.iter().filter(|s| s.runs()).collect();
+            let positions: BTreeSet<u64> =
+                running.iter().map(|s| *s.replica().applied().borrow()).collect();
+            let hashes: BTreeSet<_> = running
+                .iter()
+                .map(|s| s.replica().store().reader().unwrap().state_hash().unwrap())
+                .collect();
+            (positions.len() == 1 && hashes.len() == 1).then_some(())
+        })
+        .await
+    }
+}
+
+impl Server {
+    /// The replica of a running server.
+    pub fn replica(&self) -> &Replica {
+        &self.running.as_ref().expect("it runs").replica
+    }
+
+    pub fn runs(&self) -> bool {
+        self.running.is_some()
+    }
+
+    pub fn leads(&self) -> bool {
+        self.runs() && self.replica().view().borrow().is_primary
+    }
+}
+
+/// Starts a replica on a folder whose last one may still be closing its files.
+async fn start_when_free(
+    config: ReplicaConfig,
+    transport: Arc<Transport>,
+    clock: Arc<Clock>,
+) -> Replica {
+    let start = Instant::now();
+    loop {
+        match Replica::start(config.clone(), transport.clone(), clock.clone()).await {
+            Ok(replica) => return replica,
+            Err(error) => assert!(start.elapsed() < PATIENCE, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A server that was dropped asks the reference for a new rank; this is that reference.
+async fn register_again(replica: Replica, mut rank: u64) {
+    let mut boot = replica.boot();
+    while boot.changed().await.is_ok() {
+        rank += 1;
+        replica.set_rank(rank);
+    }
+}
