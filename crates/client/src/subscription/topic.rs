@@ -1,5 +1,7 @@
 //! One joined topic: what to ask the history for, and what to deliver.
 
+use std::time::Duration;
+
 use recado_protocol::limits::MAX_PAGE_ROWS;
 use recado_protocol::message::HistoryOf;
 use recado_protocol::{Event, HistoryQuery, HistoryReply, Record};
@@ -7,11 +9,18 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{JoinResult, StartAt};
+use super::{IDLE_CHECK, JoinResult, StartAt};
 use crate::timeline::{MAX_PARKED_MESSAGES, Timeline};
 
 /// How many rows are fetched at a time to fill a gap.
 const FILL_PAGE_ROWS: usize = MAX_PAGE_ROWS;
+
+/// How long a new subscription may take to reach the proxy; what is published before is not sent
+/// to us, so the history is looked at more often.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// How often it is looked at meanwhile.
+const SETTLING_CHECK: Duration = Duration::from_millis(250);
 
 /// What a topic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +43,8 @@ pub(crate) struct Topic {
     pub(crate) fetching: bool,
     /// When the history is to be asked again if nothing comes before.
     pub(crate) check_at: Instant,
+    /// Until then the proxy may not know yet that we want this topic.
+    settled_at: Instant,
 }
 
 enum State {
@@ -63,7 +74,20 @@ impl Topic {
             waiting: Vec::new(),
             fetching: false,
             check_at: Instant::now(),
+            settled_at: Instant::now() + SETTLING,
         }
+    }
+
+    /// Something was heard of the topic: the next look at the history can wait.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        let wait = if now < self.settled_at { SETTLING_CHECK } else { IDLE_CHECK };
+        self.check_at = now + wait;
+    }
+
+    /// The proxy came back: the history is looked at now, and again until it surely knows us.
+    pub(crate) fn resettle(&mut self, now: Instant) {
+        self.check_at = now;
+        self.settled_at = now + SETTLING;
     }
 
     /// The record of an event, if it belongs to this topic. A publication on a topic that is

@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, warn};
 
 use super::topic::{Kind, Topic};
-use super::{ClientEvent, Command, IDLE_CHECK, JoinResult, MAX_WAITING_EVENTS, StartAt};
+use super::{ClientEvent, Command, JoinResult, MAX_WAITING_EVENTS, StartAt};
 use crate::error::ClientError;
 use crate::session::Client;
 
@@ -204,7 +204,7 @@ impl Worker {
         let Some(record) = topic.accepts(event) else { return };
         self.client.clock().observe(record.clock);
         let ready = topic.offer(record);
-        topic.check_at = Instant::now() + IDLE_CHECK;
+        topic.heard(Instant::now());
         if topic.behind() && !topic.fetching {
             topic.fetching = true;
             self.to_fetch.push_back(name.to_owned());
@@ -219,7 +219,7 @@ impl Worker {
             return;
         };
         topic.fetching = false;
-        topic.check_at = Instant::now() + IDLE_CHECK;
+        topic.heard(Instant::now());
         let page = match page {
             Ok(page) => page,
             Err(error) => return self.fetch_failed(&name, error).await,
@@ -287,7 +287,7 @@ impl Worker {
                 self.proxy = Proxy::Up;
                 self.outbox.push_back(ClientEvent::ProxyBack);
                 for topic in self.topics.values_mut() {
-                    topic.check_at = now;
+                    topic.resettle(now);
                 }
             }
             Proxy::Unseen { .. } | Proxy::Up | Proxy::Lost => {}
