@@ -36,7 +36,12 @@ pub fn broker(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let at = Endpoints::to_bind(settings);
     let back = at.backs.concat();
     let _running = begin(settings, "broker", &[("clients", &at.front), ("servers", &back)])?;
-    let config = BrokerConfig { front: at.front, back, plain: settings.plain };
+    let config = BrokerConfig {
+        front: at.front,
+        back,
+        plain: settings.plain,
+        limits: recado_broker::Limits::default(),
+    };
     block_on(async { run_broker(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
 

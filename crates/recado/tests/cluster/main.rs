@@ -1,0 +1,13 @@
+//! Tests that start the real binary: clusters of processes on free ports, killed and restarted
+//! as a person or a power cut would.
+
+mod bad_input;
+mod clocks;
+mod failover;
+mod restart;
+mod services;
+mod startup;
+mod status;
+mod supervision;
+mod support;
+mod transfer;

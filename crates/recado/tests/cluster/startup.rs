@@ -1,0 +1,146 @@
+//! What can't work is said at the start, in one line, with an exit code.
+
+use std::net::TcpListener;
+
+use crate::support::{Cluster, Output};
+
+#[track_caller]
+fn check_refused(output: &Output, code: i32, words: &[&str]) {
+    assert_eq!(output.code, Some(code), "{output:?}");
+    let lines: Vec<_> = output.stderr.lines().filter(|l| l.starts_with("recado: ")).collect();
+    assert_eq!(lines.len(), 1, "one clear line is needed: {output:?}");
+    for word in words {
+        assert!(lines[0].contains(word), "{word} is missing in {output:?}");
+    }
+    for sign in ["panicked", "RUST_BACKTRACE", "Os {", "Err("] {
+        assert!(!output.stderr.contains(sign), "{sign} is nothing for people: {output:?}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let cluster = Cluster::empty();
+    for (offset, words) in [
+        (0, &["broker"][..]),
+        (1, &["broker", "--plain"]),
+        (2, &["proxy"]),
+        (3, &["proxy"]),
+        (4, &["reference"]),
+        (4, &["up"]),
+        (6, &["up", "--servers", "2"]),
+    ] {
+        let port = cluster.base + offset;
+        let _taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let output = cluster.run(words);
+        check_refused(&output, 1, &[&port.to_string(), "in use", "--port-base"]);
+    }
+    let _taken = TcpListener::bind(("127.0.0.1", cluster.base + 5)).unwrap();
+    let port = (cluster.base + 5).to_string();
+    let output = cluster.run(&["server", "--port", &port]);
+    check_refused(&output, 1, &[&port, "in use"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let cluster = Cluster::empty();
+    // A file where the folder should be can't be written by anybody, root included.
+    std::fs::write(cluster.data_dir(), "").unwrap();
+    for role in ["broker", "proxy", "reference", "server", "up"] {
+        let output = cluster.run(&[role]);
+        let dir = cluster.data_dir().display().to_string();
+        check_refused(&output, 1, &[&dir, "--data-dir"]);
+    }
+}
+
+#[test]
+fn data_of_a_newer_version_is_refused() {
+    let cluster = Cluster::empty();
+    let dir = cluster.data_dir().join("reference");
+    std::fs::create_dir_all(&dir).unwrap();
+    // Whatever its files are called: a server's and the reference's folders of this version are
+    // made first, then their format numbers are raised.
+    drop(cluster);
+    let cluster = Cluster::up(1);
+    let mut cluster = cluster;
+    cluster.stop_all();
+    let raised = raise_formats(&cluster.data_dir().join("server-1"));
+    assert!(raised > 0, "no file with a format number was found");
+    let output = cluster.run(&["server"]);
+    check_refused(&output, 1, &["newer", "server-1"]);
+}
+
+/// Raises every `"format": n` of the JSON files in a folder.
+fn raise_formats(dir: &std::path::Path) -> usize {
+    let mut raised = 0;
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
+        let Ok(mut value) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
+        if value["format"].is_u64() {
+            value["format"] = serde_json::json!(999);
+            std::fs::write(entry.path(), value.to_string()).unwrap();
+            raised += 1;
+        }
+    }
+    raised
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_by_key_and_file() {
+    let cluster = Cluster::empty();
+    let file = cluster.dir().join("recado.toml");
+    let path = file.display().to_string();
+    for (text, key) in [("port-bass = 1", "port-bass"), ("servers = \"three\"", "servers")] {
+        std::fs::write(&file, text).unwrap();
+        let output = cluster.run(&["up", "--config", &path]);
+        check_refused(&output, 2, &[key, &path]);
+    }
+    let output = cluster.run(&["status", "--config", "/no/such/recado.toml"]);
+    check_refused(&output, 2, &["/no/such/recado.toml"]);
+}
+
+#[test]
+fn wrong_usage_has_an_exit_code_of_its_own() {
+    let cluster = Cluster::empty();
+    for words in [&["dance"][..], &["up", "--servers", "many"], &["proxy", "--bots", "3"]] {
+        assert_eq!(cluster.run(words).code, Some(2), "{words:?}");
+    }
+    let output = cluster.run(&["up", "--servers", "0"]);
+    check_refused(&output, 2, &["servers"]);
+    let output = cluster.run(&["server", "--log", "info,="]);
+    assert_eq!(output.code, Some(2), "{output:?}");
+    let output = cluster.run(&["server", "--broker", "http://x"]);
+    check_refused(&output, 2, &["--broker", "HOST:PORT"]);
+    let output = cluster.run(&["server", "--listen", "0.0.0.0"]);
+    check_refused(&output, 2, &["--advertise"]);
+}
+
+#[test]
+fn help_is_there_for_every_command() {
+    let cluster = Cluster::empty();
+    for command in [
+        "broker",
+        "proxy",
+        "reference",
+        "server",
+        "client",
+        "bot",
+        "up",
+        "demo",
+        "status",
+        "bench",
+        "export",
+        "import",
+    ] {
+        let output = cluster.run(&[command, "--help"]);
+        assert_eq!(output.code, Some(0), "{output:?}");
+        assert!(output.stdout.contains("RECADO_DATA_DIR"), "{command}");
+    }
+}
+
+#[test]
+fn without_a_cluster_clients_say_what_to_do() {
+    let cluster = Cluster::empty();
+    let output = cluster.run(&["status", "--json"]);
+    check_refused(&output, 1, &["no broker", "recado up"]);
+    assert!(output.stdout.is_empty(), "{output:?}");
+}

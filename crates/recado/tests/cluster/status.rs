@@ -1,0 +1,75 @@
+//! `status`: exactly the keys that programs rely on.
+
+use serde_json::Value;
+
+use crate::support::Cluster;
+
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn the_keys_are_these() {
+    let cluster = Cluster::up(3);
+    let status = cluster.status().unwrap();
+    assert_eq!(keys(&status), ["broker", "members", "proxy", "reference"]);
+    let members = status["members"].as_array().unwrap();
+    assert_eq!(members.len(), 3);
+    let mut expected =
+        ["name", "rank", "role", "address", "pid", "applied", "term", "clock_offset_ms"];
+    expected.sort_unstable();
+    for member in members {
+        assert_eq!(keys(member), expected);
+        for number in ["rank", "pid", "applied", "term"] {
+            assert!(member[number].is_u64(), "{number} in {member}");
+        }
+        assert!(matches!(member["role"].as_str(), Some("primary" | "backup")), "{member}");
+    }
+    for role in ["broker", "proxy", "reference"] {
+        let pid = status[role]["pid"].as_u64().unwrap_or_else(|| panic!("no pid: {status:#}"));
+        assert!(std::path::Path::new(&format!("/proc/{pid}")).exists(), "{role}");
+    }
+}
+
+#[test]
+fn roles_that_are_away_are_shown_as_away() {
+    let mut cluster = Cluster::roles(3);
+    cluster.kill("server-3");
+    cluster.eventually("the dead server is shown as down", || {
+        let members = cluster.members();
+        members.iter().any(|m| m["name"] == "server-3" && m["role"] == "down").then_some(())
+    });
+    cluster.kill("reference");
+    cluster.kill("proxy");
+    let status = cluster.status().unwrap();
+    assert_eq!(status["reference"]["answers"], false, "{status:#}");
+    assert_eq!(status["proxy"]["answers"], false, "{status:#}");
+    assert!(status["proxy"]["pid"].is_null(), "{status:#}");
+    cluster.kill("broker");
+    let output = cluster.run(&["status"]);
+    assert_eq!(output.code, Some(1));
+    assert_eq!(output.stderr.trim().lines().count(), 1, "{output:?}");
+}
+
+#[test]
+fn the_table_names_everybody() {
+    let cluster = Cluster::up(2);
+    let output = cluster.run(&["status"]);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    for word in ["server-1", "server-2", "primary", "backup", "broker", "proxy", "reference"] {
+        assert!(output.stdout.contains(word), "{word} is missing in {output:?}");
+    }
+}
+
+#[test]
+fn bench_prints_exactly_its_keys() {
+    let cluster = Cluster::up(1);
+    let output = cluster.run(&["bench", "--clients", "4", "--seconds", "1", "--json"]);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let report: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(keys(&report), ["acks_per_s", "errors", "max_ms", "p50_ms", "p99_ms"]);
+    assert!(report["acks_per_s"].as_f64().unwrap() > 0.0);
+    assert_eq!(report["errors"], 0);
+}

@@ -1,0 +1,12 @@
+//! A cluster in a test: started, asked, killed, and stopped for sure.
+
+pub mod chat;
+pub mod cluster;
+pub mod ports;
+pub mod process;
+pub mod slots;
+pub mod wait;
+
+pub use cluster::Cluster;
+pub use process::{Output, Process};
+pub use wait::{eventually, eventually_async};
