@@ -68,17 +68,18 @@ fn read_record(
     let [message, timestamp, id, seq, pos] =
         data.pick(["message", "timestamp", "id", "seq", "pos"]);
     let stamp = data.stamp();
-    let seq = seq.optional(Field::uint)?.unwrap_or(0);
+    // Another program's numbers of these names need not be numbers at all.
+    let seq = seq.uint().unwrap_or(0);
     Ok(Record {
         from: from.string()?,
         to: to.string()?,
         message: message.string()?,
         // A message that has its place in our history has an exact time; others send any.
-        timestamp: if seq > 0 { timestamp.uint()? } else { stamp.timestamp },
+        timestamp: timestamp.uint().ok().filter(|_| seq > 0).unwrap_or(stamp.timestamp),
         clock: stamp.clock,
         id: id.message_id(),
         seq,
-        pos: pos.optional(Field::uint)?.unwrap_or(0),
+        pos: pos.uint().unwrap_or(0),
         private,
     })
 }

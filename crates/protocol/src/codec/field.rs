@@ -51,15 +51,16 @@ impl<'a> Fields<'a> {
     pub(crate) fn pick<const N: usize>(&self, names: [&'static str; N]) -> [Field<'a>; N] {
         let mut fields = names.map(|name| Field { name, value: None, bytes: &[] });
         let mut items = self.items;
-        while let Some((key, value, bytes)) = items.next_pair() {
-            let (Value::Str(key) | Value::Bin(key)) = key else { continue };
+        while let (Some(key), Some(bytes)) = (items.next_bytes(), items.next_bytes()) {
+            let Some(key) = skim::key_of(key) else { continue };
+            let Some(field) = fields.iter_mut().find(|f| f.name.as_bytes() == key) else {
+                continue;
+            };
             // Every value has bytes, so a field without any was not seen yet.
-            let unseen = |field: &&mut Field<'_>| field.bytes.is_empty();
-            if let Some(field) = fields.iter_mut().find(|f| f.name.as_bytes() == key).filter(unseen)
-            {
-                // Nil is how many languages write "not there".
-                field.value = if value == Value::Nil { None } else { Some(value) };
+            if field.bytes.is_empty() {
                 field.bytes = bytes;
+                // Nil is how many languages write "not there".
+                field.value = skim::value_of(bytes).filter(|value| *value != Value::Nil);
             }
         }
         fields

@@ -1,7 +1,7 @@
 //! From bytes to messages and back.
 //!
 //! Every message is a map `{"service": …, "data": {…}}` whose data ends with `timestamp` and
-//! `clock`. Decoding first walks the whole body once ([`skim`]), bounded in depth and by the
+//! `clock`. Decoding first walks the whole body once (`skim`), bounded in depth and by the
 //! bytes that are really there, and then picks the fields it knows; nothing in between is built.
 
 mod backend;
@@ -74,15 +74,14 @@ impl BadRequest {
 ///
 /// Safe on any bytes and without allocation, but no proof that the rest of the body is sound.
 pub fn peek_service(body: &[u8]) -> Option<&str> {
-    let (Value::Map(mut items), _) = skim::read(body).ok()? else { return None };
-    loop {
-        let key = items.next()?;
-        let (Value::Str(b"service") | Value::Bin(b"service")) = key else {
-            items.next()?;
-            continue;
-        };
-        return items.next().and_then(field::text);
+    let Value::Map(mut items) = skim::value_of(body)? else { return None };
+    while let Some(key) = items.next_bytes() {
+        let value = items.next_bytes()?;
+        if skim::key_of(key) == Some(b"service") {
+            return skim::value_of(value).and_then(field::text);
+        }
     }
+    None
 }
 
 /// Takes a request's body apart and lets `read` make of it what the port understands: none for a

@@ -143,7 +143,7 @@ fn read_success(service: &str, data: Fields<'_>) -> Result<Reply, DecodeError> {
     match service {
         "publish" | "message" => {
             must_succeed(data)?;
-            read_ack(data).map(Reply::Acked)
+            Ok(Reply::Acked(read_ack(data)))
         }
         "users" => {
             let [users] = data.pick(["users"]);
@@ -188,14 +188,16 @@ fn must_succeed(data: Fields<'_>) -> Result<(), DecodeError> {
     }
 }
 
-fn read_ack(data: Fields<'_>) -> Result<Ack, DecodeError> {
+/// What stands beside an acknowledgement's status. Another program may use our names for
+/// something else, which takes nothing from its success.
+fn read_ack(data: Fields<'_>) -> Ack {
     let [id, seq, stored, members] = data.pick(["id", "seq", "stored", "members"]);
-    Ok(Ack {
+    Ack {
         id: id.message_id(),
-        seq: seq.optional(Field::uint)?.unwrap_or(0),
-        stored: stored.optional(Field::uint32)?.unwrap_or(0),
-        members: members.optional(Field::uint32)?.unwrap_or(0),
-    })
+        seq: seq.uint().unwrap_or(0),
+        stored: stored.uint32().unwrap_or(0),
+        members: members.uint32().unwrap_or(0),
+    }
 }
 
 fn read_import_result(fields: Fields<'_>) -> Result<ImportResult, DecodeError> {

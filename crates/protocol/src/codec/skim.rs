@@ -53,28 +53,16 @@ pub(crate) enum Value<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Items<'a> {
     bytes: &'a [u8],
-    left: u64,
+    left: usize,
 }
 
 impl<'a> Items<'a> {
-    /// The next item and its bytes.
-    fn next_with_bytes(&mut self) -> Option<(Value<'a>, &'a [u8])> {
+    /// The next item's bytes.
+    pub(crate) fn next_bytes(&mut self) -> Option<&'a [u8]> {
         self.left = self.left.checked_sub(1)?;
-        let (value, head_len) = read(self.bytes).ok()?;
-        let end = match value {
-            Value::Array(_) | Value::Map(_) => end_of(self.bytes).ok()?,
-            _ => head_len,
-        };
-        let (own, rest) = self.bytes.split_at_checked(end)?;
+        let (own, rest) = self.bytes.split_at_checked(end_of(self.bytes).ok()?)?;
         self.bytes = rest;
-        Some((value, own))
-    }
-
-    /// The next key and value of a map, the value also as bytes.
-    pub(crate) fn next_pair(&mut self) -> Option<(Value<'a>, Value<'a>, &'a [u8])> {
-        let (key, _) = self.next_with_bytes()?;
-        let (value, bytes) = self.next_with_bytes()?;
-        Some((key, value, bytes))
+        Some(own)
     }
 }
 
@@ -83,7 +71,24 @@ impl<'a> Iterator for Items<'a> {
 
     /// The next item; ends early if the bytes are not what they claim, which [`whole`] rules out.
     fn next(&mut self) -> Option<Value<'a>> {
-        self.next_with_bytes().map(|(value, _)| value)
+        self.next_bytes().and_then(value_of)
+    }
+}
+
+/// The value that the bytes begin with, of an item that was found before.
+pub(crate) fn value_of(bytes: &[u8]) -> Option<Value<'_>> {
+    read(bytes).ok().map(|(value, _)| value)
+}
+
+/// The text or bytes of a key; none if it is something else.
+pub(crate) fn key_of(bytes: &[u8]) -> Option<&[u8]> {
+    match bytes {
+        // Nearly every key: a string shorter than 32 bytes, its length in the marker.
+        [0xa0..=0xbf, key @ ..] => Some(key),
+        _ => match value_of(bytes)? {
+            Value::Str(key) | Value::Bin(key) => Some(key),
+            _ => None,
+        },
     }
 }
 
@@ -97,31 +102,56 @@ pub(crate) fn whole(bytes: &[u8]) -> Result<Value<'_>, Fault> {
 
 /// Where the value that the bytes begin with ends.
 fn end_of(bytes: &[u8]) -> Result<usize, Fault> {
+    match step(bytes)? {
+        (end, None) => Ok(end),
+        (content, Some(items)) => end_of_container(bytes, content, items),
+    }
+}
+
+/// Where a container ends whose items, this many, begin at `at`.
+fn end_of_container(bytes: &[u8], mut at: usize, items: usize) -> Result<usize, Fault> {
     // How many items are still to come in each container that is open.
-    let mut open = [0u64; MAX_DEPTH];
-    let mut depth = 0;
-    let mut at = 0;
+    let mut open = [0; MAX_DEPTH];
+    open[0] = items;
+    let mut depth = 1;
     loop {
-        let rest = bytes.get(at..).ok_or(Fault::Short)?;
-        let (value, len) = read(rest)?;
-        at += len;
-        if let Value::Array(items) | Value::Map(items) = value {
-            *open.get_mut(depth).ok_or(Fault::Deep)? = items.left;
-            depth += 1;
-        } else if depth == 0 {
-            return Ok(at);
-        } else {
-            open[depth - 1] -= 1;
-        }
         // Close what is complete; a closed container is one item less for the one around it.
-        while depth > 0 && open[depth - 1] == 0 {
+        while open[depth - 1] == 0 {
             depth -= 1;
             if depth == 0 {
                 return Ok(at);
             }
-            open[depth - 1] -= 1;
+        }
+        open[depth - 1] -= 1;
+        let (len, items) = step(bytes.get(at..).ok_or(Fault::Short)?)?;
+        at += len;
+        if let Some(items) = items {
+            *open.get_mut(depth).ok_or(Fault::Deep)? = items;
+            depth += 1;
         }
     }
+}
+
+/// One step over a value: how many bytes it takes, and for a container, whose items follow
+/// there, how many they are.
+fn step(bytes: &[u8]) -> Result<(usize, Option<usize>), Fault> {
+    let first = *bytes.first().ok_or(Fault::Short)?;
+    let len = match first {
+        // Small integers, nil, false and true.
+        0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => 1,
+        // Short strings.
+        0xa0..=0xbf => 1 + usize::from(first & 0x1f),
+        // Unsigned integers of 8 to 64 bits.
+        0xcc..=0xcf => 1 + (1 << (first & 3)),
+        // What is rarer in our messages is left to the one place that knows every marker.
+        _ => {
+            return read(bytes).map(|(value, len)| match value {
+                Value::Array(items) | Value::Map(items) => (len, Some(items.left)),
+                _ => (len, None),
+            });
+        }
+    };
+    if len <= bytes.len() { Ok((len, None)) } else { Err(Fault::Short) }
 }
 
 /// Reads one value's header and, unless it is a container, its content. The number is how many
@@ -223,9 +253,9 @@ impl<'a> Cursor<'a> {
 
     /// The items behind this header. Every item takes a byte at least, so a claim of more items
     /// than bytes is refused before anybody believes it.
-    fn items(&mut self, left: u64) -> Result<Items<'a>, Fault> {
-        match usize::try_from(left) {
-            Ok(needed) if needed <= self.rest.len() => Ok(Items { bytes: self.rest, left }),
+    fn items(&mut self, claimed: u64) -> Result<Items<'a>, Fault> {
+        match usize::try_from(claimed) {
+            Ok(left) if left <= self.rest.len() => Ok(Items { bytes: self.rest, left }),
             _ => Err(Fault::Short),
         }
     }
@@ -234,5 +264,35 @@ impl<'a> Cursor<'a> {
     fn ext(&mut self, len: u64) -> Result<Value<'a>, Fault> {
         self.take(len + 1)?;
         Ok(Value::Ext)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The short cuts in `step` and `key_of` must not disagree with `read`.
+    #[test]
+    fn short_cuts_lead_to_the_same_place() {
+        for first in 0..=u8::MAX {
+            for len in 0..80 {
+                // Lengths behind the marker come out as 1, or far too long.
+                for filler in [0, 1, 255] {
+                    let mut bytes = vec![filler; len];
+                    bytes.insert(0, first);
+                    let seen = read(&bytes).map(|(value, len)| match value {
+                        Value::Array(items) | Value::Map(items) => (len, Some(items.left)),
+                        _ => (len, None),
+                    });
+                    assert_eq!(step(&bytes), seen, "{bytes:?}");
+                    let Ok((end, None)) = seen else { continue };
+                    let key = match value_of(&bytes[..end]) {
+                        Some(Value::Str(key) | Value::Bin(key)) => Some(key),
+                        _ => None,
+                    };
+                    assert_eq!(key_of(&bytes[..end]), key, "{bytes:?}");
+                }
+            }
+        }
     }
 }

@@ -343,6 +343,24 @@ fn events_of_a_standard_server() {
 }
 
 #[test]
+fn our_names_may_mean_something_else_to_others() {
+    let foreign = || vec![("id", 7.into()), ("seq", "a1".into()), ("stored", true.into())];
+    let mut data = foreign();
+    data.push(("status", "OK".into()));
+    let plain = Ack { id: Default::default(), seq: 0, stored: 0, members: 0 };
+    assert_eq!(codec::decode_reply(&body("publish", data)).unwrap().1, Reply::Acked(plain));
+    let mut data = foreign();
+    data.extend([("src", "ana".into()), ("dst", "bob".into()), ("message", "oi".into())]);
+    data.extend([("timestamp", "09:15".into()), ("pos", Value::Nil)]);
+    match codec::decode_event(b"bob", &body("private_message", data)).unwrap() {
+        Event::Private(record) => {
+            assert_eq!((record.timestamp, record.seq, record.pos, record.id.len()), (0, 0, 0, 0));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn an_event_must_name_its_topic() {
     let bytes = codec::encode_event(&Event::Publication(samples::record(false)));
     assert!(codec::decode_event(b"geral", &bytes).is_ok());
