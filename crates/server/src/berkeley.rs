@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use recado_chat::clock::{Correction, Reading, corrections};
 use recado_protocol::codec;
 use recado_protocol::server::{ServerReply, ServerRequest};
 use recado_replication::{Lane, NodeId, PeerTransport, Replica, View};
@@ -26,10 +27,10 @@ const MIN_INTERVAL_MS: u64 = 1000;
 const MAX_INTERVAL_MS: u64 = 30_000;
 
 /// A clock this near to the average needs no further round.
-const CLOSE_MS: i64 = 5;
+const CLOSE_MS: u64 = 5;
 
 /// Corrections below this are the noise of measuring in whole milliseconds.
-const NOISE_MS: i64 = 2;
+const NOISE_MS: u64 = 2;
 
 /// How often each server is asked in a round; the answer that came fastest counts.
 const SAMPLES: usize = 3;
@@ -49,14 +50,6 @@ pub struct ClockRounds {
     pub clocks: Arc<Clocks>,
     /// Counts requests, and takes the offsets.
     pub facts: Arc<Facts>,
-}
-
-/// A measured clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Measured {
-    node: NodeId,
-    /// Ahead of the primary's clock by so much, µs.
-    offset_us: i64,
 }
 
 impl ClockRounds {
@@ -99,21 +92,24 @@ impl ClockRounds {
             self.facts.offsets.send_replace(Arc::new([(view.node, 0)].into()));
             return true;
         }
-        let measured: Vec<Option<Measured>> =
-            join_all(others.iter().map(|node| self.measure(*node))).await;
+        let measured = join_all(others.iter().map(|node| self.measure(*node))).await;
         let all = measured.iter().all(Option::is_some);
-        let own = Measured { node: view.node, offset_us: 0 };
-        let clocks: Vec<Measured> = measured.into_iter().flatten().chain([own]).collect();
-        let offsets = offsets(&clocks);
-        self.correct(&view, term, &offsets).await;
-        let close = offsets.values().all(|offset| offset.abs() < CLOSE_MS);
-        tracing::debug!(?offsets, "clock round");
+        let own = Reading { server: view.node, offset_ms: 0, round_trip_ms: 0 };
+        let readings: Vec<Reading> = measured.into_iter().flatten().chain([own]).collect();
+        let corrections = corrections(&readings);
+        tracing::debug!(?corrections, "clock round");
+        // The correction takes a clock to the average, so it is the offset turned round.
+        let offsets: BTreeMap<NodeId, i64> =
+            corrections.iter().map(|c| (c.server, c.adjust_ms.saturating_neg())).collect();
         self.facts.offsets.send_replace(Arc::new(offsets));
-        all && close
+        for correction in &corrections {
+            self.correct(&view, term, correction).await;
+        }
+        all && corrections.iter().all(|c| c.adjust_ms.unsigned_abs() < CLOSE_MS)
     }
 
     /// How far a server's clock is ahead of this one's.
-    async fn measure(&self, node: NodeId) -> Option<Measured> {
+    async fn measure(&self, node: NodeId) -> Option<Reading> {
         let mut best: Option<(Duration, i64)> = None;
         for _ in 0..SAMPLES {
             if let Some(sample) = self.sample(node).await
@@ -122,7 +118,13 @@ impl ClockRounds {
                 best = Some(sample);
             }
         }
-        best.map(|(_, offset_us)| Measured { node, offset_us })
+        let (round_trip, offset_us) = best?;
+        Some(Reading {
+            server: node,
+            // To the nearest millisecond: cutting off would bend all clocks in one direction.
+            offset_ms: offset_us.saturating_add(500).div_euclid(1000),
+            round_trip_ms: u64::try_from(round_trip.as_millis()).unwrap_or(u64::MAX),
+        })
     }
 
     /// One question: the round trip, and the offset if both ways took the same time.
@@ -135,31 +137,27 @@ impl ClockRounds {
         let round_trip = asked.elapsed();
         let now_us = self.clocks.now_us();
         let (reply, stamp) = codec::decode_server_reply(&body).ok()?;
-        self.clocks.observe(stamp.clock);
+        self.clocks.observe_trusted(stamp.clock);
         let ServerReply::Clock { time } = reply else {
             return None;
         };
         Some((round_trip, offset_us(time, now_us, round_trip)))
     }
 
-    /// Tells each server by how much it is off, and follows its own part.
-    async fn correct(&self, view: &View, term: u64, offsets: &BTreeMap<NodeId, i64>) {
-        for (&node, &offset_ms) in offsets {
-            let delta_ms = correction(offset_ms);
-            let name = view.member(node).map_or("?", |row| row.member.announced.name.as_str());
-            if offset_ms.abs() >= CLOSE_MS {
-                tracing::info!(server = name, offset_ms, "correcting a clock");
-            }
-            if node == view.node {
-                self.clocks.adjust(delta_ms);
-            } else {
-                self.tell(node, term, offset_ms, delta_ms).await;
-            }
+    /// Tells a server by how much it is off, or follows its own part.
+    async fn correct(&self, view: &View, term: u64, correction: &Correction) {
+        let Correction { server, adjust_ms, outlier } = *correction;
+        if adjust_ms.unsigned_abs() >= CLOSE_MS {
+            let name = view.member(server).map_or("?", |row| row.member.announced.name.as_str());
+            tracing::info!(server = name, adjust_ms, outlier, "correcting a clock");
+        }
+        if server == view.node {
+            self.clocks.adjust(worth_it(adjust_ms));
+        } else {
+            self.tell(server, term, adjust_ms.saturating_neg(), worth_it(adjust_ms)).await;
         }
     }
-}
 
-impl ClockRounds {
     async fn tell(&self, node: NodeId, term: u64, offset_ms: i64, delta_ms: i64) {
         let request = ServerRequest::ClockAdjust { delta_ms };
         let body = codec::encode_server_request(&request, self.clocks.stamp_message());
@@ -173,29 +171,12 @@ impl ClockRounds {
         if let Ok(Ok(body)) = heard
             && let Ok((reply, stamp)) = codec::decode_server_reply(&body)
         {
-            self.clocks.observe(stamp.clock);
+            self.clocks.observe_trusted(stamp.clock);
             if let ServerReply::Refused(refusal) = reply {
                 tracing::debug!(node, %refusal, "a correction was refused");
             }
         }
     }
-}
-
-/// Each clock's offset from the average, ms.
-fn offsets(clocks: &[Measured]) -> BTreeMap<NodeId, i64> {
-    let average_us = average_us(clocks.iter().map(|clock| clock.offset_us).collect());
-    clocks
-        .iter()
-        .map(|clock| (clock.node, (clock.offset_us.saturating_sub(average_us)) / 1000))
-        .collect()
-}
-
-fn average_us(mut offsets: Vec<i64>) -> i64 {
-    offsets.sort_unstable();
-    let median = offsets.get(offsets.len() / 2).copied().unwrap_or(0);
-    offsets.retain(|offset| offset.abs_diff(median) < 1_000_000);
-    let sum: i128 = offsets.iter().map(|offset| i128::from(*offset)).sum();
-    i64::try_from(sum / i128::try_from(offsets.len().max(1)).unwrap_or(1)).unwrap_or(0)
 }
 
 /// How far a clock that showed `time_ms` in the middle of the round trip is ahead of ours, which
@@ -206,9 +187,9 @@ fn offset_us(time_ms: u64, now_us: i64, round_trip: Duration) -> i64 {
     time_us.saturating_add(500).saturating_sub(now_us.saturating_sub(half_us))
 }
 
-/// By how much a clock is corrected that is off by this much.
-fn correction(offset_ms: i64) -> i64 {
-    if offset_ms.abs() < NOISE_MS { 0 } else { offset_ms.saturating_neg() }
+/// What is really corrected, of what the average asks for.
+fn worth_it(adjust_ms: i64) -> i64 {
+    if adjust_ms.unsigned_abs() < NOISE_MS { 0 } else { adjust_ms }
 }
 
 #[cfg(test)]
@@ -217,8 +198,8 @@ mod tests {
 
     #[test]
     fn half_the_round_trip_is_allowed_for() {
-        // Asked at 1000.0 ms, answered with 1004 (on average 1004.5) in the middle, heard at
-        // 1010.0: in the middle our clock showed 1005.0.
+        // Asked at 1000 ms, answered with 1004 (on average 1004.5) in the middle, heard at
+        // 1010 ms: in the middle our clock showed 1005.
         assert_eq!(offset_us(1004, 1_010_000, Duration::from_millis(10)), -500);
         assert_eq!(offset_us(5000, 1_010_000, Duration::from_millis(10)), 3_995_500);
         assert!(offset_us(u64::MAX, 0, Duration::ZERO) > 0);
@@ -226,9 +207,7 @@ mod tests {
 
     #[test]
     fn noise_is_not_corrected() {
-        assert_eq!(correction(1), 0);
-        assert_eq!(correction(-1), 0);
-        assert_eq!(correction(2), -2);
-        assert_eq!(correction(i64::MIN), i64::MAX);
+        assert_eq!([0, 1, -1].map(worth_it), [0, 0, 0]);
+        assert_eq!([2, -2, i64::MIN].map(worth_it), [2, -2, i64::MIN]);
     }
 }

@@ -3,24 +3,20 @@
 //! The system's clock is read once, at start; from there on time is what passed since, so that
 //! nobody who sets the system's clock moves ours. Corrections come from the clock rounds alone.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use recado_chat::clock::{CorrectedClock, LogicalClock};
 use recado_protocol::codec;
 use recado_replication::StampSource;
-
-/// Values above this are not taken from others: a sender who claims the end of all numbers must
-/// not bring our clock to its end.
-const MAX_CLOCK: u64 = 1 << 53;
 
 /// The clocks; shared by all parts. What they hold is two numbers, so they need no task.
 pub struct Clocks {
     started: Instant,
     /// What the system's clock showed then, with the test offset, µs since the Unix epoch.
     started_us: i64,
-    slew: Mutex<Slew>,
-    logical: AtomicU64,
+    correction: Mutex<CorrectedClock>,
+    logical: Mutex<LogicalClock>,
 }
 
 impl Clocks {
@@ -32,16 +28,17 @@ impl Clocks {
         Clocks {
             started: Instant::now(),
             started_us: system_us.saturating_add(offset_ms.saturating_mul(1000)),
-            slew: Mutex::default(),
-            logical: AtomicU64::default(),
+            correction: Mutex::default(),
+            logical: Mutex::default(),
         }
     }
 
     /// The corrected time, µs since the Unix epoch.
     pub fn now_us(&self) -> i64 {
-        let passed_us = self.passed_us();
-        let slew = self.slew.lock().unwrap_or_else(PoisonError::into_inner);
-        self.started_us.saturating_add(passed_us).saturating_add(slew.at(passed_us))
+        let passed = self.started.elapsed();
+        let offset_ms = lock(&self.correction).offset_ms(ms(passed));
+        let passed_us = i64::try_from(passed.as_micros()).unwrap_or(i64::MAX);
+        self.started_us.saturating_add(passed_us).saturating_add(offset_ms.saturating_mul(1000))
     }
 
     /// The corrected time, ms since the Unix epoch.
@@ -51,27 +48,24 @@ impl Clocks {
 
     /// Corrects the physical clock by this much, smoothly.
     pub fn adjust(&self, delta_ms: i64) {
-        let passed_us = self.passed_us();
-        let mut slew = self.slew.lock().unwrap_or_else(PoisonError::into_inner);
-        slew.add(passed_us, delta_ms.saturating_mul(1000));
-    }
-
-    fn passed_us(&self) -> i64 {
-        i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX)
-    }
-
-    /// A message from elsewhere came with this logical clock.
-    pub fn observe(&self, received: u64) {
-        if received <= MAX_CLOCK {
-            let _ = self.logical.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |own| {
-                Some(own.max(received) + 1)
-            });
+        if delta_ms != 0 {
+            let passed_ms = ms(self.started.elapsed());
+            lock(&self.correction).adjust(delta_ms, passed_ms);
         }
     }
 
-    /// The logical clock for something that is about to be sent.
+    /// A message from anybody came with this logical clock.
+    pub fn observe(&self, received: u64) {
+        lock(&self.logical).observe(received);
+    }
+
+    /// The own cluster stamped something with this logical clock.
+    pub fn observe_trusted(&self, stamped: u64) {
+        lock(&self.logical).observe_trusted(stamped);
+    }
+
     fn tick(&self) -> u64 {
-        self.logical.fetch_add(1, Ordering::Relaxed) + 1
+        lock(&self.logical).tick()
     }
 
     /// What goes into a message that is about to be sent.
@@ -86,34 +80,16 @@ impl StampSource for Clocks {
     }
 }
 
-/// A correction that is being followed.
-#[derive(Debug, Default)]
-struct Slew {
-    from_us: i64,
-    to_us: i64,
-    began_us: i64,
+fn ms(passed: Duration) -> u64 {
+    u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// How long a correction takes.
-const SLEW_US: i64 = 500_000;
-
-impl Slew {
-    fn at(&self, now_us: i64) -> i64 {
-        let gone = now_us.saturating_sub(self.began_us).clamp(0, SLEW_US);
-        let way = i128::from(self.to_us - self.from_us) * i128::from(gone) / i128::from(SLEW_US);
-        self.from_us + i64::try_from(way).unwrap_or(0)
-    }
-
-    fn add(&mut self, now_us: i64, delta_us: i64) {
-        let from_us = self.at(now_us);
-        *self = Slew { from_us, to_us: self.to_us.saturating_add(delta_us), began_us: now_us };
-    }
+fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -140,6 +116,6 @@ mod tests {
     fn the_end_of_all_numbers_is_not_taken_over() {
         let clocks = Clocks::new(0);
         clocks.observe(u64::MAX);
-        assert_eq!(clocks.stamp_message().clock, 1);
+        assert_eq!(clocks.stamp_message().clock, 2);
     }
 }

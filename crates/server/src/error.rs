@@ -30,13 +30,30 @@ pub enum ReferenceError {
     Socket(#[from] recado_transport::OpenError),
     /// The file with the ranks was not written by this program, or was changed since.
     #[error("{path} is damaged ({why}); restore it from a backup, or remove it while no server runs and start all servers after the reference", path = path.display())]
-    Damaged { path: PathBuf, why: String },
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The file with the ranks comes from a newer version.
     #[error("{path} was written by a newer version of recado (format {found}, this one knows {known}); run that version", path = path.display())]
-    Newer { path: PathBuf, found: u32, known: u32 },
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The format that it has.
+        found: u32,
+        /// The newest format that this program can read.
+        known: u32,
+    },
     /// The ranks can't be stored; a rank that might be forgotten must not be given.
     #[error("can't store ranks in {path}: {why}", path = path.display())]
-    Unstorable { path: PathBuf, why: std::io::Error },
+    Unstorable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        why: std::io::Error,
+    },
 }
 
 /// A data folder that can't be used.

@@ -233,6 +233,6 @@ mod tests {
         }
         assert_eq!(progress.on_the_way.len(), 1);
         assert_eq!(progress.settle(PUBLISHED_AFTER_MS), None);
-        assert_eq!(progress.settle(PUBLISHED_AFTER_MS + TICK_MS), Some(999));
+        assert_eq!(progress.settle(PUBLISHED_AFTER_MS + TICK_MS + 1), Some(999));
     }
 }

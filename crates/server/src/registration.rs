@@ -112,9 +112,9 @@ impl Registrar {
         if fresh {
             return;
         }
-        self.facts.reference.send_if_modified(|known| {
-            std::mem::replace(known, ReferenceFacts::default()) != ReferenceFacts::default()
-        });
+        self.facts
+            .reference
+            .send_if_modified(|known| std::mem::take(known) != ReferenceFacts::default());
         // At the start silence is normal for a moment.
         if state.last_answer.is_some() && !state.warned {
             tracing::warn!("the reference does not answer; going on without it");

@@ -60,6 +60,9 @@ impl DurableFile {
         if found > FORMAT {
             return Err(ReferenceError::Newer { path: self.path.clone(), found, known: FORMAT });
         }
+        if found != FORMAT {
+            return Err(self.damaged("it has no format that was ever written"));
+        }
         if number(MAGIC.len() + 4) != crc32fast::hash(payload) {
             return Err(self.damaged("its checksum is wrong"));
         }
@@ -75,7 +78,12 @@ impl DurableFile {
     /// # Errors
     /// After one nothing is known about the disk any more: stop.
     pub fn save<T: Serialize>(&self, value: &T) -> Result<(), ReferenceError> {
-        self.write(value).map_err(|why| ReferenceError::Unstorable { path: self.path.clone(), why })
+        self.write(value).map_err(|why| self.unstorable(why))
+    }
+
+    /// The error that the file can't be stored.
+    pub fn unstorable(&self, why: io::Error) -> ReferenceError {
+        ReferenceError::Unstorable { path: self.path.clone(), why }
     }
 
     fn write<T: Serialize>(&self, value: &T) -> io::Result<()> {

