@@ -19,7 +19,7 @@ const MAX_GROWTH_KIB: u64 = 50 * 1024;
 /// A MessagePack map of text to text under `data`, with this service.
 fn request(service: &str, fields: &[(&str, &str)]) -> Vec<u8> {
     let mut out = vec![0x82];
-    let mut text = |out: &mut Vec<u8>, text: &str| {
+    let text = |out: &mut Vec<u8>, text: &str| {
         out.push(0xdb);
         out.extend((text.len() as u32).to_be_bytes());
         out.extend(text.as_bytes());

@@ -1,6 +1,8 @@
 //! Tests that start the real binary: clusters of processes on free ports, killed and restarted
 //! as a person or a power cut would.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod bad_input;
 mod clocks;
 mod failover;
