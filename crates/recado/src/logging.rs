@@ -32,12 +32,19 @@ pub fn to_stderr(filter: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks a filter for processes that log elsewhere.
+/// Checks a filter for processes that log elsewhere. A level alone is meant for what recado says;
+/// its libraries then say only what is one step more important, except for `trace`, where
+/// everything is wanted.
 ///
 /// # Errors
 /// A filter that is none.
 pub fn parse(filter: &str) -> Result<EnvFilter, Failure> {
-    EnvFilter::builder().parse(filter).map_err(|why| {
+    let full = match filter.trim().to_lowercase().as_str() {
+        "info" => "warn,recado=info",
+        "debug" => "info,recado=debug",
+        _ => filter,
+    };
+    EnvFilter::builder().parse(full).map_err(|why| {
         Failure::Usage(format!(
             "--log {filter} is no filter ({why}); give a level like info or debug, or \
              recado_server=debug,info"

@@ -115,6 +115,6 @@ fn begin(settings: &Settings, name: &str, endpoints: &[(&str, &str)]) -> Result<
     }
     let running = Running::announce(settings.data_dir(), name, endpoints)?;
     let list: Vec<_> = endpoints.iter().map(|(whom, at)| format!("{at} for {whom}")).collect();
-    tracing::info!("{name} {} listens on {}", env!("CARGO_PKG_VERSION"), list.join(", "));
+    tracing::debug!("{name} {} listens on {}", env!("CARGO_PKG_VERSION"), list.join(", "));
     Ok(running)
 }
