@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::NodeId;
 use crate::network::{call, kind};
 use crate::peer::Lane;
+use crate::propose::Proposals;
 use crate::shared::{Shared, lock};
 
 /// How long an announcement may be on its way.
@@ -19,6 +20,8 @@ const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(2);
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// How long between two tries, so that the entry of the first can arrive.
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
+/// A namesake that was silent for so long is gone.
+const NAMESAKE_SILENCE: Duration = Duration::from_secs(2);
 /// A server with data that got no rank in this time announces itself without one.
 const RANK_PATIENCE: Duration = Duration::from_millis(1500);
 
@@ -56,6 +59,9 @@ pub async fn receive_announcement(shared: &Arc<Shared>, announcement: Announceme
     }
     shared.transport.set_address(node, &announcement.address);
     let Some(proposals) = shared.proposals.get() else { return Announced::Later };
+    if let Some(answer) = replace_namesake(shared, proposals, &announcement).await {
+        return answer;
+    }
     tracing::info!(server = %announcement.name, rank = announcement.rank, "a server announces itself");
     match proposals.change_members(MemberCommand::Announce(announcement)).await {
         Ok(committed) => match committed.outcome {
@@ -63,6 +69,35 @@ pub async fn receive_announcement(shared: &Arc<Shared>, announcement: Announceme
             _ => Announced::Welcome { cluster },
         },
         Err(_) => Announced::Later,
+    }
+}
+
+/// A server that lost its disk comes back under its name as another node: the old node is taken
+/// out for good. Two live servers can't share a name.
+async fn replace_namesake(
+    shared: &Arc<Shared>,
+    proposals: &Proposals,
+    announcement: &Announcement,
+) -> Option<Announced> {
+    let members = shared.members();
+    let namesake = members
+        .iter()
+        .map(|m| &m.announced)
+        .find(|other| other.name == announcement.name && other.node != announcement.node)?;
+    let heard = lock(&shared.gate).heard(namesake.node);
+    let lives =
+        namesake.node == shared.node || heard.is_some_and(|at| at.elapsed() < NAMESAKE_SILENCE);
+    if lives {
+        return Some(Announced::Refused(format!(
+            "another server that is called {} is running",
+            announcement.name
+        )));
+    }
+    tracing::warn!(server = %namesake.name, old = namesake.node, new = announcement.node,
+        "a server is back with another data folder; its old node is removed");
+    match proposals.change_members(MemberCommand::Remove { node: namesake.node }).await {
+        Ok(_) => None,
+        Err(_) => Some(Announced::Later),
     }
 }
 
@@ -79,16 +114,18 @@ async fn redirect(shared: &Shared) -> Announced {
 
 /// Keeps this server's row in the member table true.
 pub async fn run(shared: Arc<Shared>) {
-    let started = tokio::time::Instant::now();
+    let mut without_rank_since = tokio::time::Instant::now();
     let mut asked: Option<NodeId> = None;
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
-        let Some(wanted) = wanted(&shared, started.elapsed() > RANK_PATIENCE) else { continue };
+        let patience_over = without_rank_since.elapsed() > RANK_PATIENCE;
+        let Some(wanted) = wanted(&shared, patience_over) else { continue };
         if shared.my_row().is_some_and(|row| row.announced == wanted) {
             continue;
         }
         if was_dropped(&shared, &wanted) {
             // A new start in all but name: the reference gives a new rank to a new boot number.
+            without_rank_since = tokio::time::Instant::now();
             shared.rank.send_replace(None);
             shared.boot.send_replace(rand::random_range(1..(1u64 << 53)));
             continue;
@@ -153,8 +190,8 @@ async fn announce(
         Announced::Later => None,
         Announced::Refused(why) => {
             shared.fail(format!(
-                "the cluster refuses this server ({why}); start it with an empty data folder or \
-                 another --name"
+                "the cluster refuses this server: {why}; start it with another --name, or with an \
+                 empty data folder"
             ));
             None
         }

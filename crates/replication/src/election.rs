@@ -71,29 +71,16 @@ impl Campaign {
 ///
 /// An even number of voters tolerates no more deaths than the odd number below it and has more
 /// that can die, so the set is odd: the active servers in takeover order, one less if they are
-/// even. It never shrinks below a majority of what it was because servers merely died: with fewer
-/// than three active servers, voters that are down stay in the set to keep it at three, so that
-/// any two of the three can go on later.
-pub fn target_voters(
-    active: &[Candidate],
-    down: &[Candidate],
-    voters: &BTreeSet<NodeId>,
-) -> BTreeSet<NodeId> {
+/// even. With fewer than three active servers the voters stay who they are if they are three or
+/// more, the dead included: any two of three can go on later, while a set of one could not.
+pub fn target_voters(active: &[Candidate], voters: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
+    if active.len() < 3 && voters.len() >= 3 {
+        return voters.clone();
+    }
     let mut order: Vec<&Candidate> = active.iter().collect();
     order.sort_by_key(|c| takeover_key(c.rank, c.node));
-    let mut target: Vec<NodeId> = order.iter().map(|c| c.node).collect();
-    if target.len() % 2 == 0 || target.len() < 3 {
-        let mut spare: Vec<NodeId> =
-            down.iter().map(|c| c.node).filter(|node| voters.contains(node)).collect();
-        spare.sort_unstable();
-        let wanted = if target.len() < 3 { 3 - target.len() } else { 0 };
-        if wanted > 0 && spare.len() >= wanted {
-            target.extend(spare.into_iter().take(wanted));
-        } else if target.len() % 2 == 0 {
-            target.pop();
-        }
-    }
-    target.into_iter().collect()
+    let odd = order.len() - usize::from(order.len() % 2 == 0 && !order.is_empty());
+    order.into_iter().take(odd).map(|c| c.node).collect()
 }
 
 #[cfg(test)]
@@ -134,28 +121,27 @@ mod tests {
         assert!(campaign.due(0, 3, start + ms(910)));
     }
 
-    fn target(active: &[u64], down: &[u64], voters: &[u64]) -> Vec<u64> {
-        let of = |nodes: &[u64]| -> Vec<Candidate> {
-            nodes.iter().map(|node| candidate(*node, *node, true)).collect()
-        };
-        let voters = voters.iter().copied().collect();
-        target_voters(&of(active), &of(down), &voters).into_iter().collect()
+    fn target(active: &[u64], voters: &[u64]) -> Vec<u64> {
+        let active: Vec<Candidate> =
+            active.iter().map(|node| candidate(*node, *node, true)).collect();
+        target_voters(&active, &voters.iter().copied().collect()).into_iter().collect()
     }
 
     #[test]
     fn the_voters_are_odd_and_the_first_in_order() {
-        assert_eq!(target(&[1], &[], &[1]), [1]);
-        assert_eq!(target(&[1, 2], &[], &[1]), [1]);
-        assert_eq!(target(&[1, 2, 3], &[], &[1]), [1, 2, 3]);
-        assert_eq!(target(&[1, 2, 3, 4], &[], &[1, 2, 3]), [1, 2, 3]);
-        assert_eq!(target(&[1, 2, 3, 4, 5], &[], &[1, 2, 3]), [1, 2, 3, 4, 5]);
+        assert_eq!(target(&[1], &[1]), [1]);
+        assert_eq!(target(&[1, 2], &[1]), [1]);
+        assert_eq!(target(&[1, 2, 3], &[1]), [1, 2, 3]);
+        assert_eq!(target(&[1, 2, 3, 4], &[1, 2, 3]), [1, 2, 3]);
+        assert_eq!(target(&[1, 2, 3, 4, 5], &[1, 2, 3]), [1, 2, 3, 4, 5]);
+        assert_eq!(target(&[], &[]), [0; 0]);
     }
 
     #[test]
     fn the_dead_stay_voters_only_to_keep_three() {
-        assert_eq!(target(&[1, 2], &[3], &[1, 2, 3]), [1, 2, 3]);
-        assert_eq!(target(&[2], &[1, 3], &[1, 2, 3]), [1, 2, 3]);
-        assert_eq!(target(&[1, 2, 3], &[4, 5], &[1, 2, 3, 4, 5]), [1, 2, 3]);
-        assert_eq!(target(&[2, 3, 4], &[1], &[1, 2, 3]), [2, 3, 4]);
+        assert_eq!(target(&[1, 2], &[1, 2, 3]), [1, 2, 3]);
+        assert_eq!(target(&[2], &[1, 2, 3]), [1, 2, 3]);
+        assert_eq!(target(&[1, 2, 3], &[1, 2, 3, 4, 5]), [1, 2, 3]);
+        assert_eq!(target(&[2, 3, 4], &[1, 2, 3]), [2, 3, 4]);
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use openraft::async_runtime::WatchReceiver;
 use recado_chat::members::Announcement;
 use serde::Serialize;
 
@@ -11,7 +12,7 @@ use crate::network::{kind, seal, unseal};
 use crate::reads::Reads;
 use crate::shared::Shared;
 use crate::snapshot::{Chunk, receive_chunk};
-use crate::types::{AppendRequest, AppendResponse, Engine, VoteRequest};
+use crate::types::{AppendRequest, Engine, VoteRequest};
 
 /// Answers a peer's message; none when it is not one of this cluster's, or can't be answered.
 pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) -> Option<Bytes> {
@@ -20,11 +21,12 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
     match kind {
         kind::APPEND => {
             let request: AppendRequest = unseal(cluster, &body)?;
-            let response = engine.append_entries(request).await.ok()?;
-            if !matches!(response, AppendResponse::HigherVote(_)) {
+            // On receipt, not when it is answered: that waits for the disk, and a slow disk is no
+            // reason to stand for election.
+            if request.vote.leader_id.term >= current_term(engine) {
                 shared.hush();
             }
-            answer(&shared, &response)
+            answer(&shared, &engine.append_entries(request).await.ok()?)
         }
         kind::VOTE => {
             let request: VoteRequest = unseal(cluster, &body)?;
@@ -64,6 +66,10 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
 fn answer<T: Serialize>(shared: &Shared, message: &T) -> Option<Bytes> {
     // A node without a cluster answers the one that is taking it in, which checks nothing yet.
     seal(shared.cluster().unwrap_or(0), message).ok()
+}
+
+fn current_term(engine: &Engine) -> u64 {
+    engine.server_metrics().borrow_watched().vote.leader_id.term
 }
 
 async fn read_index(engine: &Engine, reads: &Reads) -> Option<u64> {

@@ -164,6 +164,9 @@ impl Leadership {
 
     /// Makes servers active again that have kept pace for long enough.
     fn take_back(&mut self, shared: &Arc<Shared>, members: &[Member], now: Instant) {
+        // What earlier primaries acknowledged is all applied here once an entry of this term is.
+        let applied = *shared.applied.borrow();
+        let Some(applied) = applied.filter(|id| id.leader_id.term == self.term) else { return };
         let inactive: Vec<NodeId> = members
             .iter()
             .filter(|m| !m.active && m.announced.boot != 0 && m.announced.node != shared.node)
@@ -181,7 +184,9 @@ impl Leadership {
             if now.duration_since(pace.since) < steady {
                 continue;
             }
-            let must_reach = *pace.must_reach.get_or_insert_with(|| lock(&shared.gate).admit(node));
+            let must_reach = *pace
+                .must_reach
+                .get_or_insert_with(|| lock(&shared.gate).admit(node).max(applied.index));
             if lock(&shared.gate).matched(node) >= Some(must_reach)
                 && self.propose(shared, node, MemberCommand::Activate { node })
             {
@@ -244,8 +249,12 @@ impl Leadership {
             self.change(shared, engine, ChangeMembers::RemoveNodes(gone), "a removed server");
             return;
         }
-        let (active, down) = candidates(shared, members);
-        let target = target_voters(&active, &down, &consensus.voters);
+        let active: Vec<Candidate> = members
+            .iter()
+            .filter(|m| m.active)
+            .map(|m| Candidate { node: m.announced.node, rank: shared.rank_of(m), active: true })
+            .collect();
+        let target = target_voters(&active, &consensus.voters);
         let wanted = (target != consensus.voters || consensus.joint) && !target.is_empty();
         if wanted && rested {
             self.voters_changed = Some(now);
@@ -338,12 +347,4 @@ impl Leadership {
         });
         true
     }
-}
-
-/// Active servers, and the others.
-fn candidates(shared: &Shared, members: &[Member]) -> (Vec<Candidate>, Vec<Candidate>) {
-    members
-        .iter()
-        .map(|m| Candidate { node: m.announced.node, rank: shared.rank_of(m), active: m.active })
-        .partition(|candidate| candidate.active)
 }

@@ -62,7 +62,7 @@ enum Job {
 }
 
 /// The one writer of the store.
-fn run_store(store: Store, jobs: mpsc::Receiver<Job>) {
+fn run_store(store: &Store, shared: &Shared, jobs: &mpsc::Receiver<Job>) {
     let mut unflushed = 0u64;
     loop {
         let job = if unflushed > 0 {
@@ -70,10 +70,7 @@ fn run_store(store: Store, jobs: mpsc::Receiver<Job>) {
                 Ok(job) => job,
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
-                    if let Err(error) = store.flush() {
-                        // Whatever comes next fails too and stops the node with this reason.
-                        tracing::error!(%error, "the store can't be written to disk");
-                    }
+                    flush_or_fail(store, shared);
                     unflushed = 0;
                     continue;
                 }
@@ -92,9 +89,7 @@ fn run_store(store: Store, jobs: mpsc::Receiver<Job>) {
                 let _ = done.send(result);
                 if unflushed >= UNFLUSHED_ENTRIES {
                     unflushed = 0;
-                    if let Err(error) = store.flush() {
-                        tracing::error!(%error, "the store can't be written to disk");
-                    }
+                    flush_or_fail(store, shared);
                 }
             }
             Job::Flush { done } => {
@@ -107,8 +102,13 @@ fn run_store(store: Store, jobs: mpsc::Receiver<Job>) {
             }
         }
     }
+    flush_or_fail(store, shared);
+}
+
+/// A store that can't be written is not written again: the node stops.
+fn flush_or_fail(store: &Store, shared: &Shared) {
     if let Err(error) = store.flush() {
-        tracing::error!(%error, "the store can't be written to disk");
+        shared.fail(format!("the store can't be written to disk: {error}"));
     }
 }
 
@@ -133,10 +133,10 @@ impl Machine {
         let (applied, membership) = decode_marks(&store.marks().map_err(fatal)?)?;
         let (jobs, receiver) = mpsc::channel();
         let thread = {
-            let store = store.clone();
+            let (store, shared) = (store.clone(), shared.clone());
             std::thread::Builder::new()
                 .name("store".into())
-                .spawn(move || run_store(store, receiver))?
+                .spawn(move || run_store(&store, &shared, &receiver))?
         };
         let machine = Machine { store, jobs, applied, membership, shared };
         machine.announce(true)?;

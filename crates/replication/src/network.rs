@@ -123,32 +123,51 @@ pub async fn call<Q: Serialize, A: DeserializeOwned>(
     unseal(cluster, &answer).ok_or_else(|| "an answer that can't be read".to_owned())
 }
 
+/// Sends entries or a heartbeat, and notes what the answer says of the backup.
+async fn append(
+    shared: Arc<Shared>,
+    target: NodeId,
+    lane: Lane,
+    request: AppendRequest,
+) -> Result<AppendResponse, RpcError> {
+    let term = request.vote.leader_id.term;
+    let last = request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id);
+    let sent = Instant::now();
+    let response: AppendResponse =
+        call(&shared, target, lane, kind::APPEND, &request, APPEND_TIMEOUT)
+            .await
+            .map_err(unreachable)?;
+    let matched = match &response {
+        // Answered when everything that it accepted is on disk.
+        AppendResponse::Success => Some(last),
+        AppendResponse::PartialSuccess(upto) => Some(*upto),
+        // It is there, but its log is not yet where ours is.
+        AppendResponse::Conflict => Some(None),
+        AppendResponse::HigherVote(_) => None,
+    };
+    if let Some(matched) = matched {
+        shared.answered(term, target, matched.map(|id| id.index), sent);
+    }
+    Ok(response)
+}
+
 impl RaftNetworkV2<TypeConfig> for Link {
     type SnapshotData = SnapshotData;
 
     async fn append_entries(
         &mut self,
         request: AppendRequest,
-        option: RPCOption,
+        _option: RPCOption,
     ) -> Result<AppendResponse, RpcError> {
-        // The engine's limit is a heartbeat interval, too short for a batch behind a busy disk.
-        let timeout = if self.lane == Lane::Control { option.hard_ttl() } else { APPEND_TIMEOUT };
-        let term = request.vote.leader_id.term;
-        let last = request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id);
-        let sent = Instant::now();
-        let response: AppendResponse =
-            self.call(self.lane, kind::APPEND, &request, timeout).await?;
-        let matched = match &response {
-            AppendResponse::Success => Some(last),
-            AppendResponse::PartialSuccess(upto) => Some(*upto),
-            // It is there, but its log is not yet where ours is.
-            AppendResponse::Conflict => Some(None),
-            AppendResponse::HigherVote(_) => None,
-        };
-        if let Some(matched) = matched {
-            self.shared.answered(term, self.target, matched.map(|id| id.index), sent);
+        let (shared, target, lane) = (self.shared.clone(), self.target, self.lane);
+        let sending = append(shared, target, lane, request);
+        if self.lane == Lane::Control {
+            // The engine gives a heartbeat up after an interval. The answer of a backup with a
+            // slow disk comes later, and still says that it lives.
+            let answer = tokio::spawn(sending).await;
+            return answer.unwrap_or_else(|error| Err(unreachable(error.to_string())));
         }
-        Ok(response)
+        sending.await
     }
 
     async fn vote(

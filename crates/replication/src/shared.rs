@@ -126,8 +126,11 @@ impl Shared {
         self.members.borrow().iter().find(|m| m.announced.node == self.node).cloned()
     }
 
-    /// A server's rank: what the reference lists, else what is in the member table.
+    /// A server's rank: what the reference gave, else what is in the member table.
     pub fn rank_of(&self, member: &Member) -> u64 {
+        if member.announced.node == self.node {
+            return self.rank.borrow().unwrap_or(member.announced.rank);
+        }
         let listed = lock(&self.peers).get(&member.announced.node).map(|peer| peer.rank);
         listed.unwrap_or(member.announced.rank)
     }

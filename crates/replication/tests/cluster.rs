@@ -81,6 +81,7 @@ async fn a_dead_backup_is_dropped_and_comes_back() {
     cluster.stop(2).await;
     let committed = cluster.publish_until_acked(session, 1).await;
     assert_eq!((committed.stored, committed.members), (2, 3));
+    cluster.wait_active(2).await;
     cluster.restart(2).await;
     cluster.wait_active(3).await;
     let committed = cluster.publish_until_acked(session, 2).await;
@@ -175,4 +176,40 @@ async fn concurrent_writers_get_every_number_once() {
     let all = futures::future::join_all(writers).await;
     let distinct: BTreeSet<u64> = all.iter().copied().collect();
     assert_eq!(distinct, (1..=500).collect::<BTreeSet<u64>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lower_rank_gets_the_lead_and_writes_go_on() {
+    let cluster = Cluster::start(3).await;
+    let session = cluster.prepare().await;
+    cluster.rank([9, 8, 7]);
+    let mut n = 0;
+    let start = Instant::now();
+    while cluster.primary().await != 2 {
+        n += 1;
+        let committed = cluster.publish_until_acked(session, n).await;
+        assert_eq!(seq(&committed.outcome), n);
+        assert!(start.elapsed() < memory::PATIENCE, "nobody hands over: {}", cluster.describe());
+    }
+    assert_eq!(seq(&cluster.publish_until_acked(session, n + 1).await.outcome), n + 1);
+    cluster.wait_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_lost_its_disk_comes_back_as_another_node() {
+    let mut cluster = Cluster::start(3).await;
+    let session = cluster.prepare().await;
+    cluster.publish_until_acked(session, 1).await;
+    let old = cluster.servers[2].node;
+    cluster.stop(2).await;
+    cluster.wait_active(2).await;
+    cluster.wipe(2).await;
+    cluster.wait_active(3).await;
+    assert_ne!(cluster.servers[2].node, old);
+    let committed = cluster.publish_until_acked(session, 2).await;
+    assert_eq!((committed.stored, committed.members), (3, 3), "the old node is gone");
+    cluster.wait_equal().await;
+    // The new node counts: with it, another one may die.
+    cluster.stop(0).await;
+    assert_eq!(seq(&cluster.publish_until_acked(session, 3).await.outcome), 3);
 }

@@ -200,6 +200,27 @@ impl Cluster {
         self.list();
     }
 
+    /// Gives every server another rank, as a reference would that knows them all.
+    pub fn rank(&self, ranks: [u64; 3]) {
+        let peers: Vec<Peer> = (self.servers.iter().zip(ranks))
+            .map(|(s, rank)| Peer { node: s.node, address: String::new(), rank })
+            .collect();
+        for (server, rank) in self.servers.iter().zip(ranks) {
+            server.replica().learn_peers(&peers);
+            server.replica().set_rank(rank);
+        }
+    }
+
+    /// Starts a stopped server again, with an empty folder.
+    pub async fn wipe(&mut self, index: usize) {
+        let Server { name, dir, .. } = &self.servers[index];
+        let (name, dir) = (name.clone(), dir.clone());
+        std::fs::remove_dir_all(&dir).unwrap();
+        std::fs::create_dir(&dir).unwrap();
+        self.servers[index] = self.boot(name, dir).await;
+        self.list();
+    }
+
     /// The index of the server that leads.
     pub async fn primary(&self) -> usize {
         self.wait("a primary", || self.servers.iter().position(Server::leads)).await
