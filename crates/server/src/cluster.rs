@@ -9,9 +9,10 @@ use recado_replication::{
     Committed, Lane, NodeId, PeerError, PeerTransport, PendingAnswer, ProposeError, ReadError,
     Replica, View,
 };
-use recado_storage::Reader;
+use recado_storage::{Reader, Store};
 use tokio::sync::watch;
 
+use crate::clocks::Clocks;
 use crate::frames;
 use crate::journal;
 use crate::links::Links;
@@ -76,21 +77,34 @@ pub struct Node {
 
 impl Node {
     /// Starts following the replica's view.
-    pub fn new(replica: Replica, links: Links) -> Node {
+    pub fn new(replica: Replica, links: Links, clocks: Arc<Clocks>) -> Node {
         let mut views = replica.view();
-        let first = Leadership::of(&views.borrow_and_update());
+        let mut seen = views.borrow_and_update().clone();
+        let first = Leadership::of(&seen);
         let (now, leadership) = watch::channel(first);
+        let store = replica.store().clone();
         tokio::spawn(async move {
-            let mut seen = views.borrow_and_update().clone();
             while views.changed().await.is_ok() {
                 let view = views.borrow_and_update().clone();
                 journal::note(&seen, &view);
                 let new = Leadership::of(&view);
+                // Before anybody here knows that this is the primary, and proposes.
+                if new.is_primary && !seen.is_primary {
+                    go_on_behind(&store, &clocks);
+                }
                 now.send_if_modified(|old| std::mem::replace(old, new) != new);
                 seen = view;
             }
         });
         Node { replica, links, leadership }
+    }
+}
+
+/// Takes the logical clock behind what earlier primaries stamped.
+fn go_on_behind(store: &Store, clocks: &Clocks) {
+    match store.reader().and_then(|reader| reader.newest_clock()) {
+        Ok(clock) => clocks.observe_trusted(clock),
+        Err(error) => tracing::error!(%error, "can't read the clock of the newest message"),
     }
 }
 

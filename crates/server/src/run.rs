@@ -64,7 +64,7 @@ impl Server {
         let replica = start_replica(&config, &address, boot, &links, &clocks).await?;
         tracing::info!(name = %config.name, %address, node = replica.node(), "server started");
 
-        let node = Node::new(replica.clone(), links.clone());
+        let node = Node::new(replica.clone(), links.clone(), clocks.clone());
         let leadership = node.leadership().clone();
         let service = Service::new(node, clocks.clone(), facts.clone(), config.message_limit_bytes);
         let mut parts = Parts::new();

@@ -12,6 +12,9 @@ use crate::{tables, values};
 /// How many rows that are not wanted a page may pass over, for each one that is allowed on it.
 const SCAN_FACTOR: usize = 16;
 
+/// How many messages are passed over in the search for the newest clock.
+const CLOCK_SCAN_ROWS: usize = 65_536;
+
 /// The three ways to look at what is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HistoryOf<'a> {
@@ -212,6 +215,23 @@ impl Reader {
             }
         }
         Ok(found)
+    }
+
+    /// The logical clock of the newest message that was not imported: a primary that starts anew
+    /// goes on behind it. 0 if none of the last 65,536 messages is such a one.
+    ///
+    /// # Errors
+    /// When the file can't be read or a row is damaged.
+    pub fn newest_clock(&self) -> Result<u64, StoreError> {
+        let table = self.table(tables::MESSAGES)?;
+        for row in table.range::<u64>(..)?.rev().take(CLOCK_SCAN_ROWS) {
+            let (_, value) = row?;
+            let row = values::read_message(value.value())?;
+            if !row.imported {
+                return Ok(row.stamp.clock);
+            }
+        }
+        Ok(0)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The reference's file: what it must not forget, replaced whole at every change.
 //!
-//! `RECADORF`, the format (4 bytes), the checksum of the rest (4 bytes), then JSON. Written under
+//! `RECADORF`, the format (4 bytes), a checksum of format and payload (4 bytes), then
+//! the payload as JSON; later formats keep this head. Written under
 //! another name, made durable, renamed, and the folder made durable: whatever dies in between,
 //! the file is the old one or the new one.
 
@@ -57,14 +58,11 @@ impl DurableFile {
         let number =
             |at: usize| head[at..at + 4].iter().fold(0u32, |sum, byte| sum << 8 | u32::from(*byte));
         let found = number(MAGIC.len());
-        if found > FORMAT {
-            return Err(ReferenceError::Newer { path: self.path.clone(), found, known: FORMAT });
+        if number(MAGIC.len() + 4) != checksum(found, payload) {
+            return Err(self.damaged("its checksum is wrong"));
         }
         if found != FORMAT {
-            return Err(self.damaged("it has no format that was ever written"));
-        }
-        if number(MAGIC.len() + 4) != crc32fast::hash(payload) {
-            return Err(self.damaged("its checksum is wrong"));
+            return Err(ReferenceError::Newer { path: self.path.clone(), found, known: FORMAT });
         }
         Ok(payload)
     }
@@ -92,12 +90,19 @@ impl DurableFile {
         let mut file = File::create(&temporary)?;
         file.write_all(MAGIC)?;
         file.write_all(&FORMAT.to_be_bytes())?;
-        file.write_all(&crc32fast::hash(&payload).to_be_bytes())?;
+        file.write_all(&checksum(FORMAT, &payload).to_be_bytes())?;
         file.write_all(&payload)?;
         file.sync_all()?;
         fs::rename(&temporary, &self.path)?;
         File::open(&self.folder)?.sync_all()
     }
+}
+
+fn checksum(format: u32, payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&format.to_be_bytes());
+    hasher.update(payload);
+    hasher.finalize()
 }
 
 #[cfg(test)]
@@ -148,9 +153,10 @@ mod tests {
     #[test]
     fn a_newer_format_is_told_from_damage() {
         let (_temp, file) = file();
-        file.save(&0u64).unwrap();
-        let mut bytes = fs::read(&file.path).unwrap();
-        bytes[MAGIC.len() + 3] = 2;
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(2u32.to_be_bytes());
+        bytes.extend(checksum(2, b"whatever").to_be_bytes());
+        bytes.extend(b"whatever");
         fs::write(&file.path, bytes).unwrap();
         let error = file.load::<u64>().unwrap_err();
         assert!(matches!(error, ReferenceError::Newer { found: 2, known: 1, .. }), "{error}");

@@ -1,0 +1,323 @@
+//! Three servers, a reference and a proxy in one process, over real sockets; the broker's part
+//! is played by the test.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not go on shall say so at once")]
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use recado_protocol::backend::{ToBroker, ToServer};
+use recado_protocol::reply::{Role, Status};
+use recado_protocol::{Event, Incoming, Reply, Request, RequestId, codec};
+use recado_server::{ReferenceConfig, ServerConfig, run_reference, run_server};
+use recado_transport::{Envelope, EventProxy, Responder, Subscriber};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A role on a thread and runtime of its own, as the binary has it.
+struct Thread {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<Result<(), String>>>,
+}
+
+impl Thread {
+    fn start<F, R>(role: F) -> Thread
+    where
+        F: FnOnce(oneshot::Receiver<()>) -> R + Send + 'static,
+        R: Future<Output = Result<(), String>>,
+    {
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(role(stopped))
+        });
+        Thread { stop: Some(stop), thread: Some(thread) }
+    }
+
+    fn stop(&mut self) -> Result<(), String> {
+        drop(self.stop.take());
+        self.thread.take().map_or(Ok(()), |thread| thread.join().unwrap())
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        let _ = self.stop();
+    }
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn local(port: u16) -> String {
+    format!("tcp://127.0.0.1:{port}")
+}
+
+/// The test's broker: knows who is ready, deals one request at a time.
+struct Broker {
+    responder: Responder,
+    ready: HashMap<String, (Envelope, bool, bool)>,
+    n: u64,
+}
+
+impl Broker {
+    async fn bind() -> Broker {
+        let responder = Responder::bind("tcp://127.0.0.1:0").await.unwrap();
+        Broker { responder, ready: HashMap::new(), n: 0 }
+    }
+
+    /// Takes what servers say; gives the first answer to request `n`.
+    async fn listen(&mut self, n: u64, limit: Duration) -> Option<Result<Bytes, bool>> {
+        let until = Instant::now() + limit;
+        loop {
+            let left = until.checked_duration_since(Instant::now())?;
+            let batch = timeout(left, self.responder.receive(1)).await.ok()??;
+            for message in batch {
+                match codec::decode_to_broker(&message.body[0]).unwrap().0 {
+                    ToBroker::Ready { name, primary, serving, .. } => {
+                        self.ready.insert(name, (message.envelope, primary, serving));
+                    }
+                    ToBroker::Done { n: done } if done == n => {
+                        return Some(Ok(message.body[1].clone()));
+                    }
+                    ToBroker::Again { n: again, uncertain } if again == n => {
+                        return Some(Err(uncertain));
+                    }
+                    ToBroker::Bye => {
+                        self.ready.retain(|_, (envelope, ..)| *envelope != message.envelope);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Asks one server once.
+    async fn ask_at(
+        &mut self,
+        name: &str,
+        request: &Request,
+        id: Option<RequestId>,
+    ) -> Option<Reply> {
+        let envelope = self.ready.get(name)?.0.clone();
+        self.n += 1;
+        let stamp = codec::Stamp::default();
+        let header = codec::encode_to_server(&ToServer { n: self.n, id }, stamp);
+        let incoming = Incoming { request: request.clone(), clock: 0, id: None };
+        let body = codec::encode_request(&incoming, stamp);
+        self.responder.send(&envelope, vec![header, body]);
+        let reply = self.listen(self.n, Duration::from_millis(1500)).await?.ok()?;
+        Some(codec::decode_reply(&reply).unwrap().1)
+    }
+
+    /// Asks whoever serves until there is a reply.
+    async fn ask(&mut self, request: &Request, id: Option<RequestId>) -> Reply {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            self.listen(0, Duration::from_millis(20)).await;
+            let serving: Vec<String> = self
+                .ready
+                .iter()
+                .filter(|(_, (_, _, serving))| *serving)
+                .map(|(name, _)| name.clone())
+                .collect();
+            for name in serving {
+                if let Some(reply) = self.ask_at(&name, request, id).await {
+                    return reply;
+                }
+            }
+        }
+        panic!("no reply to {request:?}");
+    }
+
+    async fn status(&mut self) -> Status {
+        match self.ask(&Request::Status, None).await {
+            Reply::Status(status) => status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn status_when(&mut self, what: &str, good: impl Fn(&Status) -> bool) -> Status {
+        let until = Instant::now() + PATIENCE;
+        let mut status = self.status().await;
+        while !good(&status) {
+            assert!(Instant::now() < until, "{what}: {status:#?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            status = self.status().await;
+        }
+        status
+    }
+}
+
+fn roles(status: &Status, role: Role) -> usize {
+    status.members.iter().filter(|member| member.role == role).count()
+}
+
+struct Stage {
+    broker: Broker,
+    subscriber: Subscriber,
+    reference_port: u16,
+    proxy_port: u16,
+    reference: Option<Thread>,
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    async fn set() -> Stage {
+        let (reference_port, publishers, subscribers) = (free_port(), free_port(), free_port());
+        let proxy = EventProxy::bind(&local(publishers), &local(subscribers)).await.unwrap();
+        tokio::spawn(proxy.run(std::future::pending()));
+        let subscriber = Subscriber::connect(&local(subscribers)).await.unwrap();
+        subscriber.subscribe(b"").await;
+        let folder = tempfile::tempdir().unwrap();
+        let mut stage = Stage {
+            broker: Broker::bind().await,
+            subscriber,
+            reference_port,
+            proxy_port: publishers,
+            reference: None,
+            folder,
+        };
+        stage.start_reference();
+        stage
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn start_reference(&mut self) {
+        let config = ReferenceConfig {
+            endpoint: local(self.reference_port),
+            data_dir: self.path().join("reference"),
+        };
+        self.reference = Some(Thread::start(|stopped| async {
+            let stopped = async { drop(stopped.await) };
+            run_reference(config, stopped).await.map_err(|error| error.to_string())
+        }));
+    }
+
+    fn start_server(&self, name: &str, clock_offset_ms: i64) -> Thread {
+        let mut config = ServerConfig::local(name, self.path().join(name), 1);
+        config.endpoint = "tcp://127.0.0.1:0".into();
+        config.brokers = vec![self.broker.responder.endpoint().to_owned()];
+        config.proxy = local(self.proxy_port);
+        config.reference = local(self.reference_port);
+        config.clock_offset_ms = clock_offset_ms;
+        Thread::start(|stopped| async {
+            let stopped = async { drop(stopped.await) };
+            run_server(config, stopped).await.map_err(|error| error.to_string())
+        })
+    }
+
+    async fn next_event(&self) -> Event {
+        let (topic, body) = timeout(PATIENCE, self.subscriber.receive()).await.unwrap().unwrap();
+        codec::decode_event(&topic, &body).unwrap()
+    }
+}
+
+fn publish(text: &str) -> Request {
+    Request::Publish { user: "ann".into(), channel: "news".into(), message: text.into() }
+}
+
+fn seq(reply: &Reply) -> u64 {
+    match reply {
+        Reply::Acked(ack) => ack.seq,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_forms_serves_fails_over_and_goes_on_without_the_reference() {
+    let mut stage = Stage::set().await;
+    let mut servers: HashMap<&str, Thread> = HashMap::new();
+    for name in ["s1", "s2", "s3"] {
+        servers.insert(name, stage.start_server(name, 0));
+    }
+    let status = stage
+        .broker
+        .status_when("three servers are active", |status| {
+            roles(status, Role::Primary) == 1 && roles(status, Role::Backup) == 2
+        })
+        .await;
+    let primary = status.members.iter().find(|m| m.role == Role::Primary).unwrap().name.clone();
+
+    let create = Request::Channel { channel: "news".into() };
+    assert_eq!(stage.broker.ask(&create, None).await, Reply::Done);
+    // A backup hands on what it can't do itself.
+    let backup = ["s1", "s2", "s3"].into_iter().find(|name| *name != primary).unwrap();
+    let first = stage.broker.ask_at(backup, &publish("one"), None).await.unwrap();
+    assert_eq!(seq(&first), 1);
+    assert!(matches!(&first, Reply::Acked(ack) if ack.stored == 3 && ack.members == 3));
+    loop {
+        if let Event::Publication(record) = stage.next_event().await {
+            assert_eq!((record.message.as_str(), record.seq), ("one", 1));
+            break;
+        }
+    }
+
+    // The reference goes, then the primary: the rest goes on, and repeats nothing.
+    let Reply::Session { session, .. } = stage.broker.ask(&Request::Session, None).await else {
+        panic!("no session");
+    };
+    let id = Some(RequestId { session, n: 1 });
+    let before = stage.broker.ask(&publish("two"), id).await;
+    stage.reference.take();
+    servers.get_mut(primary.as_str()).unwrap().stop().unwrap();
+    let died = Instant::now();
+    let again = stage.broker.ask(&publish("two"), id).await;
+    assert_eq!(seq(&again), seq(&before));
+    assert_eq!(seq(&stage.broker.ask(&publish("three"), None).await), 3);
+    println!("the next primary answered after {:?}", died.elapsed());
+
+    let mut coordinator = None;
+    loop {
+        match stage.next_event().await {
+            Event::Election { coordinator: name, .. } => coordinator = Some(name),
+            Event::Publication(record) if record.seq == 3 => break,
+            _ => {}
+        }
+    }
+    assert!(coordinator.is_some_and(|name| name != primary));
+}
+
+#[tokio::test]
+async fn wrong_clocks_are_set_right() {
+    let mut stage = Stage::set().await;
+    let _s1 = stage.start_server("s1", 0);
+    stage.broker.status_when("the first serves", |s| roles(s, Role::Primary) == 1).await;
+    let _s2 = stage.start_server("s2", 5_000);
+    let _s3 = stage.start_server("s3", -3_600_000);
+    stage.broker.status_when("all are active", |s| roles(s, Role::Backup) == 2).await;
+    let joined = Instant::now();
+    stage
+        .broker
+        .status_when("all clocks agree", |status| {
+            let offsets: Vec<_> = status.members.iter().map(|m| m.clock_offset_ms).collect();
+            offsets.len() == 3 && offsets.iter().all(|offset| offset.is_some_and(|ms| ms.abs() < 5))
+        })
+        .await;
+    println!("clocks agreed after {:?}", joined.elapsed());
+}
+
+#[tokio::test]
+async fn what_prevents_a_start_is_told_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config = ServerConfig::local("s1", folder.path().join("s1"), 1);
+    config.endpoint = local(taken.local_addr().unwrap().port());
+    let said = run_server(config.clone(), async {}).await.unwrap_err().to_string();
+    assert!(said.contains("in use") && !said.contains('\n'), "{said}");
+
+    config.endpoint = "tcp://127.0.0.1:0".into();
+    std::fs::write(folder.path().join("file"), b"").unwrap();
+    config.data_dir = folder.path().join("file");
+    let said = run_server(config, async {}).await.unwrap_err().to_string();
+    assert!(said.contains("data folder") && !said.contains('\n'), "{said}");
+}
