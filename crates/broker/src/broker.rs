@@ -116,7 +116,7 @@ impl Dealing {
                 messages = self.back.receive(BATCH) => {
                     let Some(messages) = messages else { break };
                     for message in messages {
-                        self.from_server(&message.envelope.identity(), message.body);
+                        self.server_says(&message.envelope.identity(), message.body);
                     }
                 }
                 gone = self.back.gone() => {
@@ -136,13 +136,13 @@ impl Dealing {
         self.back.close().await;
     }
 
-    fn from_server(&mut self, identity: &Bytes, body: Vec<Bytes>) {
+    fn server_says(&mut self, identity: &Bytes, body: Vec<Bytes>) {
         let mut frames = body.into_iter();
         let Some(header) = frames.next() else { return };
         match codec::decode_to_broker(&header) {
             Ok((said, clock)) => {
                 self.clock.seen(clock);
-                self.dispatcher.from_server(identity, said, frames.next(), self.now());
+                self.dispatcher.server_says(identity, said, frames.next(), self.now());
             }
             Err(error) => tracing::debug!(%error, "a server's header is unreadable"),
         }

@@ -235,7 +235,7 @@ impl Dispatcher {
     }
 
     /// A server says something; `body` is the frame after the header.
-    pub fn from_server(&mut self, from: &Bytes, said: ToBroker, body: Option<Bytes>, now: u64) {
+    pub fn server_says(&mut self, from: &Bytes, said: ToBroker, body: Option<Bytes>, now: u64) {
         match (said, body) {
             (ToBroker::Ready { name, boot, credit, primary: _, serving }, _) => {
                 let said = Announcement { name, boot, credit, serving };

@@ -84,7 +84,7 @@ impl Scene {
     fn ready(&mut self, server: &'static str, credit: u32, serving: bool) {
         let name = server.to_owned();
         let said = ToBroker::Ready { name, boot: 1, credit, primary: false, serving };
-        self.dispatcher.from_server(&server.into(), said, None, self.now);
+        self.dispatcher.server_says(&server.into(), said, None, self.now);
     }
 
     fn ask(&mut self, n: u32, body: Bytes) {
@@ -93,12 +93,12 @@ impl Scene {
 
     fn done(&mut self, dealt: &Dealt, body: Bytes) {
         let said = ToBroker::Done { n: dealt.n };
-        self.dispatcher.from_server(&dealt.server.into(), said, Some(body), self.now);
+        self.dispatcher.server_says(&dealt.server.into(), said, Some(body), self.now);
     }
 
     fn again(&mut self, dealt: &Dealt, uncertain: bool) {
         let said = ToBroker::Again { n: dealt.n, uncertain };
-        self.dispatcher.from_server(&dealt.server.into(), said, None, self.now);
+        self.dispatcher.server_says(&dealt.server.into(), said, None, self.now);
     }
 
     /// Lets the dispatcher act: opens the sessions that it asks for, notes the answers, and gives
@@ -266,7 +266,7 @@ fn a_silent_server_loses_its_requests_and_may_come_back() {
 #[test]
 fn a_departed_connection_does_not_come_back() {
     let mut scene = Scene::with_servers(Limits::default(), &["a"], 8);
-    scene.dispatcher.from_server(&"a".into(), ToBroker::Bye, None, 0);
+    scene.dispatcher.server_says(&"a".into(), ToBroker::Bye, None, 0);
     scene.ready("a", 8, true);
     scene.ask(1, read());
     assert_eq!(scene.turn(), []);
@@ -279,7 +279,7 @@ fn a_new_connection_of_the_same_start_replaces_the_old_one() {
     assert_eq!(scene.turn().len(), 1);
     let said =
         ToBroker::Ready { name: "a".into(), boot: 1, credit: 8, primary: false, serving: true };
-    scene.dispatcher.from_server(&"b".into(), said, None, 0);
+    scene.dispatcher.server_says(&"b".into(), said, None, 0);
     assert_eq!(scene.turn()[0].server, "b", "what the old connection had goes to the new one");
 }
 
