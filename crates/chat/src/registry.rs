@@ -224,9 +224,9 @@ impl Registry {
     }
 
     /// Who may form the cluster is decided once. As long as any listed server holds data there is
-    /// a cluster already, and this reference takes it over; else the first server that asks after
-    /// the grace is the one, for ever: were it lost before it formed the cluster, an operator
-    /// empties the reference's folder.
+    /// a cluster already, and this reference takes it over; else the listed server with the lowest
+    /// rank is the one when it asks after the grace, for ever: were it lost before it formed the
+    /// cluster, an operator empties the reference's folder.
     fn settle_cluster(&mut self, asking: Option<u64>, fresh_cluster: u64, now_ms: u64) {
         if self.persistent.cluster.is_some() {
             return;
@@ -238,9 +238,11 @@ impl Registry {
             return;
         }
         let grace_over = now_ms.saturating_sub(self.started_ms) >= self.limits.forming_grace_ms;
-        if let (Some(node), true) = (asking, grace_over) {
+        let able = self.servers.values().filter(|server| server.said.node.is_some());
+        let first = able.min_by_key(|server| server.rank).and_then(|server| server.said.node);
+        if grace_over && first.is_some() && first == asking {
             self.persistent.cluster = Some(fresh_cluster);
-            self.persistent.granted_to = Some(node);
+            self.persistent.granted_to = first;
         }
     }
 }

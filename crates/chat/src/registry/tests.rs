@@ -98,17 +98,19 @@ fn the_right_to_form_is_granted_once_to_one_node() {
     let mut registry = empty_at(0);
     assert_eq!(registry.register(server("a", 1, 10), FRESH, 0).form, None, "grace");
     assert_eq!(registry.heartbeat(server("a", 1, 10), FRESH, 499).form, None, "grace");
-    let granted = registry.heartbeat(server("b", 1, 20), FRESH, 500);
+    assert_eq!(registry.register(server("b", 1, 20), FRESH, 499).form, None, "grace");
+    assert_eq!(registry.heartbeat(server("b", 1, 20), FRESH, 500).form, None, "not the lowest");
+    let granted = registry.heartbeat(server("a", 1, 10), FRESH, 501);
     assert_eq!(granted.form, Some(FRESH));
-    assert_eq!(granted.persist.map(|p| (p.cluster, p.granted_to)), Some((Some(FRESH), Some(20))));
-    assert_eq!(registry.heartbeat(server("a", 1, 10), 78, 501).form, None);
-    assert_eq!(registry.heartbeat(server("b", 1, 20), 79, 502).form, Some(FRESH), "the same grant");
+    assert_eq!(granted.persist.map(|p| (p.cluster, p.granted_to)), Some((Some(FRESH), Some(10))));
+    assert_eq!(registry.heartbeat(server("b", 1, 20), 78, 502).form, None);
+    assert_eq!(registry.heartbeat(server("a", 1, 10), 79, 503).form, Some(FRESH), "the same grant");
     // Not in another life either, and for another start of the same folder it is the same.
     let mut registry = Registry::new(registry.persistent().clone(), Limits::default(), 0);
-    assert_eq!(registry.register(server("a", 2, 10), 80, 9000).form, None);
-    assert_eq!(registry.register(server("b", 2, 20), 81, 9000).form, Some(FRESH));
+    assert_eq!(registry.register(server("b", 2, 20), 80, 9000).form, None);
+    assert_eq!(registry.register(server("a", 2, 10), 81, 9000).form, Some(FRESH));
     // Once it holds data there is nothing to form.
-    assert_eq!(registry.register(holding(FRESH, server("b", 2, 20)), 82, 9001).form, None);
+    assert_eq!(registry.register(holding(FRESH, server("a", 2, 10)), 82, 9001).form, None);
 }
 
 #[test]
