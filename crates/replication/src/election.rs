@@ -55,6 +55,11 @@ impl Campaign {
         }
     }
 
+    /// Whether this server stood for election since the primary was last heard of.
+    pub fn stood(&self) -> bool {
+        self.attempts > 0
+    }
+
     /// Whether to start a pre-vote now. Counts the attempt.
     pub fn due(&mut self, my_slot: u32, voters: u32, now: Instant) -> bool {
         let round = self.slot * (voters + 1);

@@ -60,7 +60,9 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
             if leadership.as_ref().is_none_or(|l| l.term() != standing.term) {
                 Shared::abandon(lock(&shared.gate).lead(standing.term));
                 tracing::info!(term = standing.term, "this server leads now");
-                leadership = Some(Leadership::begin(standing.term, silent.take(), now));
+                // A hand-over is no silence: its predecessor is well.
+                let predecessor = silent.take().filter(|_| campaign.stood());
+                leadership = Some(Leadership::begin(standing.term, predecessor, now));
             }
             if let Some(leadership) = leadership.as_mut() {
                 let consensus = Consensus {
