@@ -95,9 +95,9 @@ pub fn apply<R: Rows>(rows: &mut R, position: u64, entry: &LogEntry) -> Result<A
     };
     match window::look(rows, position, origin)? {
         window::Seen::Before(outcome) => Ok(Applied::quiet(outcome)),
-        window::Seen::Never => {
+        window::Seen::Never { window } => {
             let applied = execute(rows, position, entry)?;
-            window::remember(rows, origin, &applied.outcome)?;
+            window::remember(rows, window, origin, &applied.outcome)?;
             Ok(applied)
         }
     }

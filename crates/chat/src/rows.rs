@@ -117,11 +117,17 @@ pub struct SessionRow {
     pub opened: u64,
     /// The log position of its last use, brought up to date only now and then.
     pub used: u64,
+    /// Which window holds its results. Windows are numbered from 0 and used again: an evicted
+    /// session's goes to the session that takes its place.
+    pub window: u16,
 }
 
-/// One result in a session's window.
+/// One result in a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotRow {
+    /// The session whose result it is. Another one than the window's present owner had the window
+    /// before; its results mean nothing any more and are written over one by one.
+    pub session: u64,
     /// The request's number.
     pub n: u64,
     /// The digest of what was asked.
@@ -185,14 +191,14 @@ pub trait Rows {
     fn session(&mut self, session: u64) -> Result<Option<SessionRow>, Self::Error>;
     /// Stores or replaces a session, and its place in the order of last use.
     fn put_session(&mut self, session: u64, row: SessionRow) -> Result<(), Self::Error>;
-    /// Removes a session with all its results.
+    /// Removes a session, and its place in the order of last use.
     fn remove_session(&mut self, session: u64) -> Result<(), Self::Error>;
     /// The session with the lowest `used`, ties by number.
     fn oldest_session(&mut self) -> Result<Option<u64>, Self::Error>;
-    /// A result of a session.
-    fn slot(&mut self, session: u64, slot: u16) -> Result<Option<SlotRow>, Self::Error>;
+    /// A result in a window.
+    fn slot(&mut self, window: u16, slot: u16) -> Result<Option<SlotRow>, Self::Error>;
     /// Stores or replaces a result.
-    fn put_slot(&mut self, session: u64, slot: u16, row: &SlotRow) -> Result<(), Self::Error>;
+    fn put_slot(&mut self, window: u16, slot: u16, row: &SlotRow) -> Result<(), Self::Error>;
 
     /// A member.
     fn member(&mut self, node: u64) -> Result<Option<Member>, Self::Error>;

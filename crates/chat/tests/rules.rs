@@ -210,24 +210,44 @@ fn a_session_number_is_given_once() {
 
 #[test]
 fn the_session_unused_for_longest_makes_room() {
+    let most = u64::from(SESSIONS_MAX);
     let mut chat = Chat::with([channel("geral")]);
-    for session in 1..=SESSIONS_MAX {
+    let ask = |session, n| Some(Origin { session, n, digest: 0 });
+    for session in 1..=most {
         chat.run(Command::Session { session });
-        // Session 1 stays in use: often enough to be brought up to date.
+        // Session 1 stays in use.
         if session % TOUCH_POSITIONS == 0 {
             chat.ask(session, "oi");
         }
     }
-    let second = Origin { session: 2, n: 1, digest: 0 };
-    chat.rows.slots.insert((2, 1), chat.rows.slots.values().next().unwrap().clone());
-    chat.run(Command::Session { session: SESSIONS_MAX + 1 });
-    assert_eq!(chat.rows.sessions.len() as u64, SESSIONS_MAX);
-    assert_eq!(chat.rows.uses.len() as u64, SESSIONS_MAX);
-    assert_eq!(chat.rows.counters.sessions, SESSIONS_MAX);
+    let window = chat.rows.sessions[&2].window;
+    chat.run(Command::Session { session: most + 1 });
+    assert_eq!(chat.rows.sessions.len() as u64, most);
+    assert_eq!(chat.rows.uses.len() as u64, most);
+    assert_eq!(chat.rows.counters.sessions, most);
     assert!(chat.rows.sessions.contains_key(&1));
-    assert!(!chat.rows.slots.contains_key(&(2, 1)), "its results go with it");
-    let outcome = chat.apply(Some(second), login("ana")).outcome;
+    assert_eq!(chat.rows.sessions[&(most + 1)].window, window, "its window is used again");
+    let outcome = chat.apply(ask(2, 1), login("ana")).outcome;
     assert_eq!(outcome, refused(Refusal::IdExpired));
+}
+
+#[test]
+fn results_of_an_evicted_session_mean_nothing() {
+    let mut chat = Chat::with([channel("geral"), Command::Session { session: 1 }]);
+    let ask = |session, n| Some(Origin { session, n, digest: 0 });
+    for n in [1, 2 + SESSION_WINDOW] {
+        assert!(chat.apply(ask(1, n), publish("ana", "geral", "old")).publishes);
+    }
+    for session in 2..=u64::from(SESSIONS_MAX) + 1 {
+        chat.run(Command::Session { session });
+    }
+    let heir = u64::from(SESSIONS_MAX) + 1;
+    assert_eq!(chat.rows.sessions[&heir].window, 0);
+    for n in [1, 2] {
+        assert!(chat.apply(ask(heir, n), publish("ana", "geral", "new")).publishes);
+        assert!(!chat.apply(ask(heir, n), publish("ana", "geral", "new")).publishes);
+    }
+    assert_eq!(chat.apply(ask(1, 1), login("x")).outcome, refused(Refusal::IdExpired));
 }
 
 #[test]

@@ -29,9 +29,9 @@ pub(crate) struct TableRows<'txn> {
     messages: Table<'txn, u64, &'static [u8]>,
     index: Table<'txn, (u32, u64), &'static [u8; 9]>,
     conversations: Table<'txn, (u32, u32, u64), ()>,
-    sessions: Table<'txn, u64, &'static [u8; 17]>,
+    sessions: Table<'txn, u64, &'static [u8; 19]>,
     uses: Table<'txn, (u64, u64), ()>,
-    slots: Table<'txn, (u64, u16), &'static [u8]>,
+    slots: Table<'txn, (u16, u16), &'static [u8]>,
     members: Table<'txn, u64, &'static [u8]>,
     removed: Table<'txn, u64, ()>,
     kept: Kept,
@@ -240,7 +240,6 @@ impl Rows for TableRows<'_> {
             self.uses.remove((old.used, session))?;
         }
         self.sessions.remove(session)?;
-        self.slots.retain_in((session, 0)..=(session, u16::MAX), |_, _| false)?;
         self.kept.sessions.insert(session, None);
         Ok(())
     }
@@ -249,17 +248,17 @@ impl Rows for TableRows<'_> {
         Ok(self.uses.first()?.map(|(key, _)| key.value().1))
     }
 
-    fn slot(&mut self, session: u64, slot: u16) -> Result<Option<SlotRow>> {
-        match self.slots.get((session, slot))? {
+    fn slot(&mut self, window: u16, slot: u16) -> Result<Option<SlotRow>> {
+        match self.slots.get((slot, window))? {
             Some(value) => values::read_slot(value.value()).map(Some),
             None => Ok(None),
         }
     }
 
-    fn put_slot(&mut self, session: u64, slot: u16, row: &SlotRow) -> Result<()> {
+    fn put_slot(&mut self, window: u16, slot: u16, row: &SlotRow) -> Result<()> {
         self.buffer.clear();
         values::slot(row, &mut self.buffer);
-        self.slots.insert((session, slot), self.buffer.as_slice())?;
+        self.slots.insert((slot, window), self.buffer.as_slice())?;
         Ok(())
     }
 

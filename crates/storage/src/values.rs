@@ -188,13 +188,13 @@ pub(crate) fn read_head(value: &[u8]) -> Result<Head> {
     Ok(Head { seq: fields.u64()?, time_ms: fields.u64()? })
 }
 
-pub(crate) fn session(row: SessionRow) -> [u8; 17] {
-    fixed(&[&row.opened.to_le_bytes(), &row.used.to_le_bytes()])
+pub(crate) fn session(row: SessionRow) -> [u8; 19] {
+    fixed(&[&row.opened.to_le_bytes(), &row.used.to_le_bytes(), &row.window.to_le_bytes()])
 }
 
 pub(crate) fn read_session(value: &[u8]) -> Result<SessionRow> {
     let mut fields = Fields::of("session", value)?;
-    Ok(SessionRow { opened: fields.u64()?, used: fields.u64()? })
+    Ok(SessionRow { opened: fields.u64()?, used: fields.u64()?, window: fields.u16()? })
 }
 
 const PRIVATE: u8 = 1;
@@ -231,6 +231,7 @@ pub(crate) fn read_message(value: &[u8]) -> Result<MessageRow<'_>> {
 /// Writes a result's bytes into an empty buffer.
 pub(crate) fn slot(row: &SlotRow, bytes: &mut Vec<u8>) {
     bytes.push(VERSION);
+    bytes.extend(row.session.to_le_bytes());
     bytes.extend(row.n.to_le_bytes());
     bytes.extend(row.digest.to_le_bytes());
     match &row.outcome {
@@ -257,7 +258,7 @@ pub(crate) fn slot(row: &SlotRow, bytes: &mut Vec<u8>) {
 
 pub(crate) fn read_slot(value: &[u8]) -> Result<SlotRow> {
     let mut fields = Fields::of("result", value)?;
-    let (n, digest) = (fields.u64()?, fields.u64()?);
+    let (session, n, digest) = (fields.u64()?, fields.u64()?, fields.u64()?);
     let outcome = match fields.u8()? {
         0 => Outcome::Done,
         1 => Outcome::Stored { id: fields.array()?, seq: fields.u64()? },
@@ -268,7 +269,7 @@ pub(crate) fn read_slot(value: &[u8]) -> Result<SlotRow> {
         4 => Outcome::Refused(read_refusal(fields.u8()?)?),
         _ => return Err(StoreError::unreadable("result")),
     };
-    Ok(SlotRow { n, digest, outcome })
+    Ok(SlotRow { session, n, digest, outcome })
 }
 
 fn import_result(byte: u8) -> Result<std::result::Result<bool, Refusal>> {

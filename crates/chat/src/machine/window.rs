@@ -12,7 +12,7 @@ use crate::rows::{Rows, SessionRow, SlotRow};
 pub const SESSION_WINDOW: u64 = 1024;
 
 /// How many sessions are open at the most; one more evicts the one unused for longest.
-pub const SESSIONS_MAX: u64 = 10_000;
+pub const SESSIONS_MAX: u16 = 10_000;
 
 /// How far (in log positions) a session's `used` may lag behind its last use, so that not every
 /// write rewrites it. Far below [`SESSIONS_MAX`]: as opening a session takes an entry, a session
@@ -21,8 +21,8 @@ pub const TOUCH_POSITIONS: u64 = 1024;
 
 /// What the window says of a request.
 pub(super) enum Seen {
-    /// It is new: execute it.
-    Never,
+    /// It is new: execute it, and keep the result in this window.
+    Never { window: u16 },
     /// This is its result; don't execute it.
     Before(Outcome),
 }
@@ -37,33 +37,36 @@ pub(super) fn look<R: Rows>(rows: &mut R, position: u64, origin: Origin) -> Resu
     if position.saturating_sub(session.used) >= TOUCH_POSITIONS {
         rows.put_session(origin.session, SessionRow { used: position, ..session })?;
     }
-    let Some(slot) = rows.slot(origin.session, slot_of(origin.n))? else { return Ok(Seen::Never) };
-    Ok(if slot.n < origin.n {
-        Seen::Never
-    } else if slot.n > origin.n {
-        expired
-    } else if slot.digest != origin.digest {
-        Seen::Before(Outcome::Refused(Refusal::IdConflict))
-    } else {
-        Seen::Before(slot.outcome)
+    let never = Seen::Never { window: session.window };
+    Ok(match rows.slot(session.window, slot_of(origin.n))? {
+        Some(slot) if slot.session != origin.session || slot.n < origin.n => never,
+        Some(slot) if slot.n > origin.n => expired,
+        Some(slot) if slot.digest != origin.digest => {
+            Seen::Before(Outcome::Refused(Refusal::IdConflict))
+        }
+        Some(slot) => Seen::Before(slot.outcome),
+        None => never,
     })
 }
 
 /// Keeps a request's result for its repeats.
 pub(super) fn remember<R: Rows>(
     rows: &mut R,
+    window: u16,
     origin: Origin,
     outcome: &Outcome,
 ) -> Result<(), R::Error> {
-    let row = SlotRow { n: origin.n, digest: origin.digest, outcome: outcome.clone() };
-    rows.put_slot(origin.session, slot_of(origin.n), &row)
+    let Origin { session, n, digest } = origin;
+    let row = SlotRow { session, n, digest, outcome: outcome.clone() };
+    rows.put_slot(window, slot_of(n), &row)
 }
 
 /// Opens a session. A number that is open already is refused with a conflict: two owners must
 /// not share a window, and the primary can propose another random number.
 ///
-/// Evicting removes at most a window's results, each of which an entry of its own had stored:
-/// bounded work per entry, constant on average.
+/// When all windows are taken, the session unused for longest is evicted and leaves its window to
+/// the new one. Its results stay where they are until they are written over, as each says whose it
+/// is: evicting costs the same however many there are, and the table of results is bounded.
 pub(super) fn open<R: Rows>(
     rows: &mut R,
     position: u64,
@@ -73,16 +76,26 @@ pub(super) fn open<R: Rows>(
         return Ok(Outcome::Refused(Refusal::IdConflict));
     }
     let mut counters = rows.counters()?;
-    if counters.sessions >= SESSIONS_MAX {
-        if let Some(oldest) = rows.oldest_session()? {
-            rows.remove_session(oldest)?;
-        }
-    } else {
+    let evicted = if counters.sessions >= u64::from(SESSIONS_MAX) { evict(rows)? } else { None };
+    let window = match evicted {
+        Some(window) => window,
+        // Below SESSIONS_MAX, which is a u16.
+        None => counters.sessions as u16,
+    };
+    if evicted.is_none() {
         counters.sessions += 1;
         rows.put_counters(counters)?;
     }
-    rows.put_session(session, SessionRow { opened: position, used: position })?;
+    rows.put_session(session, SessionRow { opened: position, used: position, window })?;
     Ok(Outcome::Session { session })
+}
+
+/// Closes the session unused for longest and gives its window.
+fn evict<R: Rows>(rows: &mut R) -> Result<Option<u16>, R::Error> {
+    let Some(oldest) = rows.oldest_session()? else { return Ok(None) };
+    let window = rows.session(oldest)?.map(|row| row.window);
+    rows.remove_session(oldest)?;
+    Ok(window)
 }
 
 fn slot_of(n: u64) -> u16 {

@@ -58,8 +58,8 @@ pub struct MemoryRows {
     pub sessions: BTreeMap<u64, SessionRow>,
     /// Sessions by last use.
     pub uses: BTreeSet<(u64, u64)>,
-    /// Results by session and slot.
-    pub slots: BTreeMap<(u64, u16), SlotRow>,
+    /// Results by window and slot.
+    pub slots: BTreeMap<(u16, u16), SlotRow>,
     /// Members by node id.
     pub members: BTreeMap<u64, Member>,
     /// Node ids that are never used again.
@@ -166,11 +166,6 @@ impl Rows for MemoryRows {
         if let Some(old) = self.sessions.remove(&session) {
             self.uses.remove(&(old.used, session));
         }
-        let slots: Vec<_> =
-            self.slots.range((session, 0)..=(session, u16::MAX)).map(|(key, _)| *key).collect();
-        for key in slots {
-            self.slots.remove(&key);
-        }
         Ok(())
     }
 
@@ -178,12 +173,12 @@ impl Rows for MemoryRows {
         Ok(self.uses.first().map(|(_, session)| *session))
     }
 
-    fn slot(&mut self, session: u64, slot: u16) -> Result<Option<SlotRow>, Infallible> {
-        Ok(self.slots.get(&(session, slot)).cloned())
+    fn slot(&mut self, window: u16, slot: u16) -> Result<Option<SlotRow>, Infallible> {
+        Ok(self.slots.get(&(window, slot)).cloned())
     }
 
-    fn put_slot(&mut self, session: u64, slot: u16, row: &SlotRow) -> Result<(), Infallible> {
-        self.slots.insert((session, slot), row.clone());
+    fn put_slot(&mut self, window: u16, slot: u16, row: &SlotRow) -> Result<(), Infallible> {
+        self.slots.insert((window, slot), row.clone());
         Ok(())
     }
 
