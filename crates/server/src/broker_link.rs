@@ -147,3 +147,70 @@ async fn keep_trying<C: Cluster>(service: &Service<C>, body: Bytes) -> Bytes {
 fn has_id(body: &[u8]) -> bool {
     codec::decode_request(body).is_ok_and(|incoming| incoming.id.is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use recado_protocol::{Code, Reply, Request, RequestId};
+
+    use super::*;
+    use crate::service::fake::{Mood, OWN, Stage, body, leadership, stage};
+
+    fn login() -> Request {
+        Request::Login { user: "ann".into() }
+    }
+
+    /// Tries while the mood is this one, which ends after so long.
+    async fn try_at(stage: &Stage, mood: Mood, ends_after_ms: u64, id: Option<RequestId>) -> Reply {
+        *stage.fake().mood.lock().unwrap() = mood;
+        let tried = keep_trying(&stage.service, body(login(), id));
+        let changed = async {
+            sleep(Duration::from_millis(ends_after_ms)).await;
+            *stage.fake().mood.lock().unwrap() = Mood::Commits;
+        };
+        let (reply, ()) = futures::join!(tried, changed);
+        codec::decode_reply(&reply).unwrap().1
+    }
+
+    fn code(reply: &Reply) -> Code {
+        match reply {
+            Reply::Refused(refusal) => refusal.code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_absence_of_the_primary_is_not_noticed() {
+        let stage = stage(Some(OWN));
+        let reply = try_at(&stage, Mood::Fails("busy"), 900, None).await;
+        assert_eq!(reply, Reply::Done);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_one_is_told_after_its_time() {
+        let stage = stage(None);
+        stage.leads.send_replace(leadership(None));
+        let started = Instant::now();
+        let reply = keep_trying(&stage.service, body(login(), None)).await;
+        assert_eq!(code(&codec::decode_reply(&reply).unwrap().1), Code::Unavailable);
+        let took_ms = started.elapsed().as_millis();
+        assert!((u128::from(PLAIN_TIMEOUT_MS)..6000).contains(&took_ms), "{took_ms}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_be_done_is_repeated_only_under_an_id() {
+        let stage = stage(Some(OWN));
+        let started = Instant::now();
+        *stage.fake().mood.lock().unwrap() = Mood::Fails("uncertain");
+        let reply = keep_trying(&stage.service, body(login(), None)).await;
+        assert_eq!(code(&codec::decode_reply(&reply).unwrap().1), Code::Unknown);
+        assert!(started.elapsed() < Duration::from_millis(PLAIN_PAUSE_MS));
+
+        *stage.fake().mood.lock().unwrap() = Mood::Commits;
+        let Reply::Session { session, .. } = stage.reply(Request::Session).await else {
+            panic!("no session");
+        };
+        let id = Some(RequestId { session, n: 1 });
+        let reply = try_at(&stage, Mood::Fails("uncertain"), 900, id).await;
+        assert_eq!(reply, Reply::Done);
+    }
+}

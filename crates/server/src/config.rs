@@ -73,7 +73,7 @@ impl ServerConfig {
         ServerConfig {
             name: name.into(),
             data_dir: data_dir.into(),
-            endpoint: format!("tcp://127.0.0.1:{}", 5559 + number),
+            endpoint: format!("tcp://127.0.0.1:{}", 5559u16.saturating_add(number)),
             advertise: None,
             brokers: vec!["tcp://127.0.0.1:5556".into()],
             proxy: "tcp://127.0.0.1:5557".into(),

@@ -37,4 +37,4 @@ pub use error::{FolderError, ReferenceError, ServerError};
 pub use reference::run_reference;
 pub use run::run_server;
 // Part of the configuration, so that callers need not name the crate below.
-pub use recado_replication::{Sizes, Timing};
+pub use recado_replication::Timing;

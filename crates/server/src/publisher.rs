@@ -97,20 +97,30 @@ impl EventPublisher {
     pub async fn run(self) -> Result<(), StoreError> {
         let mut ticks = interval(Duration::from_millis(TICK_MS));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut leadership = self.leadership.clone();
         loop {
-            let now = *self.leadership.borrow();
-            if now.is_primary {
-                let mut ended = self.leadership.clone();
+            let now = *leadership.borrow_and_update();
+            // Either wait fails only when the replica is gone, and this part with it.
+            let goes_on = if now.is_primary {
                 tokio::select! {
                     biased;
-                    _ = ended.wait_for(|new| !new.is_primary || new.term != now.term) => {}
-                    result = self.reign() => result?,
+                    ended = leadership.wait_for(|new| !new.is_primary || new.term != now.term) => {
+                        ended.is_ok()
+                    }
+                    result = self.reign() => return result,
                 }
-            }
-            let mut begun = self.leadership.clone();
-            tokio::select! {
-                _ = begun.wait_for(|new| new.is_primary) => {}
-                _ = ticks.tick() => { self.connected(); }
+            } else {
+                tokio::select! {
+                    begun = leadership.wait_for(|new| new.is_primary) => begun.is_ok(),
+                    // For `status`, which every server answers.
+                    _ = ticks.tick() => {
+                        self.connected();
+                        true
+                    }
+                }
+            };
+            if !goes_on {
+                return Ok(());
             }
         }
     }

@@ -5,6 +5,7 @@
 //! never taken for a dead server.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use recado_protocol::codec;
 use recado_protocol::reference::{Listed, ReferenceReply, ReferenceRequest, Registration};
 use recado_replication::{Peer, Replica};
 use recado_transport::Caller;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::clocks::Clocks;
 use crate::config::{HEARTBEAT_INTERVAL_MS, MAX_PENDING_HEARTBEATS, REFERENCE_TIMEOUT_MS};
@@ -23,6 +24,9 @@ use crate::facts::{Facts, ReferenceFacts};
 
 /// The reference counts as connected for this long after its last answer.
 const FRESH_MS: u64 = 1000;
+
+/// Between two attempts to form the cluster.
+const FORM_PAUSE_MS: u64 = 1000;
 
 /// Who registers.
 pub struct Registrar {
@@ -46,7 +50,7 @@ struct State {
     last_answer: Option<Instant>,
     rank: u64,
     peers: Vec<Peer>,
-    forming: bool,
+    forming: Arc<AtomicBool>,
     warned: bool,
 }
 
@@ -58,7 +62,7 @@ impl Registrar {
             last_answer: None,
             rank: 0,
             peers: Vec::new(),
-            forming: false,
+            forming: Arc::default(),
             warned: false,
         };
         let mut boot = self.replica.boot();
@@ -167,17 +171,21 @@ impl Registrar {
             state.peers = peers;
         }
         if let Some(cluster) = form
-            && !std::mem::replace(&mut state.forming, true)
+            && !state.forming.swap(true, Ordering::Relaxed)
         {
-            let replica = self.replica.clone();
-            tokio::spawn(async move {
-                match replica.form(cluster).await {
-                    Ok(()) => {
-                        tracing::info!(cluster, "formed the cluster, as the reference granted")
-                    }
-                    Err(error) => tracing::error!(%error, "can't form the cluster"),
-                }
-            });
+            tokio::spawn(form_cluster(self.replica.clone(), cluster, state.forming.clone()));
+        }
+    }
+}
+
+/// Forms the cluster, away from the heartbeats: it waits for the disk.
+async fn form_cluster(replica: Replica, cluster: u64, forming: Arc<AtomicBool>) {
+    match replica.form(cluster).await {
+        Ok(()) => tracing::info!(cluster, "formed the cluster, as the reference granted"),
+        Err(error) => {
+            tracing::error!(%error, "can't form the cluster");
+            sleep(Duration::from_millis(FORM_PAUSE_MS)).await;
+            forming.store(false, Ordering::Relaxed);
         }
     }
 }

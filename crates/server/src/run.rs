@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use recado_replication::{PeerTransport, Replica, ReplicaConfig, Sizes, StampSource};
 use recado_transport::{BackendLink, Caller, Publisher, Responder};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::berkeley::ClockRounds;
 use crate::broker_link::BrokerLink;
 use crate::clocks::Clocks;
-use crate::cluster::{Cluster, Node};
+use crate::cluster::{Cluster, Leadership, Node};
 use crate::config::ServerConfig;
 use crate::error::{ServerError, prepare_folder};
 use crate::facts::Facts;
@@ -44,19 +45,45 @@ struct Server {
     parts: Parts,
 }
 
-impl Server {
-    async fn start(config: ServerConfig) -> Result<Server, ServerError> {
-        prepare_folder(&config.data_dir)?;
-        // The port first: a second start of the same server fails here, before it touches data.
+/// The sockets, before anything uses them.
+struct Sockets {
+    responder: Responder,
+    publisher: Publisher,
+    reference: Caller,
+    brokers: Vec<BackendLink>,
+}
+
+impl Sockets {
+    async fn open(config: &ServerConfig) -> Result<Sockets, ServerError> {
+        // The own port first: a second start of the same server fails here.
         let responder = Responder::bind(&config.endpoint).await?;
         let publisher = Publisher::connect(&config.proxy).await?;
         let reference = Caller::connect(&config.reference).await?;
-        let mut backends = Vec::new();
+        let mut brokers = Vec::new();
         for broker in &config.brokers {
-            backends.push(BackendLink::connect(broker).await?);
+            brokers.push(BackendLink::connect(broker).await?);
         }
+        Ok(Sockets { responder, publisher, reference, brokers })
+    }
+}
 
-        let address = config.advertise.clone().unwrap_or_else(|| responder.endpoint().to_owned());
+/// What most parts need.
+struct Core {
+    name: String,
+    address: String,
+    clocks: Arc<Clocks>,
+    facts: Arc<Facts>,
+    links: Links,
+    replica: Replica,
+    leadership: watch::Receiver<Leadership>,
+}
+
+impl Server {
+    async fn start(config: ServerConfig) -> Result<Server, ServerError> {
+        prepare_folder(&config.data_dir)?;
+        let sockets = Sockets::open(&config).await?;
+        let bound = || sockets.responder.endpoint().to_owned();
+        let address = config.advertise.clone().unwrap_or_else(bound);
         let boot: u64 = rand::random();
         let clocks = Arc::new(Clocks::new(config.clock_offset_ms));
         let facts = Arc::new(Facts::new(&config.reference, &config.proxy));
@@ -67,52 +94,8 @@ impl Server {
         let node = Node::new(replica.clone(), links.clone(), clocks.clone());
         let leadership = node.leadership().clone();
         let service = Service::new(node, clocks.clone(), facts.clone(), config.message_limit_bytes);
-        let mut parts = Parts::new();
-
-        let clock_port = ClockPort {
-            clocks: clocks.clone(),
-            facts: facts.clone(),
-            leadership: leadership.clone(),
-            node: replica.node(),
-        };
-        let port = PeerPort::new(responder.clone(), replica.clone(), service.clone(), clock_port);
-        spawn(&mut parts, "the server's own port", port.run());
-
-        let rounds = ClockRounds {
-            links: links.clone(),
-            replica: replica.clone(),
-            leadership: leadership.clone(),
-            clocks: clocks.clone(),
-            facts: facts.clone(),
-        };
-        spawn(&mut parts, "the clock rounds", rounds.run());
-
-        let registrar = Registrar {
-            caller: reference,
-            replica: replica.clone(),
-            clocks: clocks.clone(),
-            facts: facts.clone(),
-            name: config.name.clone(),
-            address,
-        };
-        spawn(&mut parts, "the registration", registrar.run());
-
-        let events = EventPublisher {
-            publisher,
-            replica: replica.clone(),
-            leadership,
-            clocks: clocks.clone(),
-            facts,
-            name: config.name.clone(),
-        };
-        parts.spawn(async move {
-            match events.run().await {
-                Ok(()) => "the publisher ended".into(),
-                Err(error) => error.to_string(),
-            }
-        });
-
-        let brokers: Vec<BrokerLink<Node>> = backends
+        let brokers: Vec<BrokerLink<Node>> = sockets
+            .brokers
             .into_iter()
             .map(|link| BrokerLink {
                 link,
@@ -122,14 +105,29 @@ impl Server {
                 boot,
             })
             .collect();
+        let core = Core { name: config.name, address, clocks, facts, links, replica, leadership };
+
+        let mut parts = Parts::new();
+        spawn(&mut parts, "the server's own port", core.port(&sockets.responder, service).run());
+        spawn(&mut parts, "the clock rounds", core.rounds().run());
+        spawn(&mut parts, "the registration", core.registrar(sockets.reference).run());
+        let events = core.events(sockets.publisher);
+        parts.spawn(async move {
+            match events.run().await {
+                Ok(()) => "the publisher ended".into(),
+                Err(error) => error.to_string(),
+            }
+        });
         for broker in &brokers {
             spawn(&mut parts, "the link to the broker", broker.clone().run());
         }
-        Ok(Server { responder, replica, brokers, parts })
+        Ok(Server { responder: sockets.responder, replica: core.replica, brokers, parts })
     }
 
     async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
         let failure = tokio::select! {
+            // In this order: what the replica says explains why another part ended.
+            biased;
             () = shutdown => None,
             why = self.replica.failed() => Some(why),
             Some(ended) = self.parts.join_next() => {
@@ -148,6 +146,50 @@ impl Server {
         match failure {
             None => Ok(()),
             Some(why) => Err(ServerError::Stopped(why)),
+        }
+    }
+}
+
+impl Core {
+    fn port(&self, responder: &Responder, service: Service<Node>) -> PeerPort<Node> {
+        let clock_port = ClockPort {
+            clocks: self.clocks.clone(),
+            facts: self.facts.clone(),
+            leadership: self.leadership.clone(),
+            node: self.replica.node(),
+        };
+        PeerPort::new(responder.clone(), self.replica.clone(), service, clock_port)
+    }
+
+    fn rounds(&self) -> ClockRounds {
+        ClockRounds {
+            links: self.links.clone(),
+            replica: self.replica.clone(),
+            leadership: self.leadership.clone(),
+            clocks: self.clocks.clone(),
+            facts: self.facts.clone(),
+        }
+    }
+
+    fn registrar(&self, caller: Caller) -> Registrar {
+        Registrar {
+            caller,
+            replica: self.replica.clone(),
+            clocks: self.clocks.clone(),
+            facts: self.facts.clone(),
+            name: self.name.clone(),
+            address: self.address.clone(),
+        }
+    }
+
+    fn events(&self, publisher: Publisher) -> EventPublisher {
+        EventPublisher {
+            publisher,
+            replica: self.replica.clone(),
+            leadership: self.leadership.clone(),
+            clocks: self.clocks.clone(),
+            facts: self.facts.clone(),
+            name: self.name.clone(),
         }
     }
 }

@@ -5,15 +5,17 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use recado_protocol::backend::{ToBroker, ToServer};
 use recado_protocol::reply::{Role, Status};
+use recado_protocol::server::{ServerReply, ServerRequest};
 use recado_protocol::{Event, Incoming, Reply, Request, RequestId, codec};
 use recado_server::{ReferenceConfig, ServerConfig, run_reference, run_server};
-use recado_transport::{Envelope, EventProxy, Responder, Subscriber};
+use recado_transport::{Caller, Envelope, EventProxy, Responder, Subscriber};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -287,6 +289,20 @@ async fn a_cluster_forms_serves_fails_over_and_goes_on_without_the_reference() {
     assert!(coordinator.is_some_and(|name| name != primary));
 }
 
+/// A server's clock through the standard's `clock`, less what passed since the test began, ms.
+async fn clock_of(address: &str) -> u64 {
+    static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let caller = Caller::connect(address).await.unwrap();
+    assert!(caller.wait_connected(PATIENCE).await);
+    let body = codec::encode_server_request(&ServerRequest::Clock, codec::Stamp::default());
+    let answer = caller.call(vec![body], PATIENCE).await.unwrap();
+    let passed_ms = u64::try_from(STARTED.elapsed().as_millis()).unwrap();
+    match codec::decode_server_reply(&answer[0]).unwrap().0 {
+        ServerReply::Clock { time } => time - passed_ms,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn wrong_clocks_are_set_right() {
     let mut stage = Stage::set().await;
@@ -304,6 +320,15 @@ async fn wrong_clocks_are_set_right() {
         })
         .await;
     println!("clocks agreed after {:?}", joined.elapsed());
+    // A correction that was just sent is followed over half a second.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let mut shown = Vec::new();
+    for member in stage.broker.status().await.members {
+        shown.push(clock_of(&member.address).await);
+    }
+    let spread_ms = shown.iter().max().unwrap() - shown.iter().min().unwrap();
+    println!("they differ by {spread_ms} ms");
+    assert!(spread_ms < 100, "{shown:?}");
 }
 
 #[tokio::test]

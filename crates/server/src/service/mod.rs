@@ -3,6 +3,8 @@
 
 mod check;
 mod command;
+#[cfg(test)]
+pub(crate) mod fake;
 mod read;
 #[cfg(test)]
 mod tests;
