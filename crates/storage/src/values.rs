@@ -349,3 +349,6 @@ pub(crate) fn read_member(value: &[u8]) -> Result<Member> {
     };
     Ok(Member { announced, active: row.active, drops: row.drops })
 }
+
+#[cfg(test)]
+mod tests;

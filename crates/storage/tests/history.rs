@@ -1,4 +1,5 @@
 //! Pages, compared with the model: whatever is asked, a page is the slice that it should be.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 

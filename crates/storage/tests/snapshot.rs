@@ -1,4 +1,5 @@
 //! Snapshots: a round trip is the same state, and a damaged file changes nothing.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! How fast batches are applied. Ignored: its numbers mean something in a release build only.
 //! `cargo test --release -p recado-storage --test speed -- --ignored --nocapture`
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 

@@ -1,8 +1,9 @@
 //! Applying, reopening, and what a crash leaves.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 
-use common::{Feed, folder_copy, login, publish};
+use common::{Feed, Rewound, folder_copy, login, publish};
 use recado_chat::{Command, Outcome};
 use recado_storage::{HistoryOf, Logged, OpenError, PageLimit, STORE_FILE, Store};
 use redb::{Database, TableDefinition};
@@ -54,7 +55,7 @@ fn a_crash_leaves_the_last_flush_with_its_marks() {
     assert_eq!(crashed.marks().unwrap(), marks);
     assert_eq!(crashed.reader().unwrap().state_hash().unwrap(), hash);
     // And it goes on from there.
-    let mut again = feed.from_position(502);
+    let mut again = Rewound { position: 502 };
     again.apply(&crashed, [publish("ana", "geral", "c")]);
     let reader = crashed.reader().unwrap();
     assert_eq!(reader.history(HistoryOf::Channel("geral"), None, None, ALL).unwrap().newest, 501);

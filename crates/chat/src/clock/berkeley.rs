@@ -79,7 +79,7 @@ fn median(readings: &[Reading]) -> i64 {
     let mut offsets: Vec<i64> = readings.iter().map(|r| r.offset_ms).collect();
     offsets.sort_unstable();
     let middle = offsets.len() / 2;
-    let from = if offsets.len() % 2 == 0 { middle.saturating_sub(1) } else { middle };
+    let from = if offsets.len().is_multiple_of(2) { middle.saturating_sub(1) } else { middle };
     mean(offsets.get(from..=middle).unwrap_or(&[]))
 }
 

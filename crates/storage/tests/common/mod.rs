@@ -1,5 +1,5 @@
 //! Feeding a store with commands, for all tests of this crate.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 use std::path::Path;
 
@@ -52,16 +52,11 @@ impl Feed {
     pub fn marks(&self) -> Marks {
         Marks { applied: self.position.to_be_bytes().to_vec(), membership: b"members".to_vec() }
     }
-
-    /// A feed that goes on behind another position, without the model's agreement.
-    pub fn from_position(&self, position: u64) -> Rewound {
-        Rewound { position }
-    }
 }
 
 /// A feed without a model.
 pub struct Rewound {
-    position: u64,
+    pub position: u64,
 }
 
 impl Rewound {
