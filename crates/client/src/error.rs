@@ -15,7 +15,7 @@ pub enum ClientError {
     /// Nobody took the request in this time: certainly not done.
     #[error(
         "no answer from the cluster within {} s; it was not done, try again later",
-        waited_ms.div_ceil(1000)
+        seconds(*waited_ms)
     )]
     Unavailable {
         /// How long it was tried, ms.
@@ -24,7 +24,7 @@ pub enum ClientError {
     /// It was sent and the answer never came: it may be done or not.
     #[error(
         "no answer within {} s, so it may be done or not; look into the history before you repeat it",
-        waited_ms.div_ceil(1000)
+        seconds(*waited_ms)
     )]
     Unknown {
         /// How long it was tried, ms.
@@ -33,6 +33,11 @@ pub enum ClientError {
     /// The answer is not one to this request; whoever sent it speaks another protocol.
     #[error("the answer can't be understood: {0}")]
     BadReply(String),
+}
+
+/// Whole seconds, at least one.
+fn seconds(ms: u64) -> u64 {
+    (ms.saturating_add(500) / 1000).max(1)
 }
 
 impl ClientError {

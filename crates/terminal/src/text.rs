@@ -1,0 +1,200 @@
+//! Every text of the line client, so that a translation has one place to go.
+
+use recado_client::ClientError;
+use recado_protocol::{Ack, Code, Status};
+
+use crate::line::command::{Fault, Usage};
+use crate::render::escape;
+
+/// What `help` prints.
+pub(crate) const HELP: &str = "\
+login <name>              log in, or become known
+users                     who there is
+channels                  which channels there are
+create <channel>          create a channel and join it
+join <channel>            receive a channel's messages
+leave <channel>           receive them no more
+pub <channel> <message>   publish, and join the channel
+msg <user> <message>      send a private message
+history [name] [n]        the last n messages of a channel, or with a user
+status                    how the cluster is
+help                      this list
+quit                      leave
+A name with a space goes into double quotes: join \"coffee break\"";
+
+/// What stands in front of every error.
+pub(crate) const ERROR: &str = "error: ";
+
+pub(crate) const NO_USERS: &str = "no users yet; log in with: login <name>";
+pub(crate) const NO_CHANNELS: &str = "no channels yet; create one with: create <channel>";
+pub(crate) const NO_MESSAGES: &str = "no messages yet";
+pub(crate) const LOG_IN_FIRST: &str = "log in first: login <name>";
+pub(crate) const WHICH_HISTORY: &str = "say whose history: history <channel or user> [n]";
+pub(crate) const GAVE_UP: &str = "gave up waiting; it may be done or not";
+pub(crate) const NOT_TEXT: &str = "a line is not UTF-8 text; it was skipped";
+pub(crate) const CONNECTED: &str = "connected; help lists the commands";
+pub(crate) const PROXY_BACK: &str = "the proxy is back; missed messages follow";
+
+pub(crate) fn usage(usage: Usage) -> &'static str {
+    match usage {
+        Usage::Login => "login <name>",
+        Usage::Users => "users",
+        Usage::Channels => "channels",
+        Usage::Create => "create <channel>",
+        Usage::Publish => "pub <channel> <message>",
+        Usage::Message => "msg <user> <message>",
+        Usage::Join => "join <channel>",
+        Usage::Leave => "leave <channel>",
+        Usage::History => "history [channel or user] [n]",
+        Usage::Status => "status",
+        Usage::Help => "help",
+        Usage::Quit => "quit",
+    }
+}
+
+/// What is wrong with a line that is not a command.
+pub(crate) fn fault(fault: &Fault) -> String {
+    match fault {
+        Fault::Unknown { word, nearest: Some(nearest) } => {
+            format!("no command \"{}\"; did you mean {nearest}? help lists all", escape(word))
+        }
+        Fault::Unknown { word, nearest: None } => {
+            format!("no command \"{}\"; help lists all", escape(word))
+        }
+        Fault::OpenQuote => "a double quote is not closed".to_owned(),
+        Fault::Missing(command) => format!("something is missing: {}", usage(*command)),
+        Fault::TooMuch(command) => format!(
+            "too many words: {} (a name with a space goes into double quotes)",
+            usage(*command)
+        ),
+        Fault::NotANumber(word) => format!("\"{}\" is not a number of messages", escape(word)),
+    }
+}
+
+pub(crate) fn too_long(limit_bytes: usize) -> String {
+    format!("a line is longer than {limit_bytes} bytes; it was skipped")
+}
+
+pub(crate) fn cant_connect(endpoint: &str) -> String {
+    format!("can't reach the broker at {endpoint}; start it with: recado up (still trying)")
+}
+
+pub(crate) fn proxy_lost(endpoint: &str) -> String {
+    format!("the proxy at {endpoint} is not connected; messages come in when it is back")
+}
+
+pub(crate) fn logged_in(user: &str) -> String {
+    format!("logged in as {}", escape(user))
+}
+
+pub(crate) fn created(channel: &str) -> String {
+    format!("created and joined {}", escape(channel))
+}
+
+pub(crate) fn joined(channel: &str) -> String {
+    format!("joined {}", escape(channel))
+}
+
+pub(crate) fn left(channel: &str) -> String {
+    format!("left {}", escape(channel))
+}
+
+pub(crate) fn not_joined(channel: &str) -> String {
+    format!("you are not in {}; join it with: join {}", escape(channel), quoted(channel))
+}
+
+pub(crate) fn no_such_name(name: &str) -> String {
+    format!("there is no channel or user called {}", escape(name))
+}
+
+pub(crate) fn elected(coordinator: &str) -> String {
+    format!("new primary: {}", escape(coordinator))
+}
+
+pub(crate) fn gap_filled(topic: &str, count: usize) -> String {
+    match count {
+        1 => format!("1 message of {} came late, from the history", escape(topic)),
+        _ => format!("{count} messages of {} came late, from the history", escape(topic)),
+    }
+}
+
+pub(crate) fn left_out(lines: u64) -> String {
+    format!("{lines} lines came faster than they could be shown; history has the messages")
+}
+
+/// Where an acknowledged message is; a standard server tells nothing.
+pub(crate) fn sent(to: &str, ack: &Ack) -> String {
+    let to = escape(to);
+    match ack {
+        Ack { seq: 0, .. } => format!("sent to {to}"),
+        Ack { seq, members: 0, .. } => format!("sent to {to} as #{seq}"),
+        Ack { seq, stored, members, .. } => {
+            format!("sent to {to} as #{seq}, stored on {stored} of {members} servers")
+        }
+    }
+}
+
+/// What a request was about, so that a refusal can say what to do.
+#[derive(Clone, Copy)]
+pub(crate) enum About<'a> {
+    User(&'a str),
+    Channel(&'a str),
+    Nothing,
+}
+
+pub(crate) fn failed(error: &ClientError, about: About<'_>) -> String {
+    let ClientError::Refused(refusal) = error else { return escape(&error.to_string()) };
+    match (refusal.code, about) {
+        (Code::UnknownChannel, About::Channel(channel)) => format!(
+            "there is no channel {}; create it with: create {}",
+            escape(channel),
+            quoted(channel)
+        ),
+        (Code::ChannelExists, About::Channel(channel)) => format!(
+            "the channel {} exists already; join it with: join {}",
+            escape(channel),
+            quoted(channel)
+        ),
+        (Code::UnknownUser, About::User(user)) => {
+            format!("there is no user {}; users lists who there is", escape(user))
+        }
+        (Code::NameTaken, About::User(name)) => {
+            format!("{} is the name of a channel; choose another one", escape(name))
+        }
+        (Code::NameTaken, About::Channel(name)) => {
+            format!("{} is the name of a user; choose another one", escape(name))
+        }
+        _ => escape(&refusal.text),
+    }
+}
+
+/// The lines of `status`.
+pub(crate) fn status(status: &Status) -> Vec<String> {
+    let mut lines = Vec::with_capacity(status.members.len() + 3);
+    for member in &status.members {
+        let role = member.role.as_str();
+        let clock = member.clock_offset_ms.map_or(String::new(), |ms| format!(", clock {ms:+} ms"));
+        lines.push(format!(
+            "{:<3} {:<16} {role:<8} {}, pid {}, position {}, term {}{clock}",
+            member.rank,
+            escape(&member.name),
+            escape(&member.address),
+            member.pid,
+            member.applied,
+            member.term,
+        ));
+    }
+    let parts =
+        [("broker", &status.broker), ("proxy", &status.proxy), ("reference", &status.reference)];
+    for (name, value) in parts {
+        if !value.is_nil() {
+            lines.push(format!("{name}: {}", escape(&value.to_string())));
+        }
+    }
+    lines
+}
+
+/// A name as it is typed.
+pub(crate) fn quoted(name: &str) -> String {
+    escape(&crate::line::command::quote(name))
+}
