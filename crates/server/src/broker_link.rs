@@ -16,8 +16,7 @@ use crate::config::{BATCH_REQUESTS, CREDIT_REQUESTS, PLAIN_PAUSE_MS, PLAIN_TIMEO
 use crate::frames::Answer;
 use crate::service::{Asked, Service};
 
-/// One broker's requests. Clones share the link.
-#[derive(Clone)]
+/// One broker's requests.
 pub struct BrokerLink<C> {
     /// The connection.
     pub link: BackendLink,
@@ -33,7 +32,7 @@ pub struct BrokerLink<C> {
 
 impl<C: Cluster> BrokerLink<C> {
     /// Serves until the link is closed.
-    pub async fn run(self) {
+    pub async fn run(self: Arc<Self>) {
         tokio::select! {
             () = self.say_ready() => {}
             () = self.take_requests() => {}
@@ -77,7 +76,7 @@ impl<C: Cluster> BrokerLink<C> {
 
     /// Takes requests, at most so many at a time as the credit says; a plain pump knows no
     /// credit, so behind it the link is simply not read meanwhile.
-    async fn take_requests(&self) {
+    async fn take_requests(self: &Arc<Self>) {
         let credit = Arc::new(Semaphore::new(CREDIT_REQUESTS as usize));
         while let Some(batch) = self.link.receive(BATCH_REQUESTS).await {
             for request in batch {

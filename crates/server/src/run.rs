@@ -41,7 +41,7 @@ pub async fn run_server(
 struct Server {
     responder: Responder,
     replica: Replica,
-    brokers: Vec<BrokerLink<Node>>,
+    brokers: Vec<Arc<BrokerLink<Node>>>,
     parts: Parts,
 }
 
@@ -94,7 +94,7 @@ impl Server {
         let node = Node::new(replica.clone(), links.clone(), clocks.clone());
         let leadership = node.leadership().clone();
         let service = Service::new(node, clocks.clone(), facts.clone(), config.message_limit_bytes);
-        let brokers: Vec<BrokerLink<Node>> = sockets
+        let brokers: Vec<Arc<BrokerLink<Node>>> = sockets
             .brokers
             .into_iter()
             .map(|link| BrokerLink {
@@ -104,6 +104,7 @@ impl Server {
                 name: config.name.clone(),
                 boot,
             })
+            .map(Arc::new)
             .collect();
         let core = Core { name: config.name, address, clocks, facts, links, replica, leadership };
 
@@ -139,7 +140,7 @@ impl Server {
         } else {
             tracing::info!("the server stops as it was told");
         }
-        futures::future::join_all(self.brokers.iter().map(BrokerLink::leave)).await;
+        futures::future::join_all(self.brokers.iter().map(|broker| broker.leave())).await;
         self.replica.shutdown().await;
         self.parts.shutdown().await;
         self.responder.close().await;

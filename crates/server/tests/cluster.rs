@@ -15,7 +15,7 @@ use recado_protocol::reply::{Role, Status};
 use recado_protocol::server::{ServerReply, ServerRequest};
 use recado_protocol::{Event, Incoming, Reply, Request, RequestId, codec};
 use recado_server::{ReferenceConfig, ServerConfig, run_reference, run_server};
-use recado_transport::{Caller, Envelope, EventProxy, Responder, Subscriber};
+use recado_transport::{Caller, Envelope, EventProxy, PlainPump, Responder, Subscriber};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -161,11 +161,22 @@ fn roles(status: &Status, role: Role) -> usize {
     status.members.iter().filter(|member| member.role == role).count()
 }
 
+/// Stops a task when it is dropped.
+type Stopper = oneshot::Sender<()>;
+
+async fn start_proxy(publishers: u16, subscribers: u16) -> Stopper {
+    let proxy = EventProxy::bind(&local(publishers), &local(subscribers)).await.unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(proxy.run(async { drop(stopped.await) }));
+    stop
+}
+
 struct Stage {
     broker: Broker,
     subscriber: Subscriber,
     reference_port: u16,
-    proxy_port: u16,
+    proxy_ports: (u16, u16),
+    proxy: Option<Stopper>,
     reference: Option<Thread>,
     folder: tempfile::TempDir,
 }
@@ -173,8 +184,7 @@ struct Stage {
 impl Stage {
     async fn set() -> Stage {
         let (reference_port, publishers, subscribers) = (free_port(), free_port(), free_port());
-        let proxy = EventProxy::bind(&local(publishers), &local(subscribers)).await.unwrap();
-        tokio::spawn(proxy.run(std::future::pending()));
+        let proxy = start_proxy(publishers, subscribers).await;
         let subscriber = Subscriber::connect(&local(subscribers)).await.unwrap();
         subscriber.subscribe(b"").await;
         let folder = tempfile::tempdir().unwrap();
@@ -182,7 +192,8 @@ impl Stage {
             broker: Broker::bind().await,
             subscriber,
             reference_port,
-            proxy_port: publishers,
+            proxy_ports: (publishers, subscribers),
+            proxy: Some(proxy),
             reference: None,
             folder,
         };
@@ -206,16 +217,31 @@ impl Stage {
     }
 
     fn start_server(&self, name: &str, clock_offset_ms: i64) -> Thread {
+        self.start_server_at(self.broker.responder.endpoint(), name, clock_offset_ms)
+    }
+
+    fn start_server_at(&self, broker: &str, name: &str, clock_offset_ms: i64) -> Thread {
         let mut config = ServerConfig::local(name, self.path().join(name), 1);
         config.endpoint = "tcp://127.0.0.1:0".into();
-        config.brokers = vec![self.broker.responder.endpoint().to_owned()];
-        config.proxy = local(self.proxy_port);
+        config.brokers = vec![broker.to_owned()];
+        config.proxy = local(self.proxy_ports.0);
         config.reference = local(self.reference_port);
         config.clock_offset_ms = clock_offset_ms;
         Thread::start(|stopped| async {
             let stopped = async { drop(stopped.await) };
             run_server(config, stopped).await.map_err(|error| error.to_string())
         })
+    }
+
+    /// The publications' numbers as they come, up to this one.
+    async fn until_seq(&self, last: u64) -> Vec<u64> {
+        let mut seen = Vec::new();
+        while seen.last() != Some(&last) {
+            if let Event::Publication(record) = self.next_event().await {
+                seen.push(record.seq);
+            }
+        }
+        seen
     }
 
     async fn next_event(&self) -> Event {
@@ -329,6 +355,45 @@ async fn wrong_clocks_are_set_right() {
     let spread_ms = shown.iter().max().unwrap() - shown.iter().min().unwrap();
     println!("they differ by {spread_ms} ms");
     assert!(spread_ms < 100, "{shown:?}");
+}
+
+#[tokio::test]
+async fn events_wait_for_a_proxy_that_is_away_and_unsure_ones_come_again() {
+    let mut stage = Stage::set().await;
+    let _s1 = stage.start_server("s1", 0);
+    stage.broker.ask(&Request::Channel { channel: "news".into() }, None).await;
+    stage.broker.ask(&publish("one"), None).await;
+    stage.until_seq(1).await;
+    // What left just now may have been lost with the proxy, for all that the server knows.
+    stage.proxy.take();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stage.broker.ask(&publish("two"), None).await;
+    stage.broker.ask(&publish("three"), None).await;
+    let (publishers, subscribers) = stage.proxy_ports;
+    stage.proxy = Some(start_proxy(publishers, subscribers).await);
+    assert_eq!(stage.until_seq(3).await, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn servers_answer_behind_a_plain_pump_too() {
+    let stage = Stage::set().await;
+    let pump = PlainPump::bind("tcp://127.0.0.1:0", "tcp://127.0.0.1:0").await.unwrap();
+    let [front, back] = pump.endpoints().map(str::to_owned);
+    let (_stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(pump.run(async { drop(stopped.await) }));
+    // The request is there before the server: it waits in the server, not in the client's hands.
+    let _s1 = stage.start_server_at(&back, "s1", 0);
+    let client = Caller::connect(&front).await.unwrap();
+    assert!(client.wait_connected(PATIENCE).await);
+    for (request, expected) in [
+        (Request::Login { user: "ann".into() }, Reply::Done),
+        (Request::Users, Reply::Users(vec!["ann".into()])),
+    ] {
+        let incoming = Incoming { request, clock: 0, id: None };
+        let body = codec::encode_request(&incoming, codec::Stamp::default());
+        let answer = client.call(vec![body], PATIENCE).await.unwrap();
+        assert_eq!(codec::decode_reply(&answer[0]).unwrap().1, expected);
+    }
 }
 
 #[tokio::test]
