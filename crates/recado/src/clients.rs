@@ -10,6 +10,7 @@ use recado_client::transfer::{self, Counts};
 use recado_client::{BenchConfig, BenchReport, BotConfig, Client, ClientConfig};
 use recado_client::{run_bench, run_bot};
 use recado_protocol::Request;
+use recado_terminal::{LineConfig, run_line_client};
 use serde_json::json;
 
 use crate::address::Endpoints;
@@ -48,9 +49,18 @@ pub async fn wait_until_serving(settings: &Settings) -> Result<(), Failure> {
 /// # Errors
 /// One sentence.
 pub fn client(settings: &Settings) -> Result<ExitCode, Failure> {
-    let config = config(settings)?;
-    _ = config;
-    Ok(ExitCode::SUCCESS)
+    block_on(line_client(settings))
+}
+
+/// The line client as a future; its outcome is the exit code.
+///
+/// # Errors
+/// One sentence.
+pub async fn line_client(settings: &Settings) -> Result<ExitCode, Failure> {
+    let at = Endpoints::to_connect(settings)?;
+    let mut config = LineConfig::new(at.front, at.xpub);
+    config.user = settings.user.clone();
+    Ok(ExitCode::from(run_line_client(config).await))
 }
 
 /// Runs a bot until the shutdown.

@@ -1,38 +1,50 @@
 //! `demo`: a whole cluster, and a client on it, in one terminal.
 
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use crate::clients;
 use crate::failure::Failure;
 use crate::logging;
 use crate::options::Settings;
+use crate::print;
 use crate::roles;
 use crate::shutdown::Shutdown;
 use crate::up::{self, Output};
+
+/// How often the cluster's thread is looked at.
+const LOOK_MS: u64 = 50;
+
+/// What a process ends with after SIGINT or SIGTERM.
+const SIGNAL_EXIT: u8 = 130;
 
 /// Runs the cluster on a thread of its own and the client on this one, until the client quits.
 ///
 /// # Errors
 /// One sentence when the cluster can't be started or the client fails.
 pub fn run(settings: &Settings) -> Result<ExitCode, Failure> {
-    let filter = logging::parse(&settings.log)?;
-    drop(filter);
+    // The children get the same filter; a wrong one is better said now.
+    logging::parse(&settings.log)?;
     let (file, path) = logging::open_file(settings.data_dir(), "demo")?;
     let output = Output::to_file(file)?;
-    let (ender, ended) = Shutdown::manual();
+    let terminal = Terminal::remember();
     let signals = Shutdown::on_signals()?;
-    crate::print(&format!(
+    print(&format!(
         "starting {} servers and {} bots; their logs go to {}\n",
         settings.servers,
         settings.bots,
         path.display()
     ));
 
+    let (ender, ended) = Shutdown::manual();
+    let (failed, failure) = mpsc::channel();
     let cluster_settings = settings.clone();
-    let (failed, failure) = std::sync::mpsc::channel();
     let cluster = std::thread::Builder::new().name("cluster".into()).spawn(move || {
-        let outcome = roles::block_on(up::run(&cluster_settings, output, ended));
-        if let Err(failure) = outcome {
+        if let Err(failure) = roles::block_on(up::run(&cluster_settings, output, ended)) {
             _ = failed.send(failure);
         }
     });
@@ -40,17 +52,13 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Failure> {
 
     let outcome = roles::block_on(async {
         tokio::select! {
-            ready = clients::wait_until_serving(settings) => ready.map(|()| true),
-            () = signals.clone().wait() => Ok(false),
-            () = thread_end(&cluster) => Ok(false),
+            outcome = chat(settings) => outcome,
+            () = signals.wait() => Ok(ExitCode::from(SIGNAL_EXIT)),
+            () = end_of(&cluster) => Ok(ExitCode::FAILURE),
         }
     });
-    let outcome = match outcome {
-        Ok(true) => clients::client(settings),
-        Ok(false) => Ok(ExitCode::SUCCESS),
-        Err(failure) => Err(failure),
-    };
-    crate::print("stopping the cluster\n");
+    drop(terminal);
+    print("stopping the cluster\n");
     ender.end();
     _ = cluster.join();
     match failure.try_recv() {
@@ -59,11 +67,31 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     }
 }
 
-/// How often the cluster's thread is looked at.
-const LOOK_MS: u64 = 50;
+async fn chat(settings: &Settings) -> Result<ExitCode, Failure> {
+    clients::wait_until_serving(settings).await?;
+    clients::line_client(settings).await
+}
 
-async fn thread_end<T>(thread: &std::thread::JoinHandle<T>) {
+async fn end_of<T>(thread: &JoinHandle<T>) {
     while !thread.is_finished() {
-        tokio::time::sleep(std::time::Duration::from_millis(LOOK_MS)).await;
+        tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
+    }
+}
+
+/// The terminal's settings as they were. The client edits lines with other ones and is not asked
+/// to put them back when a signal ends it.
+struct Terminal(Option<Termios>);
+
+impl Terminal {
+    fn remember() -> Terminal {
+        Terminal(tcgetattr(std::io::stdin()).ok())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if let Some(settings) = &self.0 {
+            _ = tcsetattr(std::io::stdin(), OptionalActions::Now, settings);
+        }
     }
 }

@@ -180,6 +180,8 @@ options! {
     message_limit_bytes: u64, "BYTES", Fallback::Value("65536"), &[Server, Up, Demo];
     /// Start with a clock that is wrong by so much, for tests of the synchronisation.
     clock_offset_ms: i64, "MS", Fallback::Value("0"), &[Server], rare;
+    /// Who logs in at the start.
+    user: Option<String>, "NAME", Fallback::Derived("nobody"), &[Client, Demo];
     /// How many servers to start.
     servers: u16, "N", Fallback::Value("3"), CLUSTERS;
     /// How many bots to start.
