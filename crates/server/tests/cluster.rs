@@ -397,6 +397,32 @@ async fn servers_answer_behind_a_plain_pump_too() {
 }
 
 #[tokio::test]
+async fn hostile_messages_on_a_servers_port_do_no_harm() {
+    let mut stage = Stage::set().await;
+    let _s1 = stage.start_server("s1", 0);
+    let address = stage.broker.status_when("one serves", |s| roles(s, Role::Primary) == 1).await;
+    let address = address.members[0].address.clone();
+    let caller = Caller::connect(&address).await.unwrap();
+    assert!(caller.wait_connected(PATIENCE).await);
+    let payloads: [&'static [u8]; 5] =
+        [b"", b"\0", &[0xff; 64], &[0x91; 5000], b"\x81\xa7service\xa5clock"];
+    let mut pending = Vec::new();
+    for payload in payloads.map(Bytes::from_static) {
+        for kind in 0..=u8::MAX {
+            let frames = vec![Bytes::from(vec![kind]), payload.clone()];
+            pending.push(caller.start(frames).unwrap());
+        }
+        pending.push(caller.start(vec![payload.clone()]).unwrap());
+        pending.push(caller.start(vec![payload.clone(); 3]).unwrap());
+        pending.push(caller.start(vec![payload.clone(), payload]).unwrap());
+    }
+    let now_ms = clock_of(&address).await;
+    assert!(now_ms > 0);
+    let login = Request::Login { user: "ann".into() };
+    assert_eq!(stage.broker.ask(&login, None).await, Reply::Done);
+}
+
+#[tokio::test]
 async fn what_prevents_a_start_is_told_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,11 +1,13 @@
 //! What can be refused without asking anybody: sizes, and what is not a request.
 
+use recado_chat::names;
 use recado_protocol::codec::{self, BadRequest};
 use recado_protocol::limits::{MAX_PAGE_ROWS, MAX_REQUEST_BYTES};
 use recado_protocol::{Code, Incoming, Refusal, Request};
 
-/// Decodes a body and checks its sizes. Names are the state machine's business: it sees every
-/// name at one point of the log, and what it refuses once it refuses again on a repeat.
+/// Decodes a body and checks its sizes, and names that would be new: what breaks the rules for
+/// names breaks them at every point of the log, so it need not go there, and here it is known
+/// which rule it was. All else about names is the state machine's business.
 ///
 /// A message may be empty: the standard does not forbid it.
 pub fn decode(body: &[u8], message_limit_bytes: usize) -> Result<Incoming, BadRequest> {
@@ -16,12 +18,21 @@ pub fn decode(body: &[u8], message_limit_bytes: usize) -> Result<Incoming, BadRe
         return Err(BadRequest { service, refusal: Refusal::new(Code::TooLarge, text) });
     }
     let incoming = codec::decode_request(body)?;
-    match size_refusal(&incoming.request, message_limit_bytes) {
+    let request = &incoming.request;
+    match size_refusal(request, message_limit_bytes).or_else(|| name_refusal(request)) {
         None => Ok(incoming),
         Some(refusal) => {
             Err(BadRequest { service: incoming.request.service().to_owned(), refusal })
         }
     }
+}
+
+fn name_refusal(request: &Request) -> Option<Refusal> {
+    let (Request::Login { user: name } | Request::Channel { channel: name }) = request else {
+        return None;
+    };
+    let error = names::check(name).err()?;
+    Some(Refusal::new(Code::InvalidName, error.to_string()))
 }
 
 fn size_refusal(request: &Request, message_limit_bytes: usize) -> Option<Refusal> {
