@@ -60,6 +60,7 @@ pub(super) fn spawn(
         fetches: JoinSet::new(),
         outbox: VecDeque::new(),
         proxy: Proxy::Unseen { since: Instant::now() },
+        connections: 0,
         _reader: reader,
     };
     tokio::spawn(worker.run(commands, frames, out));
@@ -89,6 +90,8 @@ struct Worker {
     fetches: JoinSet<Fetched>,
     outbox: VecDeque<ClientEvent>,
     proxy: Proxy,
+    /// Changes whenever the connection to the proxy comes or goes.
+    connections: u64,
     /// Ends with the worker.
     _reader: JoinSet<()>,
 }
@@ -286,11 +289,14 @@ impl Worker {
             Proxy::Lost if connected => {
                 self.proxy = Proxy::Up;
                 self.outbox.push_back(ClientEvent::ProxyBack);
-                for topic in self.topics.values_mut() {
-                    topic.resettle(now);
-                }
             }
             Proxy::Unseen { .. } | Proxy::Up | Proxy::Lost => {}
+        }
+        // Also a connection that was gone only between two looks may have missed something.
+        let connections = self.subscriber.generation();
+        if connections != self.connections {
+            self.connections = connections;
+            self.topics.values_mut().for_each(|topic| topic.resettle(now));
         }
         for (name, topic) in &mut self.topics {
             if topic.check_at <= now && !topic.fetching && !topic.bare() {

@@ -177,7 +177,11 @@ async fn obey(mut session: Session, mut lines: Lines, user: Option<String>) -> u
     loop {
         let input = match first.take() {
             Some(input) => input,
-            None => lines.next().await,
+            None => {
+                // What was answered stands above the next prompt.
+                session.screen.finish().await;
+                lines.next().await
+            }
         };
         let next = match input {
             Input::Line(line) => tokio::select! {
