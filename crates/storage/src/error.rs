@@ -26,6 +26,15 @@ pub enum OpenError {
         /// The store's file.
         path: PathBuf,
     },
+    /// Damaged, or something else entirely. The rows are in the log and the snapshots too, so a
+    /// server that still has those can build them again.
+    #[error("{path} is damaged or not a store of recado ({why}); move it away and start again to build it anew", path = path.display())]
+    Damaged {
+        /// The store's file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// Anything else.
     #[error("can't open {path}: {why}", path = path.display())]
     Failed {
@@ -66,9 +75,16 @@ impl OpenError {
         let path = path.to_owned();
         match error {
             redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path },
-            redb::DatabaseError::Storage(redb::StorageError::Io(error)) => {
-                OpenError::Failed { path, why: io_advice(&error) }
+            redb::DatabaseError::Storage(redb::StorageError::Corrupted(why)) => {
+                OpenError::Damaged { path, why }
             }
+            redb::DatabaseError::Storage(redb::StorageError::Io(error)) => match error.kind() {
+                // A file cut short, or without redb's first bytes.
+                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
+                    OpenError::Damaged { path, why: error.to_string() }
+                }
+                _ => OpenError::Failed { path, why: io_advice(&error) },
+            },
             other => OpenError::Failed { path, why: other.to_string() },
         }
     }
@@ -82,10 +98,6 @@ fn io_advice(error: &std::io::Error) -> String {
         }
         ErrorKind::NotFound => format!("{error}; create the folder first"),
         ErrorKind::StorageFull => format!("{error}; free some space"),
-        ErrorKind::InvalidData => format!(
-            "it is not a store of recado, or it is damaged ({error}); move it away and start \
-             again to fetch everything from the other servers"
-        ),
         _ => error.to_string(),
     }
 }
