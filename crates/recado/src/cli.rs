@@ -81,7 +81,7 @@ fn build() -> clap::Command {
                 .global(true)
                 .hide(true),
         );
-    for option in table.iter().filter(|option| is_common(option)) {
+    for option in table.iter().filter(is_common) {
         app = app.arg(arg(option).global(true).help_heading(COMMON));
     }
     for command in Command::ALL {
