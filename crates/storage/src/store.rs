@@ -62,7 +62,7 @@ impl Store {
     /// After a kill, what was applied behind the last [`Store::flush`] is gone, marks and rows
     /// alike. Every page is read and its checksum compared, after a kill or not: otherwise redb
     /// trusts the file, and most flipped bits would change rows without anybody noticing. That
-    /// takes about a second for two million messages; redb's quick repair, which saves the walk
+    /// takes about a second a million messages; redb's quick repair, which saves the walk
     /// after a kill, would therefore save nothing and make each flush slower.
     ///
     /// # Errors
