@@ -115,6 +115,11 @@ impl Log {
         Ok(Log { inner: Arc::new(Mutex::new(log)) })
     }
 
+    /// The last position that was removed from the log, 0 if nothing was.
+    pub fn purged(&self) -> u64 {
+        self.lock().log_state().purged().map_or(0, |id| id.1)
+    }
+
     /// A panic while the lock was held left the log as raft-log left it: each of its calls is
     /// complete in itself.
     fn lock(&self) -> MutexGuard<'_, raft_log::RaftLog<LogTypes>> {

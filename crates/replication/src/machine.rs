@@ -19,8 +19,9 @@ use crate::types::{
     LogId, Response, Snapshot, SnapshotData, SnapshotMeta, StoredMembership, TypeConfig,
 };
 
-/// So many applied entries may be off disk: the log would replay them, in about a second.
-const UNFLUSHED_ENTRIES: u64 = 50_000;
+/// So many applied entries may be off disk: the log would replay them, well within a second.
+/// More would make the flush itself, and the writes that wait for it, noticeably longer.
+const UNFLUSHED_ENTRIES: u64 = 20_000;
 /// After so long without work what is applied goes to disk, so that a restart replays nothing.
 const IDLE_FLUSH: Duration = Duration::from_secs(2);
 

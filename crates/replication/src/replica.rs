@@ -194,6 +194,7 @@ impl Replica {
         std::fs::create_dir_all(&log_dir).map_err(|error| failed("no log folder", &error))?;
         let log = Log::open(&log_dir)?;
         let store = Store::open(&config.dir)?;
+        refuse_a_gap(&config, &log, &store)?;
         let shared = Arc::new(Shared::new(config.clone(), identity, transport, stamps));
         let (machine, store_thread) = Machine::start(store.clone(), shared.clone())
             .map_err(|error| failed("the store can't be read", &error))?;
@@ -366,6 +367,23 @@ impl Replica {
             }
         }
     }
+}
+
+/// The log is purged only behind what the store has on disk. A store that is further back has
+/// lost what it had, and the log can't give it back.
+fn refuse_a_gap(config: &ReplicaConfig, log: &Log, store: &Store) -> Result<(), StartError> {
+    let held = store.reader().and_then(|rows| rows.position()).map_err(|error| {
+        StartError::Failed(format!("can't read the store in {}: {error}", config.dir.display()))
+    })?;
+    if held >= log.purged() {
+        return Ok(());
+    }
+    Err(StartError::Failed(format!(
+        "the store in {} is damaged: it ends at {held}, its log begins behind {}; move the folder \
+         aside and start this server empty, and it joins as a new node",
+        config.dir.display(),
+        log.purged()
+    )))
 }
 
 /// The engine's settings; ARCHITECTURE.md gives the reasons.
