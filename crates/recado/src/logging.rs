@@ -40,7 +40,9 @@ pub fn to_stderr(filter: &str) -> Result<(), Failure> {
 /// A filter that is none.
 pub fn parse(filter: &str) -> Result<EnvFilter, Failure> {
     let full = match filter.trim().to_lowercase().as_str() {
-        "info" => "warn,recado=info",
+        // The consensus engine warns of every message that a dead server does not answer; our own
+        // supervisor says it once.
+        "info" => "warn,openraft=error,recado=info",
         "debug" => "info,recado=debug",
         _ => filter,
     };
