@@ -50,8 +50,8 @@ impl Broker {
             return Ok(Broker(Mode::Plain(PlainPump::bind(&config.front, &config.back).await?)));
         }
         let front =
-            Responder::bind_with(&config.front, Io::Thread, UnreadLimits::default()).await?;
-        let back = Responder::bind_with(&config.back, Io::Thread, TO_SERVERS).await?;
+            Responder::bind_with(&config.front, Io::Threads, UnreadLimits::default()).await?;
+        let back = Responder::bind_with(&config.back, Io::Threads, TO_SERVERS).await?;
         Ok(Broker(Mode::Dealing { front, back, limits: config.limits }))
     }
 

@@ -39,7 +39,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             held_requests: 32 * 1024,
-            held_bytes: 24 * 1024 * 1024,
+            held_bytes: 16 * 1024 * 1024,
             client_requests: 8 * 1024,
             silence_ms: 1_000,
             attempt_ms: 1_000,

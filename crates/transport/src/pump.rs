@@ -27,8 +27,8 @@ pub struct PlainPump {
 impl PlainPump {
     /// Binds a ROUTER for clients at `front` and a DEALER for servers at `back`.
     pub async fn bind(front: &str, back: &str) -> Result<PlainPump, OpenError> {
-        let router = options::open(Io::Thread, SocketType::Router, options::pump())?;
-        let dealer = options::open(Io::Thread, SocketType::Dealer, options::pump())?;
+        let router = options::open(Io::Threads, SocketType::Router, options::pump())?;
+        let dealer = options::open(Io::Threads, SocketType::Dealer, options::pump())?;
         let endpoints = [options::bind(&router, front).await?, options::bind(&dealer, back).await?];
         Ok(PlainPump { front: router, back: dealer, endpoints })
     }
@@ -64,8 +64,8 @@ pub struct EventProxy {
 impl EventProxy {
     /// Binds an XSUB at `publishers` and an XPUB at `subscribers`.
     pub async fn bind(publishers: &str, subscribers: &str) -> Result<EventProxy, OpenError> {
-        let xsub = options::open(Io::Thread, SocketType::XSub, options::xsub())?;
-        let xpub = options::open(Io::Thread, SocketType::XPub, options::xpub())?;
+        let xsub = options::open(Io::Threads, SocketType::XSub, options::xsub())?;
+        let xpub = options::open(Io::Threads, SocketType::XPub, options::xpub())?;
         xsub.subscribe(Bytes::new())
             .await
             .map_err(|error| options::unusable(publishers, &error))?;

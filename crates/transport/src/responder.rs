@@ -23,10 +23,9 @@ struct Shared {
 }
 
 impl Responder {
-    /// Binds. `tcp://127.0.0.1:0` takes any free port. Reading and writing happen on the caller's
-    /// runtime.
+    /// Binds. `tcp://127.0.0.1:0` takes any free port.
     pub async fn bind(endpoint: &str) -> Result<Responder, OpenError> {
-        Responder::bind_with(endpoint, Io::Caller, UnreadLimits::default()).await
+        Responder::bind_with(endpoint, Io::Threads, UnreadLimits::default()).await
     }
 
     /// Binds, and chooses where reading and writing happen and how much peers may leave unread.

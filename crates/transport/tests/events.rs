@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use recado_transport::{CallError, EventProxy, Publisher, Subscriber};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 const LONG: Duration = Duration::from_secs(10);
@@ -152,4 +154,48 @@ async fn a_greedy_subscriber_is_disconnected_and_others_are_not() {
     }
     assert_eq!(modest.generation(), connection);
     heard(&publisher, &modest, "t").await;
+}
+
+#[tokio::test]
+async fn a_subscriber_that_does_not_read_holds_up_nobody() {
+    const EVENTS: u32 = 5_000;
+    let ([publishers, subscribers], _stop) = proxy().await;
+    let publisher = Publisher::connect(&publishers).await.unwrap();
+    let _deaf = deaf_subscriber(&subscribers).await;
+    let subscriber = Subscriber::connect(&subscribers).await.unwrap();
+    subscriber.subscribe(b"t").await;
+    until(|| publisher.connected()).await;
+    heard(&publisher, &subscriber, "t").await;
+    let reader = tokio::spawn(async move {
+        let mut next = 0;
+        while next < EVENTS {
+            let (_, body) = subscriber.receive().await.unwrap();
+            if body != "knock" {
+                assert_eq!(body[..4], next.to_be_bytes(), "in order, without a gap");
+                next += 1;
+            }
+        }
+    });
+    // Far more than the deaf one's share of memory.
+    for n in 0..EVENTS {
+        let mut body = n.to_be_bytes().to_vec();
+        body.resize(10_000, 0);
+        publisher.publish("t".into(), body.into()).await.unwrap();
+    }
+    tokio::time::timeout(3 * LONG, reader).await.expect("nothing is lost").unwrap();
+}
+
+/// A SUB by hand that asks for everything and never reads.
+async fn deaf_subscriber(endpoint: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(endpoint.trim_start_matches("tcp://")).await.unwrap();
+    let mut bytes = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0];
+    bytes.extend_from_slice(b"NULL");
+    bytes.resize(64, 0);
+    bytes.extend_from_slice(b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB");
+    // A message whose first byte subscribes, as ZMTP 3.0 has it.
+    bytes.extend_from_slice(&[0, 1, 1]);
+    stream.write_all(&bytes).await.unwrap();
+    let mut greeting = [0; 64];
+    stream.read_exact(&mut greeting).await.unwrap();
+    stream
 }
