@@ -199,6 +199,9 @@ pub fn table(status: &Value) -> String {
         let line: Vec<_> = row.iter().zip(widths).map(|(c, width)| format!("{c:width$}")).collect();
         _ = writeln!(text, "{}", line.join("  ").trim_end());
     }
+    if status["members"].as_array().is_none_or(Vec::is_empty) {
+        text = "no server answers: start servers, or look at their logs\n".into();
+    }
     text.push('\n');
     for role in ["broker", "proxy", "reference"] {
         let facts = status[role].as_object().into_iter().flatten().filter(|(_, v)| !v.is_array());
@@ -220,6 +223,13 @@ fn cell(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_servers_are_said_in_words() {
+        let shown = table(&json!({"members": [], "broker": {"pid": 9}}));
+        assert!(shown.starts_with("no server answers"), "{shown}");
+        assert!(shown.contains("broker     pid 9"), "{shown}");
+    }
 
     #[test]
     fn the_table_lines_up() {
