@@ -93,6 +93,22 @@ fn end_points_and_names_are_shown() {
 }
 
 #[test]
+fn quitting_the_demo_takes_everything_down() {
+    let cluster = Cluster::empty();
+    let said = cluster.run_with(
+        &["demo", "--bots", "1", "--user", "ana"],
+        "create general\npub general hello\nhistory general\nquit\n",
+    );
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.stdout.contains("demo.log"), "where the logs are is said: {said:?}");
+    assert!(said.stdout.contains("hello"), "{said:?}");
+    let run = std::fs::read_dir(cluster.data_dir().join("run")).unwrap();
+    assert_eq!(run.count(), 0, "run files go with their processes");
+    let log = std::fs::read_to_string(cluster.data_dir().join("logs/demo.log")).unwrap();
+    assert!(log.contains("everything is stopped"), "{log}");
+}
+
+#[test]
 fn a_role_ends_on_both_signals() {
     let mut cluster = Cluster::roles(1);
     for (name, how) in [
