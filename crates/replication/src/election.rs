@@ -84,7 +84,7 @@ pub fn target_voters(active: &[Candidate], voters: &BTreeSet<NodeId>) -> BTreeSe
     }
     let mut order: Vec<&Candidate> = active.iter().collect();
     order.sort_by_key(|c| takeover_key(c.rank, c.node));
-    let odd = order.len() - usize::from(order.len() % 2 == 0 && !order.is_empty());
+    let odd = order.len() - usize::from(order.len().is_multiple_of(2) && !order.is_empty());
     order.into_iter().take(odd).map(|c| c.node).collect()
 }
 

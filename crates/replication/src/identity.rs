@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ impl Identity {
         }
     }
 
-    fn decode(path: &PathBuf, bytes: &[u8]) -> Result<Identity, StartError> {
+    fn decode(path: &Path, bytes: &[u8]) -> Result<Identity, StartError> {
         let damaged = || {
             StartError::Failed(format!(
                 "{} is damaged; move this server's folder aside and start it empty, and it joins \

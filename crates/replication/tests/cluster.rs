@@ -1,6 +1,8 @@
 //! Three real replicas on real disks, with a network in memory: what is acknowledged stays, in
 //! one order, whoever dies or is cut off.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod memory;
 
 use std::collections::BTreeSet;
