@@ -51,8 +51,6 @@ pub struct Member {
     pub announced: Announcement,
     /// Whether acknowledgements wait for it.
     pub active: bool,
-    /// How often it was dropped since it was last steady, for the back-off of its return.
-    pub drops: u32,
 }
 
 /// The key by which servers take over: lowest rank first, servers without a rank last, ties by

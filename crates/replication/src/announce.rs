@@ -42,6 +42,8 @@ pub enum Announced {
     },
     /// Nobody leads at the moment.
     Later,
+    /// Another server of this name is running, or was a moment ago.
+    NameInUse,
     /// Never.
     Refused(String),
 }
@@ -84,14 +86,15 @@ async fn replace_namesake(
         .iter()
         .map(|m| &m.announced)
         .find(|other| other.name == announcement.name && other.node != announcement.node)?;
-    let heard = lock(&shared.gate).heard(namesake.node);
+    // Who was not heard of in a young term may only not have answered yet.
+    let heard = {
+        let gate = lock(&shared.gate);
+        gate.heard(namesake.node).max(gate.since())
+    };
     let lives =
-        namesake.node == shared.node || heard.is_some_and(|at| at.elapsed() < NAMESAKE_SILENCE);
+        namesake.node == shared.node || heard.is_none_or(|at| at.elapsed() < NAMESAKE_SILENCE);
     if lives {
-        return Some(Announced::Refused(format!(
-            "another server that is called {} is running",
-            announcement.name
-        )));
+        return Some(Announced::NameInUse);
     }
     tracing::warn!(server = %namesake.name, old = namesake.node, new = announcement.node,
         "a server is back with another data folder; its old node is removed");
@@ -118,6 +121,7 @@ pub async fn run(shared: Arc<Shared>) {
     let mut asked: Option<NodeId> = None;
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
+        remember_the_log(&shared);
         let patience_over = without_rank_since.elapsed() > RANK_PATIENCE;
         let Some(wanted) = wanted(&shared, patience_over) else { continue };
         if shared.my_row().is_some_and(|row| row.announced == wanted) {
@@ -132,6 +136,17 @@ pub async fn run(shared: Arc<Shared>) {
         }
         asked = announce(&shared, &wanted, asked).await;
         tokio::time::sleep(RETRY_INTERVAL).await;
+    }
+}
+
+/// Once something was applied, the log exists, and an empty one at a later start was lost.
+fn remember_the_log(shared: &Shared) {
+    let mut identity = lock(&shared.identity);
+    if !identity.has_log && shared.applied.borrow().is_some() {
+        identity.has_log = true;
+        if let Err(error) = identity.save(&shared.config.dir) {
+            shared.fail(error.to_string());
+        }
     }
 }
 
@@ -188,6 +203,14 @@ async fn announce(
             Some(primary)
         }
         Announced::Later => None,
+        Announced::NameInUse => {
+            tracing::warn!(
+                name = %wanted.name,
+                "another server of this name was heard of lately; waiting for it to be gone. If \
+                 it is meant to run, give this one another --name"
+            );
+            None
+        }
         Announced::Refused(why) => {
             shared.fail(format!(
                 "the cluster refuses this server: {why}; start it with another --name, or with an \

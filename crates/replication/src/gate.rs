@@ -1,8 +1,9 @@
 //! The gate in front of every acknowledgement.
 //!
 //! An entry that a majority has is committed, but an acknowledgement promises more: that every
-//! active backup has it on disk. So replies are held here, in log order, until each active
-//! backup answered for their position. Three rules keep that true:
+//! active server has it on disk, this one too: consensus may commit an entry that the others have
+//! while the primary's own disk is still busy with it. So replies are held here, in log order,
+//! until each of them has their position. Three rules keep that true:
 //!
 //! * answers count only for the term in which this node leads, and replies that are held when it
 //!   stops leading are never released: their outcome is unknown;
@@ -51,8 +52,11 @@ pub struct Gate<T> {
     active: BTreeSet<NodeId>,
     admitted: BTreeSet<NodeId>,
     progress: BTreeMap<NodeId, Progress>,
+    /// The last position of this term on this node's own disk.
+    flushed: u64,
     held: VecDeque<Held<T>>,
     released: u64,
+    since: Option<Instant>,
 }
 
 impl<T> Gate<T> {
@@ -66,22 +70,27 @@ impl<T> Gate<T> {
             active: BTreeSet::new(),
             admitted: BTreeSet::new(),
             progress: BTreeMap::new(),
+            flushed: 0,
             held: VecDeque::new(),
             released: 0,
+            since: None,
         }
     }
 
     /// This node begins to lead in `term`. Gives back what an earlier term left: their outcome is
     /// unknown.
-    pub fn lead(&mut self, term: u64) -> Vec<T> {
+    pub fn lead(&mut self, term: u64, now: Instant) -> Vec<T> {
         let left = self.resign();
         self.term = Some(term);
+        self.since = Some(now);
         left
     }
 
     /// This node leads no more. Gives back all held replies: their outcome is unknown.
     pub fn resign(&mut self) -> Vec<T> {
         self.term = None;
+        self.since = None;
+        self.flushed = 0;
         self.progress.clear();
         self.admitted.clear();
         self.released = 0;
@@ -139,6 +148,13 @@ impl<T> Gate<T> {
         progress.heard = progress.heard.max(Some(now));
     }
 
+    /// This node's own disk has everything up to this position of `term`.
+    pub fn flushed(&mut self, term: u64, index: u64) {
+        if self.term == Some(term) {
+            self.flushed = self.flushed.max(index);
+        }
+    }
+
     /// Holds the reply to a committed and applied entry. Entries come in log order.
     pub fn hold(&mut self, index: u64, reply: T, now: Instant) {
         self.held.push_back(Held { index, since: now, reply });
@@ -160,10 +176,10 @@ impl<T> Gate<T> {
         ready
     }
 
-    /// The position that every active backup has.
+    /// The position that every active server has on disk.
     fn floor(&self) -> u64 {
         let backups = self.active.union(&self.admitted).filter(|node| **node != self.me);
-        backups.map(|node| self.matched(*node).unwrap_or(0)).min().unwrap_or(u64::MAX)
+        backups.map(|node| self.matched(*node).unwrap_or(0)).fold(self.flushed, u64::min)
     }
 
     fn stored(&self, index: u64) -> u32 {
@@ -186,6 +202,11 @@ impl<T> Gate<T> {
                     .is_some_and(|sent| now.duration_since(sent) < self.lease)
         };
         self.voters.iter().filter(|node| fresh(node)).count() > self.voters.len() / 2
+    }
+
+    /// Since when this node leads.
+    pub fn since(&self) -> Option<Instant> {
+        self.since
     }
 
     /// The last position that a node is known to have on disk.
@@ -216,7 +237,8 @@ mod tests {
 
     fn gate_of_three(now: Instant) -> Gate<&'static str> {
         let mut gate = Gate::new(1, LEASE);
-        gate.lead(5);
+        gate.lead(5, now);
+        gate.flushed(5, 1000);
         gate.set_voters([1, 2, 3].into());
         gate.set_active([1, 2, 3].into());
         gate.answered(5, 2, Some(0), now, now);
@@ -238,6 +260,23 @@ mod tests {
         gate.answered(5, 3, Some(9), now, now);
         assert!(gate.release(now).is_empty());
         gate.answered(5, 3, Some(10), now, now);
+        assert_eq!(gate.release(now), [Released { reply: "a", stored: 3 }]);
+    }
+
+    #[test]
+    fn the_primarys_own_disk_counts() {
+        let now = Instant::now();
+        let mut gate = Gate::new(1, LEASE);
+        gate.lead(5, now);
+        gate.set_voters([1, 2, 3].into());
+        gate.set_active([1, 2, 3].into());
+        gate.hold(10, "a", now);
+        gate.answered(5, 2, Some(10), now, now);
+        gate.answered(5, 3, Some(10), now, now);
+        gate.flushed(5, 9);
+        gate.flushed(4, 12);
+        assert!(gate.release(now).is_empty());
+        gate.flushed(5, 10);
         assert_eq!(gate.release(now), [Released { reply: "a", stored: 3 }]);
     }
 
@@ -321,7 +360,8 @@ mod tests {
     fn alone_nobody_is_waited_for() {
         let now = Instant::now();
         let mut gate = Gate::new(1, LEASE);
-        gate.lead(1);
+        gate.lead(1, now);
+        gate.flushed(1, 1);
         gate.set_voters([1].into());
         gate.set_active([1].into());
         gate.hold(1, "a", now);

@@ -20,6 +20,8 @@ pub struct Identity {
     pub node: u64,
     /// The cluster whose data is here; none before it formed or joined one.
     pub cluster: Option<u64>,
+    /// Whether the log has held something: then an empty one was lost.
+    pub has_log: bool,
 }
 
 impl Identity {
@@ -34,7 +36,7 @@ impl Identity {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Below 2^53, so that every JSON reader shows it exactly.
                 let node = rand::random_range(1..(1u64 << 53));
-                let identity = Identity { format: FORMAT, node, cluster: None };
+                let identity = Identity { format: FORMAT, node, cluster: None, has_log: false };
                 identity.save(dir)?;
                 Ok(identity)
             }

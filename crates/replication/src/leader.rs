@@ -28,8 +28,8 @@ const TRANSFER_AFTER: Duration = Duration::from_secs(2);
 const TRANSFER_COOL_DOWN: Duration = Duration::from_secs(30);
 /// A transfer stops heartbeats and writes; when nobody took over in this time, start anew.
 const TRANSFER_LIMIT: Duration = Duration::from_secs(5);
-/// Between two tries to change the voters.
-const VOTERS_COOL_DOWN: Duration = Duration::from_millis(500);
+/// Between two changes of the consensus membership.
+const CHANGE_COOL_DOWN: Duration = Duration::from_millis(100);
 
 /// Consensus membership at a moment.
 pub struct Consensus {
@@ -52,7 +52,7 @@ pub struct Leadership {
     pending: Arc<std::sync::Mutex<BTreeSet<NodeId>>>,
     /// Whether a change of the consensus membership is on its way.
     changing: Arc<AtomicBool>,
-    voters_changed: Option<Instant>,
+    changed: Option<Instant>,
     /// Where the log stood, lately.
     marks: VecDeque<(Instant, u64)>,
     /// Since when inactive servers keep pace, and the position that an admitted one must reach.
@@ -76,7 +76,7 @@ impl Leadership {
             disconnected: BTreeSet::new(),
             pending: Arc::default(),
             changing: Arc::default(),
-            voters_changed: None,
+            changed: None,
             marks: VecDeque::new(),
             pace: BTreeMap::new(),
             drops: Vec::new(),
@@ -173,7 +173,9 @@ impl Leadership {
             .map(|m| m.announced.node)
             .collect();
         self.pace.retain(|node, _| inactive.contains(node));
-        for node in inactive {
+        // Whose activation is on its way stays admitted, however slow: it may be committed.
+        let activating = lock(&self.pending).clone();
+        for node in inactive.into_iter().filter(|node| !activating.contains(node)) {
             if !self.keeps_pace(shared, node, now) {
                 self.pace.remove(&node);
                 lock(&shared.gate).dismiss(node);
@@ -226,8 +228,8 @@ impl Leadership {
         consensus: &Consensus,
         now: Instant,
     ) {
-        let rested = self.voters_changed.is_none_or(|at| now.duration_since(at) > VOTERS_COOL_DOWN);
-        if self.changing.load(Ordering::Relaxed) {
+        let rested = self.changed.is_none_or(|at| now.duration_since(at) > CHANGE_COOL_DOWN);
+        if self.changing.load(Ordering::Relaxed) || !rested {
             return;
         }
         let stranger = members
@@ -236,7 +238,7 @@ impl Leadership {
             .find(|node| !consensus.voters.contains(node) && !consensus.learners.contains(node));
         if let Some(node) = stranger {
             let learner = [(node, EmptyNode::new())].into();
-            self.change(shared, engine, ChangeMembers::AddNodes(learner), "a new learner");
+            self.change(shared, engine, ChangeMembers::AddNodes(learner), "a new learner", now);
             return;
         }
         let gone: BTreeSet<NodeId> = consensus
@@ -246,7 +248,7 @@ impl Leadership {
             .copied()
             .collect();
         if !gone.is_empty() && !members.is_empty() {
-            self.change(shared, engine, ChangeMembers::RemoveNodes(gone), "a removed server");
+            self.change(shared, engine, ChangeMembers::RemoveNodes(gone), "a removed server", now);
             return;
         }
         let active: Vec<Candidate> = members
@@ -256,20 +258,21 @@ impl Leadership {
             .collect();
         let target = target_voters(&active, &consensus.voters);
         let wanted = (target != consensus.voters || consensus.joint) && !target.is_empty();
-        if wanted && rested {
-            self.voters_changed = Some(now);
+        if wanted {
             let change = ChangeMembers::ReplaceAllVoters(target);
-            self.change(shared, engine, change, "the voters follow the active servers");
+            self.change(shared, engine, change, "the voters follow the active servers", now);
         }
     }
 
     fn change(
-        &self,
+        &mut self,
         shared: &Arc<Shared>,
         engine: &Engine,
         change: ChangeMembers<NodeId, EmptyNode>,
         why: &'static str,
+        now: Instant,
     ) {
+        self.changed = Some(now);
         tracing::info!(?change, "changing the consensus membership: {why}");
         self.changing.store(true, Ordering::Relaxed);
         let (engine, changing, shared) = (engine.clone(), self.changing.clone(), shared.clone());

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
+use raft_log::Types;
 use raft_log::api::raft_log_writer::RaftLogWriter;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::log_codec::{DiskPayload, DiskVote};
 use crate::replica::StartError;
@@ -20,12 +21,17 @@ use crate::types::{Entry, LogId, Payload, TypeConfig, Vote};
 /// the files.
 const CACHE_ENTRIES: usize = 20_000;
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
-/// A chunk file is removed as a whole once all of it is purged.
-const CHUNK_BYTES: usize = 32 * 1024 * 1024;
-const CHUNK_RECORDS: usize = 128 * 1024;
+/// A chunk file is removed as a whole once all of it is purged. A new one costs an fsync of the
+/// folder on the caller's thread, so they are not small.
+const CHUNK_BYTES: usize = 64 * 1024 * 1024;
+const CHUNK_RECORDS: usize = 512 * 1024;
 const READ_BUFFER_BYTES: usize = 1024 * 1024;
-/// Appends wait when the disk is so far behind.
-const QUEUE_BYTES: usize = 16 * 1024 * 1024;
+/// Appends wait when the disk is so far behind. It never is: on the primary one batch at a time
+/// is on its way to the disk, on a backup one append.
+const QUEUE_BYTES: usize = 128 * 1024 * 1024;
+/// Entries for a backup go out in messages of about this size; a longer frame would close the
+/// connection. One entry always fits.
+const MESSAGE_BYTES: usize = 1024 * 1024;
 
 /// raft-log's type table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,8 +39,15 @@ pub struct LogTypes;
 
 /// Who wants to know that a write is on disk.
 pub enum Flushed {
-    /// The engine, about appended entries.
-    Engine(IOFlushed<TypeConfig>),
+    /// The engine, about appended entries; and whoever watches how far the disk is.
+    Engine {
+        /// The engine's.
+        callback: IOFlushed<TypeConfig>,
+        /// The last of the entries.
+        upto: LogId,
+        /// Where the watchers look.
+        mark: watch::Sender<Option<LogId>>,
+    },
     /// A waiting call.
     Caller(oneshot::Sender<io::Result<()>>),
 }
@@ -42,7 +55,12 @@ pub enum Flushed {
 impl raft_log::Callback for Flushed {
     fn send(self, result: io::Result<()>) {
         match self {
-            Flushed::Engine(callback) => callback.io_completed(result),
+            Flushed::Engine { callback, upto, mark } => {
+                if result.is_ok() {
+                    mark.send_replace(Some(upto));
+                }
+                callback.io_completed(result);
+            }
             Flushed::Caller(sender) => {
                 // A caller that is gone no longer cares.
                 let _ = sender.send(result);
@@ -85,12 +103,14 @@ fn from_disk(id: &(u64, u64)) -> LogId {
 #[derive(Clone)]
 pub struct Log {
     inner: Arc<Mutex<raft_log::RaftLog<LogTypes>>>,
+    flushed: watch::Sender<Option<LogId>>,
 }
 
 impl Log {
     /// Opens or creates the log in this folder, which exists. A torn last record is cut off;
-    /// damage before it is an error.
-    pub fn open(dir: &Path) -> Result<Log, StartError> {
+    /// damage before it is an error. What was written but not synced before a kill is synced: from
+    /// now on it counts as being on disk.
+    pub async fn open(dir: &Path) -> Result<Log, StartError> {
         let mut config = raft_log::Config::new(dir.display());
         config.log_cache_max_items = Some(CACHE_ENTRIES);
         config.log_cache_capacity = Some(CACHE_BYTES);
@@ -112,7 +132,30 @@ impl Log {
                 format!("can't open the log in {}: {text}", dir.display())
             })
         })?;
-        Ok(Log { inner: Arc::new(Mutex::new(log)) })
+        let log = Log { inner: Arc::new(Mutex::new(log)), flushed: watch::Sender::new(None) };
+        log.sync().await.map_err(|error| {
+            StartError::Failed(format!("can't write the log in {}: {error}", dir.display()))
+        })?;
+        Ok(log)
+    }
+
+    /// Waits until everything written so far is on disk.
+    async fn sync(&self) -> io::Result<()> {
+        let (sender, flushed) = oneshot::channel();
+        self.lock().flush(true, Some(Flushed::Caller(sender)))?;
+        flushed.await.map_err(|_| io::Error::other("the log's writer is gone"))?
+    }
+
+    /// The last entry that this start appended and that is on disk, and its changes.
+    pub fn flushed(&self) -> watch::Receiver<Option<LogId>> {
+        self.flushed.subscribe()
+    }
+
+    /// Whether nothing was ever written to it, not even a vote.
+    pub fn is_empty(&self) -> bool {
+        let log = self.lock();
+        let state = log.log_state();
+        state.vote().is_none() && state.last().is_none() && state.purged().is_none()
     }
 
     /// The last position that was removed from the log, 0 if nothing was.
@@ -160,6 +203,21 @@ impl RaftLogReader<TypeConfig> for Log {
             .collect()
     }
 
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
+        let log = self.lock();
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        for record in log.read(start, end) {
+            let (id, payload) = record?;
+            bytes += LogTypes::payload_size(&payload) as usize;
+            if bytes > MESSAGE_BYTES && !entries.is_empty() {
+                break;
+            }
+            entries.push(openraft::Entry { log_id: from_disk(&id), payload: payload.0 });
+        }
+        Ok(entries)
+    }
+
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
         Ok(self.lock().log_state().vote().map(|vote| vote.0))
     }
@@ -183,13 +241,8 @@ impl RaftLogStorage<TypeConfig> for Log {
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         // A vote that is granted before it is on disk can be granted twice.
-        let (sender, flushed) = oneshot::channel();
-        {
-            let mut log = self.lock();
-            log.save_vote(DiskVote(*vote))?;
-            log.flush(true, Some(Flushed::Caller(sender)))?;
-        }
-        flushed.await.map_err(|_| io::Error::other("the log's writer is gone"))?
+        self.lock().save_vote(DiskVote(*vote))?;
+        self.sync().await
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
@@ -215,10 +268,19 @@ impl RaftLogStorage<TypeConfig> for Log {
         I::IntoIter: OptionalSend,
     {
         let mut log = self.lock();
-        log.append(
-            entries.into_iter().map(|entry| (to_disk(&entry.log_id), DiskPayload(entry.payload))),
-        )?;
-        log.flush(true, Some(Flushed::Engine(callback)))
+        let mut last = None;
+        log.append(entries.into_iter().map(|entry| {
+            last = Some(entry.log_id);
+            (to_disk(&entry.log_id), DiskPayload(entry.payload))
+        }))?;
+        let flushed = match last {
+            Some(upto) => Flushed::Engine { callback, upto, mark: self.flushed.clone() },
+            None => {
+                callback.io_completed(Ok(()));
+                return Ok(());
+            }
+        };
+        log.flush(true, Some(flushed))
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {

@@ -7,8 +7,10 @@ use raft_log::codeq::{Decode, Encode};
 
 use crate::types::{EntryPayload, Payload, Vote};
 
-/// A longer length can only be damage: no entry comes near it.
-const MAX_PAYLOAD_BYTES: usize = 16 * 1024 * 1024;
+/// A longer length can only be damage: a request of a mebibyte makes the longest entry.
+const MAX_PAYLOAD_BYTES: usize = 2 * 1024 * 1024;
+/// A tag, the length, and the length's complement.
+const HEAD_BYTES: usize = 9;
 
 const BLANK: u8 = 0;
 const NORMAL: u8 = 1;
@@ -39,8 +41,9 @@ impl Decode for DiskVote {
     }
 }
 
-/// An entry's payload on disk: a tag, then for all but blanks a length and that many bytes.
-/// raft-log puts a checksum around it.
+/// An entry's payload on disk: a tag, then for all but blanks a length, its complement, and that
+/// many bytes. raft-log puts a checksum behind it, which is too late for the length: a damaged
+/// one points beyond the end of the file and would pass for a torn tail, with all that follows.
 #[derive(Debug, Clone)]
 pub struct DiskPayload(pub EntryPayload);
 
@@ -62,8 +65,9 @@ impl Encode for DiskPayload {
 
 fn write_tagged<W: io::Write>(mut writer: W, tag: u8, bytes: &[u8]) -> io::Result<usize> {
     let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-    let mut head = [tag; 5];
-    head[1..].copy_from_slice(&length.to_be_bytes());
+    let mut head = [tag; HEAD_BYTES];
+    head[1..5].copy_from_slice(&length.to_be_bytes());
+    head[5..].copy_from_slice(&(!length).to_be_bytes());
     writer.write_all(&head)?;
     writer.write_all(bytes)?;
     Ok(head.len() + bytes.len())
@@ -76,22 +80,30 @@ impl Decode for DiskPayload {
         if tag[0] == BLANK {
             return Ok(DiskPayload(Kind::Blank));
         }
-        let mut length = [0u8; 4];
+        let damaged = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        if !matches!(tag[0], NORMAL | MEMBERSHIP) {
+            return damaged("an entry of an unknown kind");
+        }
+        let (mut length, mut complement) = ([0u8; 4], [0u8; 4]);
         reader.read_exact(&mut length)?;
-        let length = u32::from_be_bytes(length) as usize;
+        reader.read_exact(&mut complement)?;
+        let length = u32::from_be_bytes(length);
+        if length != !u32::from_be_bytes(complement) {
+            return damaged("an entry's length is damaged");
+        }
+        let length = length as usize;
         if length > MAX_PAYLOAD_BYTES {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "an entry's length is absurd"));
+            return damaged("an entry's length is absurd");
         }
         let mut bytes = vec![0u8; length];
         // A short read surfaces as `UnexpectedEof`, by which raft-log knows a torn tail.
         reader.read_exact(&mut bytes)?;
-        match tag[0] {
-            NORMAL => Ok(DiskPayload(Kind::Normal(Payload(bytes.into())))),
-            MEMBERSHIP => rmp_serde::from_slice(&bytes)
-                .map(|membership| DiskPayload(Kind::Membership(membership)))
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "an entry of an unknown kind")),
+        if tag[0] == NORMAL {
+            return Ok(DiskPayload(Kind::Normal(Payload(bytes.into()))));
         }
+        rmp_serde::from_slice(&bytes)
+            .map(|membership| DiskPayload(Kind::Membership(membership)))
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 
@@ -123,7 +135,17 @@ mod tests {
             let error = DiskPayload::decode(&bytes[..length]).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         }
-        let error = DiskPayload::decode(&[NORMAL, 255, 255, 255, 255][..]).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn a_damaged_head_is_no_torn_tail() {
+        let mut whole = Vec::new();
+        DiskPayload(Kind::Normal(Payload(b"entry"[..].into()))).encode(&mut whole).unwrap();
+        for bit in 8..HEAD_BYTES * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let error = DiskPayload::decode(&bytes[..]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "bit {bit}");
+        }
     }
 }

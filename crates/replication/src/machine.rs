@@ -235,10 +235,6 @@ impl RaftStateMachine<TypeConfig> for Machine {
         if self.applied != meta.last_log_id {
             return Err(fatal("the snapshot file is not the one that was announced"));
         }
-        // The rows are in the store now; a file that can't be removed is only space.
-        if let Err(error) = std::fs::remove_file(&path) {
-            tracing::warn!(%error, path = %path.display(), "an installed snapshot stays behind");
-        }
         self.announce(true)
     }
 

@@ -13,12 +13,14 @@ pub const FIRST_SERVER_KIND: u8 = 32;
 /// Separate connections, so that votes and heartbeats never wait behind appends or snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
-    /// Votes, heartbeats, read indexes, announcements, forwarded requests.
+    /// Votes, heartbeats, read indexes, announcements.
     Control,
     /// Log entries.
     Log,
     /// Snapshot chunks.
     Snapshot,
+    /// Clients' requests on their way to the primary.
+    Forward,
 }
 
 /// Why a peer gave no answer.

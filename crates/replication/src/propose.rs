@@ -6,11 +6,11 @@ use std::time::Instant;
 use futures::StreamExt;
 use openraft::errors::ClientWriteError;
 use recado_chat::{Command, LogEntry, Origin};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::replica::{Committed, ProposeError};
 use crate::shared::{Shared, Waiting, lock};
-use crate::types::{Engine, Payload};
+use crate::types::{Engine, LogId, Payload};
 
 /// So many proposals may wait for the next batch.
 const QUEUE_PROPOSALS: usize = 8192;
@@ -35,9 +35,9 @@ pub struct Proposals {
 
 impl Proposals {
     /// Starts the task that proposes.
-    pub fn start(shared: Arc<Shared>) -> Proposals {
+    pub fn start(shared: Arc<Shared>, flushed: watch::Receiver<Option<LogId>>) -> Proposals {
         let (queue, waiting) = mpsc::channel(QUEUE_PROPOSALS);
-        tokio::spawn(run(shared, waiting));
+        tokio::spawn(run(shared, flushed, waiting));
         Proposals { queue }
     }
 
@@ -72,7 +72,11 @@ impl Proposals {
     }
 }
 
-async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Proposal>) {
+async fn run(
+    shared: Arc<Shared>,
+    mut flushed: watch::Receiver<Option<LogId>>,
+    mut waiting: mpsc::Receiver<Proposal>,
+) {
     let mut batch = Vec::new();
     let mut last_stamp_ms = 0;
     while waiting.recv_many(&mut batch, BATCH_PROPOSALS).await > 0 {
@@ -89,17 +93,25 @@ async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Proposal>) {
             }
             continue;
         };
-        commit(&shared, engine, &mut batch, &mut last_stamp_ms).await;
+        let last = commit(&shared, engine, &mut batch, &mut last_stamp_ms).await;
+        // One batch at a time is on its way to this node's own disk too.
+        if let Some(last) = last
+            && flushed.wait_for(|upto| *upto >= Some(last)).await.is_ok()
+        {
+            lock(&shared.gate).flushed(last.leader_id.term, last.index);
+            shared.release();
+        }
     }
 }
 
-/// Puts a batch into the log and hands its replies to the gate.
+/// Puts a batch into the log and hands its replies to the gate. Gives the last entry that was
+/// applied.
 async fn commit(
     shared: &Shared,
     engine: &Engine,
     batch: &mut Vec<Proposal>,
     last_stamp_ms: &mut u64,
-) {
+) -> Option<LogId> {
     let published = shared.published();
     let mut payloads = Vec::with_capacity(batch.len());
     let mut sent = Vec::with_capacity(batch.len());
@@ -112,6 +124,7 @@ async fn commit(
         sent.push((stamp, reply, gated));
     }
     let mut sent = sent.into_iter();
+    let mut last = None;
     if let Ok(mut results) = engine.client_write_many(payloads).await {
         while let Some(result) = results.next().await {
             let Some((stamp, reply, gated)) = sent.next() else { break };
@@ -120,6 +133,7 @@ async fn commit(
                     let outcome = write.response.outcome.unwrap_or(recado_chat::Outcome::Done);
                     let position = write.log_id.index;
                     let waiting = Waiting { outcome, position, stamp, reply };
+                    last = Some(write.log_id);
                     settle(shared, waiting, write.log_id.leader_id.term, gated);
                 }
                 Ok(Err(ClientWriteError::ForwardToLeader(to))) => {
@@ -132,11 +146,11 @@ async fn commit(
                 }
             }
         }
-        shared.release();
     }
     for (_, reply, _) in sent {
         let _ = reply.send(Err(ProposeError::Uncertain));
     }
+    last
 }
 
 /// An applied entry's reply: through the gate, or right away.

@@ -21,7 +21,7 @@ use crate::peer::PeerTransport;
 use crate::propose::Proposals;
 use crate::reads::Reads;
 use crate::shared::{Shared, lock};
-use crate::snapshot::remove_leftovers;
+use crate::snapshot::{TRANSFER_SUFFIXES, remove_leftovers};
 use crate::types::Engine;
 use crate::view::View;
 use crate::{NodeId, announce, inbound, supervisor};
@@ -186,15 +186,16 @@ impl Replica {
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             StartError::Failed(format!("can't use {}: {what}: {error}", config.dir.display()))
         };
-        for suffix in [".in", ".out"] {
+        for suffix in TRANSFER_SUFFIXES {
             remove_leftovers(&config.dir, suffix)
                 .map_err(|error| failed("old snapshot files stay", &error))?;
         }
         let log_dir = config.dir.join("log");
         std::fs::create_dir_all(&log_dir).map_err(|error| failed("no log folder", &error))?;
-        let log = Log::open(&log_dir)?;
+        let log = Log::open(&log_dir).await?;
         let store = Store::open(&config.dir)?;
-        refuse_a_gap(&config, &log, &store)?;
+        refuse_a_gap(&config, &identity, &log, &store)?;
+        let flushed = log.flushed();
         let shared = Arc::new(Shared::new(config.clone(), identity, transport, stamps));
         let (machine, store_thread) = Machine::start(store.clone(), shared.clone())
             .map_err(|error| failed("the store can't be read", &error))?;
@@ -207,7 +208,7 @@ impl Replica {
         )
         .await
         .map_err(|error| failed("the consensus engine does not start", &error))?;
-        let proposals = Proposals::start(shared.clone());
+        let proposals = Proposals::start(shared.clone(), flushed);
         let reads = Reads::start(shared.clone());
         // Both cells are set once, here, before any task looks.
         let _ = shared.proposals.set(proposals.clone());
@@ -250,24 +251,21 @@ impl Replica {
     /// # Errors
     /// The identity can't be written, or the engine refuses.
     pub async fn form(&self, cluster: u64) -> Result<(), StartError> {
-        {
-            let mut identity = lock(&self.shared.identity);
-            if identity.cluster.is_none_or(|mine| mine == cluster) {
-                identity.cluster = Some(cluster);
-                identity.save(&self.shared.config.dir)?;
-            } else {
-                return Ok(());
-            }
+        if self.cluster().is_some() {
+            return Ok(());
         }
         let error = |error: &dyn std::fmt::Display| {
             StartError::Failed(format!("the cluster can't be formed: {error}"))
         };
-        if self.engine.is_initialized().await.map_err(|e| error(&e))? {
-            return Ok(());
+        if !self.engine.is_initialized().await.map_err(|e| error(&e))? {
+            tracing::info!(cluster, "forming a new cluster");
+            let alone = BTreeMap::from([(self.shared.node, openraft::EmptyNode::new())]);
+            self.engine.initialize(alone).await.map_err(|e| error(&e))?;
         }
-        tracing::info!(cluster, "forming a new cluster");
-        let alone = BTreeMap::from([(self.shared.node, openraft::EmptyNode::new())]);
-        self.engine.initialize(alone).await.map_err(|e| error(&e))
+        // Last: a server that says that it holds a cluster's data is never told to form one again.
+        let mut identity = lock(&self.shared.identity);
+        identity.cluster = Some(cluster);
+        identity.save(&self.shared.config.dir)
     }
 
     /// The rank that the reference gave to the current [`Replica::boot`]; the replica announces
@@ -369,12 +367,25 @@ impl Replica {
     }
 }
 
-/// The log is purged only behind what the store has on disk. A store that is further back has
-/// lost what it had, and the log can't give it back.
-fn refuse_a_gap(config: &ReplicaConfig, log: &Log, store: &Store) -> Result<(), StartError> {
+/// A node that lost its log has forgotten whom it voted for and what it acknowledged; under the
+/// same node id it could elect a stale primary. And the log is purged only behind what the store
+/// has on disk: a store that is further back has lost what it had, and the log can't give it back.
+fn refuse_a_gap(
+    config: &ReplicaConfig,
+    identity: &Identity,
+    log: &Log,
+    store: &Store,
+) -> Result<(), StartError> {
     let held = store.reader().and_then(|rows| rows.position()).map_err(|error| {
         StartError::Failed(format!("can't read the store in {}: {error}", config.dir.display()))
     })?;
+    if log.is_empty() && (held > 0 || identity.has_log) {
+        return Err(StartError::Failed(format!(
+            "the log in {} is gone; move the folder aside and start this server empty, and it \
+             joins as a new node",
+            config.dir.display()
+        )));
+    }
     if held >= log.purged() {
         return Ok(());
     }

@@ -19,6 +19,8 @@ use crate::types::{Snapshot, SnapshotData, SnapshotMeta, SnapshotResponse, Vote}
 
 /// One chunk; well below the longest frame.
 const CHUNK_BYTES: usize = 1024 * 1024;
+/// Files on their way out, on their way in, and complete.
+pub const TRANSFER_SUFFIXES: [&str; 3] = [".out", ".in", ".whole"];
 /// How long a chunk may take; the last one is answered after the installation.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -133,7 +135,12 @@ async fn take_chunk(shared: &Arc<Shared>, chunk: Chunk) -> Result<ChunkAnswer, S
     blocking(move || write_chunk(&dir, &written, &chunk)).await?;
     let Some((vote, meta)) = end else { return Ok(ChunkAnswer::Next) };
     let engine = shared.engine().ok_or("this node is only just starting")?;
-    let snapshot = Snapshot { meta, snapshot: SnapshotData::File(Arc::from(path.as_path())) };
+    // Under another name, or the next transfer's first piece would remove it while it is read.
+    let whole = path.with_extension("whole");
+    let renamed = whole.clone();
+    blocking(move || fs::rename(&path, &renamed)).await?;
+    let _cleanup = RemoveOnDrop(whole.clone());
+    let snapshot = Snapshot { meta, snapshot: SnapshotData::File(Arc::from(whole.as_path())) };
     let response =
         engine.install_full_snapshot(vote, snapshot).await.map_err(|error| error.to_string())?;
     Ok(ChunkAnswer::Installed(response))

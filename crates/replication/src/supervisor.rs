@@ -58,7 +58,7 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
         lock(&shared.gate).set_voters(standing.voters.clone());
         if standing.leads {
             if leadership.as_ref().is_none_or(|l| l.term() != standing.term) {
-                Shared::abandon(lock(&shared.gate).lead(standing.term));
+                Shared::abandon(lock(&shared.gate).lead(standing.term, now));
                 tracing::info!(term = standing.term, "this server leads now");
                 // A hand-over is no silence: its predecessor is well.
                 let predecessor = silent.take().filter(|_| campaign.stood());

@@ -130,6 +130,6 @@ impl Cluster for Node {
     }
 
     fn forward(&self, to: NodeId, message: Bytes) -> Result<PendingAnswer, PeerError> {
-        self.links.send(to, Lane::Control, frames::FORWARD, message)
+        self.links.send(to, Lane::Forward, frames::FORWARD, message)
     }
 }

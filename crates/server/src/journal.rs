@@ -102,7 +102,7 @@ mod tests {
             boot: 0,
             pid: 0,
         };
-        let member = Member { announced, active, drops: 0 };
+        let member = Member { announced, active };
         MemberView { member, voter: active, matched: None, alive: active }
     }
 

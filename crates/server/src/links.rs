@@ -12,7 +12,7 @@ use recado_replication::{Lane, NodeId, PeerError, PeerTransport, PendingAnswer};
 use recado_transport::{CallError, Caller};
 use tokio::sync::mpsc;
 
-const LANES: [Lane; 3] = [Lane::Control, Lane::Log, Lane::Snapshot];
+const LANES: [Lane; 4] = [Lane::Control, Lane::Log, Lane::Snapshot, Lane::Forward];
 
 /// The connections; clones share them.
 #[derive(Clone)]
@@ -121,12 +121,13 @@ async fn connect_all(
 }
 
 async fn connect_one(address: &str) -> Result<Link, recado_transport::OpenError> {
-    let (control, log, snapshot) = tokio::try_join!(
+    let (control, log, snapshot, forward) = tokio::try_join!(
+        Caller::connect(address),
         Caller::connect(address),
         Caller::connect(address),
         Caller::connect(address)
     )?;
-    Ok(Link { callers: [control, log, snapshot] })
+    Ok(Link { callers: [control, log, snapshot, forward] })
 }
 
 async fn close(link: Link) {

@@ -78,7 +78,6 @@ impl<C: Cluster> PeerPort<C> {
     }
 
     fn take_replication(&self, envelope: Envelope, kind: u8, payload: Bytes) {
-        // Called here and not in the spawned task: what must be ordered is queued by this call.
         let answer = self.replica.handle_peer(kind, payload);
         let responder = self.responder.clone();
         tokio::spawn(async move {

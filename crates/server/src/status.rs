@@ -91,7 +91,7 @@ mod tests {
             boot: 1,
             pid: 100,
         };
-        let member = Member { announced, active, drops: 0 };
+        let member = Member { announced, active };
         MemberView { member, voter: active, matched: (node != 9).then_some(40 + node), alive }
     }
 

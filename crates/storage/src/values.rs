@@ -320,7 +320,6 @@ struct MemberValue {
     boot: u64,
     pid: u32,
     active: bool,
-    drops: u32,
 }
 
 pub(crate) fn member(row: &Member) -> Result<Vec<u8>> {
@@ -333,7 +332,6 @@ pub(crate) fn member(row: &Member) -> Result<Vec<u8>> {
         boot: announced.boot,
         pid: announced.pid,
         active: row.active,
-        drops: row.drops,
     })
 }
 
@@ -347,7 +345,7 @@ pub(crate) fn read_member(value: &[u8]) -> Result<Member> {
         boot: row.boot,
         pid: row.pid,
     };
-    Ok(Member { announced, active: row.active, drops: row.drops })
+    Ok(Member { announced, active: row.active })
 }
 
 #[cfg(test)]

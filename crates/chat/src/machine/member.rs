@@ -17,37 +17,30 @@ pub(super) fn apply<R: Rows>(rows: &mut R, command: &MemberCommand) -> Result<Ap
     }
 }
 
-/// Another boot starts inactive, whatever it was before: it may have missed entries. It keeps its
-/// drops, or a flapping server would shed them by restarting.
+/// Another boot starts inactive, whatever it was before: it may have missed entries.
 fn announce<R: Rows>(rows: &mut R, announced: &Announcement) -> Result<Applied, R::Error> {
     if rows.is_removed(announced.node)? {
         return Ok(Applied::refused(Refusal::Removed));
     }
     let row = match rows.member(announced.node)? {
-        None => Member { announced: announced.clone(), active: false, drops: 0 },
         Some(old) if old.announced == *announced => return Ok(changed(false)),
         Some(mut old) if old.announced.boot == announced.boot => {
             old.announced.rank = announced.rank;
             old.announced.address.clone_from(&announced.address);
             old
         }
-        Some(old) => Member { announced: announced.clone(), active: false, drops: old.drops },
+        _ => Member { announced: announced.clone(), active: false },
     };
     rows.put_member(&row)?;
     Ok(changed(true))
 }
 
-/// Activating a member that is active already says that it was steady for long: its drops are
-/// forgiven.
 fn activate<R: Rows>(rows: &mut R, node: u64) -> Result<Applied, R::Error> {
     let Some(mut row) = rows.member(node)? else {
         return Ok(Applied::refused(Refusal::Removed));
     };
-    if row.active && row.drops == 0 {
-        return Ok(changed(false));
-    }
     if row.active {
-        row.drops = 0;
+        return Ok(changed(false));
     }
     row.active = true;
     rows.put_member(&row)?;
@@ -64,7 +57,6 @@ fn drop_nodes<R: Rows>(rows: &mut R, nodes: &[u64]) -> Result<Applied, R::Error>
         }
         row.active = false;
         row.announced.rank = 0;
-        row.drops = row.drops.saturating_add(1);
         rows.put_member(&row)?;
         any = true;
     }

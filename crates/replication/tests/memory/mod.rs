@@ -2,7 +2,7 @@
 //! directed links can be cut.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,6 +16,9 @@ use recado_replication::{
 
 /// How long a condition may take before the test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Longer messages break a real connection; none arrives here.
+const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Who is reachable, and which directed links are cut.
 #[derive(Default)]
@@ -66,6 +69,9 @@ impl PeerTransport for Transport {
     ) -> Result<PendingAnswer, PeerError> {
         if !self.connected(node, lane) {
             return Err(PeerError::NotConnected);
+        }
+        if body.len() > MAX_MESSAGE_BYTES {
+            return Err(PeerError::Disconnected);
         }
         let me = *self.me.get().unwrap_or(&0);
         let target = self.network.replicas.lock().unwrap().get(&node).cloned();
@@ -146,17 +152,37 @@ impl Cluster {
         self.list();
     }
 
-    async fn boot(&mut self, name: String, dir: PathBuf) -> Server {
-        let transport = Arc::new(Transport { network: self.network.clone(), me: OnceLock::new() });
-        let config = ReplicaConfig {
-            dir: dir.clone(),
-            name: name.clone(),
+    /// Tries to start a stopped server; gives the reason why it does not.
+    pub async fn try_restart(&mut self, index: usize) -> Result<(), String> {
+        let Server { name, dir, .. } = &self.servers[index];
+        let clock = Arc::new(Clock(AtomicU64::new(0)));
+        match Replica::start(self.config(name, dir), self.transport(), clock).await {
+            Ok(replica) => {
+                replica.shutdown().await;
+                Ok(())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn transport(&self) -> Arc<Transport> {
+        Arc::new(Transport { network: self.network.clone(), me: OnceLock::new() })
+    }
+
+    fn config(&self, name: &str, dir: &Path) -> ReplicaConfig {
+        ReplicaConfig {
+            dir: dir.to_owned(),
+            name: name.to_owned(),
             address: format!("memory://{name}"),
             boot: self.ranks + 1000,
             pid: 1,
             timing: Timing::default(),
             sizes: self.sizes,
-        };
+        }
+    }
+
+    async fn boot(&mut self, name: String, dir: PathBuf) -> Server {
+        let (transport, config) = (self.transport(), self.config(&name, &dir));
         let clock = Arc::new(Clock(AtomicU64::new(0)));
         let replica = start_when_free(config, transport.clone(), clock).await;
         let node = replica.node();
@@ -265,11 +291,18 @@ impl Cluster {
         session: u64,
         n: u64,
     ) -> Result<Committed, ProposeError> {
-        let command = Command::Publish {
-            user: "ana".into(),
-            channel: "general".into(),
-            message: format!("message {n}"),
-        };
+        self.publish_text(index, session, n, format!("message {n}")).await
+    }
+
+    /// The same with a text of one's own.
+    pub async fn publish_text(
+        &self,
+        index: usize,
+        session: u64,
+        n: u64,
+        message: String,
+    ) -> Result<Committed, ProposeError> {
+        let command = Command::Publish { user: "ana".into(), channel: "general".into(), message };
         let origin = Origin { session, n, digest: n };
         self.servers[index].replica().propose(command, Some(origin)).await
     }

@@ -90,7 +90,7 @@ fn members_come_back() {
         boot: 4,
         pid: 5,
     };
-    let row = Member { announced, active: true, drops: 6 };
+    let row = Member { announced, active: true };
     assert_eq!(read_member(&member(&row).unwrap()).unwrap(), row);
 }
 
