@@ -10,7 +10,8 @@ const FRONT: u16 = 0;
 const BACK: u16 = 1;
 const XSUB: u16 = 2;
 const XPUB: u16 = 3;
-const REFERENCE: u16 = 4;
+/// Offset of the reference's port.
+pub const REFERENCE: u16 = 4;
 /// Offset of the first server's own port.
 pub const FIRST_SERVER: u16 = 5;
 

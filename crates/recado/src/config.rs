@@ -15,7 +15,10 @@ use crate::options::{self, Fallback, Settings};
 pub const SERVER_PORT_SCAN: u16 = 64;
 
 /// The port base of the standard, and so the one whose data folder has no number.
-const STANDARD_PORT_BASE: u16 = 5555;
+pub const STANDARD_PORT_BASE: u16 = 5555;
+
+/// Where a value comes from that stands on the command line.
+const FLAG: &str = "the flag";
 
 /// The most children of one kind that `up` starts.
 const MAX_CHILDREN: u16 = 32;
@@ -57,11 +60,12 @@ fn merge(
     }
     let figment = figment
         .merge(Source::new("the variable for", from_variables(variable)?))
-        .merge(Source::new("the flag", flags.into_iter().collect()));
+        .merge(Source::new(FLAG, flags.into_iter().collect()));
     let mut settings: Settings = figment.extract().map_err(|error| explain(error, file))?;
     check(&settings).map_err(|(key, why)| {
         let place = match figment.find_metadata(key) {
             Some(source) if source.source.is_some() => in_file(key, file),
+            Some(source) if source.name == FLAG => format!("--{key}"),
             Some(source) => format!("{} {key}", source.name),
             None => key.to_owned(),
         };
@@ -255,6 +259,13 @@ mod tests {
         let variable = |name: &str| (name == "RECADO_BOTS").then(|| "1000".to_owned());
         let failure = merge(Vec::new(), variable, None).unwrap_err();
         assert!(failure.to_string().contains("bots"), "{failure}");
+    }
+
+    #[test]
+    fn a_wrong_flag_is_refused_as_it_is_typed() {
+        let flags = vec![("servers".to_owned(), Value::from(0u16))];
+        let failure = merge(flags, |_| None, None).unwrap_err();
+        assert!(failure.to_string().starts_with("--servers: at least 1"), "{failure}");
     }
 
     #[test]

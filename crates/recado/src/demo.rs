@@ -14,7 +14,7 @@ use crate::options::Settings;
 use crate::print;
 use crate::roles;
 use crate::shutdown::Shutdown;
-use crate::up::{self, Output};
+use crate::up::{self, Output, Plan};
 
 /// How often the cluster's thread is looked at.
 const LOOK_MS: u64 = 50;
@@ -29,15 +29,18 @@ const SIGNAL_EXIT: u8 = 130;
 pub fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     // The children get the same filter; a wrong one is better said now.
     logging::parse(&settings.log)?;
+    let plan = Plan::new(settings);
+    plan.check_ports()?;
     let (file, path) = logging::open_file(settings.data_dir(), "demo")?;
     let output = Output::to_file(file)?;
     let terminal = Terminal::remember();
     let signals = Shutdown::on_signals()?;
     print(&format!(
-        "starting {} servers and {} bots; their logs go to {}\n",
-        settings.servers,
-        settings.bots,
-        path.display()
+        "starting {}; their logs go to {}\nto chat with others, type in \
+         another terminal: {}\n",
+        plan.counts(),
+        path.display(),
+        plan.client_command()
     ));
 
     let (ender, ended) = Shutdown::manual();

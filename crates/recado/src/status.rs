@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use recado_protocol::codec::{self, Stamp};
-use recado_protocol::reference::{ReferenceReply, ReferenceRequest};
+use recado_protocol::reference::{Listed, ReferenceReply, ReferenceRequest};
 use recado_protocol::reply::{MemberStatus, Status};
 use recado_protocol::{Incoming, Reply, Request};
 use recado_transport::Caller;
@@ -15,8 +15,8 @@ use crate::failure::Failure;
 use crate::options::Settings;
 use crate::{ports, runfile};
 
-/// How long a connection is waited for.
-const CONNECT_MS: u64 = 1500;
+/// How long a connection to the broker is waited for.
+pub const CONNECT_MS: u64 = 1500;
 
 /// How long the broker's answer is waited for: it answers within 5 s, whatever the servers do.
 const ANSWER_MS: u64 = 6000;
@@ -73,10 +73,7 @@ pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
 async fn ask_cluster(front: &str) -> Result<Status, Failure> {
     let caller = Caller::connect(front).await.map_err(Failure::failed)?;
     if !caller.wait_connected(Duration::from_millis(CONNECT_MS)).await {
-        return Err(Failure::Failed(format!(
-            "no broker answers at {front}; start a cluster with `recado up`, or say where it is \
-             with --broker or --port-base"
-        )));
+        return Err(no_broker(front));
     }
     let incoming = Incoming { request: Request::Status, clock: 0, id: None };
     let body = codec::encode_request(&incoming, stamp());
@@ -101,19 +98,37 @@ async fn ask_cluster(front: &str) -> Result<Status, Failure> {
     }
 }
 
+/// Nobody is there to be asked.
+pub fn no_broker(front: &str) -> Failure {
+    Failure::Failed(format!(
+        "no broker answers at {front}; start a cluster with `recado up`, or say where it is with \
+         --broker or --port-base"
+    ))
+}
+
 async fn ask_reference(endpoint: &str) -> Option<(u32, u64, Vec<Value>)> {
     let patience = Duration::from_millis(REFERENCE_MS);
     let caller = Caller::connect(endpoint).await.ok()?;
     if !caller.wait_connected(patience).await {
         return None;
     }
+    let (pid, last_rank, list) = ask_list(&caller, patience).await?;
+    let listed = list.iter().map(|l| json!({"name": l.name, "rank": l.rank}));
+    Some((pid, last_rank, listed.collect()))
+}
+
+/// Whether the reference lists a server of this name.
+pub async fn is_listed(reference: &Caller, name: &str) -> bool {
+    let patience = Duration::from_millis(REFERENCE_MS);
+    let answer = ask_list(reference, patience).await;
+    answer.is_some_and(|(_, _, list)| list.iter().any(|listed| listed.name == name))
+}
+
+async fn ask_list(caller: &Caller, patience: Duration) -> Option<(u32, u64, Vec<Listed>)> {
     let body = codec::encode_reference_request(&ReferenceRequest::Status, stamp());
     let frames = caller.call(vec![body], patience).await.ok()?;
     match codec::decode_reference_reply(frames.first()?) {
-        Ok((ReferenceReply::Status { pid, last_rank, list }, _)) => {
-            let listed = list.iter().map(|l| json!({"name": l.name, "rank": l.rank}));
-            Some((pid, last_rank, listed.collect()))
-        }
+        Ok((ReferenceReply::Status { pid, last_rank, list }, _)) => Some((pid, last_rank, list)),
         _ => None,
     }
 }
@@ -205,7 +220,15 @@ pub fn table(status: &Value) -> String {
     text.push('\n');
     for role in ["broker", "proxy", "reference"] {
         let facts = status[role].as_object().into_iter().flatten().filter(|(_, v)| !v.is_array());
-        let facts: Vec<_> = facts.map(|(key, value)| format!("{key} {}", cell(value))).collect();
+        let mut facts: Vec<_> = facts.collect();
+        // What matters to people stands first, whoever told it.
+        facts.sort_by_key(|(key, _)| match key.as_str() {
+            "address" => 0,
+            "pid" => 1,
+            _ => 2,
+        });
+        let facts: Vec<_> =
+            facts.iter().map(|(key, value)| format!("{key} {}", cell(value))).collect();
         _ = writeln!(text, "{role:9}  {}", facts.join(", "));
     }
     text
@@ -240,7 +263,7 @@ mod tests {
                 {"name": "s", "rank": 12, "role": "down", "address": "tcp://b:1",
                  "pid": null, "applied": 12, "term": 2, "clock_offset_ms": null},
             ],
-            "broker": {"address": "tcp://a:5555", "pid": 9},
+            "broker": {"pid": 9, "queued": 0, "address": "tcp://a:5555"},
             "proxy": {"answers": false},
             "reference": {"listed": []},
         });
@@ -249,7 +272,7 @@ SERVER    RANK  ROLE     ADDRESS    PID  APPLIED  TERM  CLOCK
 server-1  1     primary  tcp://a:1  7    12       2     -3 ms
 s         12    down     tcp://b:1  -    12       2     -
 
-broker     address tcp://a:5555, pid 9
+broker     address tcp://a:5555, pid 9, queued 0
 proxy      answers no
 reference  \n";
         assert_eq!(table(&status), expected);

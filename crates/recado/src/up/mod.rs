@@ -3,6 +3,7 @@
 mod child;
 mod output;
 mod plan;
+mod turns;
 
 use std::time::Duration;
 
@@ -10,11 +11,11 @@ use tokio::task::JoinSet;
 
 use crate::failure::Failure;
 use crate::options::Settings;
-use crate::ports;
 use crate::runfile::Running;
 use crate::shutdown::{Ender, Shutdown};
 pub use output::Output;
 pub use plan::Plan;
+use turns::Turns;
 
 /// How long the last lines are waited for at the end.
 const LAST_LINES_MS: u64 = 1000;
@@ -26,9 +27,7 @@ const LAST_LINES_MS: u64 = 1000;
 /// with `--no-restart` everything has died.
 pub async fn run(settings: &Settings, output: Output, shutdown: Shutdown) -> Result<(), Failure> {
     let plan = Plan::new(settings);
-    for endpoint in plan.endpoints() {
-        ports::check_free(endpoint)?;
-    }
+    plan.check_ports()?;
     let _running = Running::announce(plan.data_dir(), "up", &[])?;
     output.plain(&plan.table());
     let outcome = supervise(&plan, &output, &shutdown, !settings.no_restart).await;
@@ -46,10 +45,12 @@ async fn supervise(
     restart: bool,
 ) -> Result<(), Failure> {
     let mut stages: Vec<(Ender, JoinSet<()>)> = Vec::new();
+    let mut turns = Turns::new(plan);
     for stage in plan.stages() {
         let (ender, ended) = Shutdown::manual();
         let mut tasks = JoinSet::new();
         for role in stage {
+            turns.before(&role.name, shutdown).await;
             let line = output.prefixed(&role.name, plan.name_width());
             tasks.spawn(child::supervise(role.clone(), line, ended.clone(), restart));
         }

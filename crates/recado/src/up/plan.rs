@@ -5,7 +5,13 @@ use std::path::{Path, PathBuf};
 
 use crate::address::{self, Endpoints};
 use crate::command::Command;
+use crate::config::STANDARD_PORT_BASE;
+use crate::failure::Failure;
 use crate::options::Settings;
+use crate::ports;
+
+/// Where every command looks for the roles by default.
+const DEFAULT_HOST: &str = "127.0.0.1";
 
 /// One process to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +28,7 @@ pub struct Plan {
     endpoints: Vec<(String, String, &'static str)>,
     data_dir: PathBuf,
     port_base: u16,
+    listen: String,
 }
 
 impl Plan {
@@ -49,16 +56,31 @@ impl Plan {
             .map(|number| role(&format!("bot-{number}"), Command::Bot, &bot(settings)));
         let bots = bots.collect();
         let stages = [middle.to_vec(), servers, bots];
-        Plan { stages, endpoints, data_dir, port_base: settings.port_base }
+        let listen = settings.listen.clone();
+        Plan { stages, endpoints, data_dir, port_base: settings.port_base, listen }
     }
 
     /// The processes, in the order in which they are needed.
-    pub fn stages(&self) -> &[Vec<Role>] {
+    pub fn stages(&self) -> &[Vec<Role>; 3] {
         &self.stages
     }
 
+    /// Looks before anything is started whether all ports are free.
+    ///
+    /// # Errors
+    /// One sentence that names the first one that is not.
+    pub fn check_ports(&self) -> Result<(), Failure> {
+        self.endpoints().try_for_each(ports::check_free)
+    }
+
+    /// Where the reference will be found.
+    pub fn reference(&self) -> String {
+        let host = address::local_host(&self.listen);
+        address::endpoint(&host, self.port_base + address::REFERENCE)
+    }
+
     /// All end points that will be bound.
-    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+    fn endpoints(&self) -> impl Iterator<Item = &str> {
         self.endpoints.iter().map(|(_, endpoint, _)| endpoint.as_str())
     }
 
@@ -76,10 +98,10 @@ impl Plan {
     pub fn table(&self) -> String {
         let [_, servers, bots] = &self.stages;
         let mut text = format!(
-            "recado {}: {} servers, {} bots, data in {}\n",
+            "recado {}: {}, {}, data in {}\n",
             env!("CARGO_PKG_VERSION"),
-            servers.len(),
-            bots.len(),
+            count(servers.len(), "server"),
+            count(bots.len(), "bot"),
             self.data_dir.display()
         );
         let mut last = "";
@@ -89,13 +111,33 @@ impl Plan {
             _ = writeln!(text, "  {shown:width$}  {endpoint:24}  for {whom}");
             last = name;
         }
-        let base = match self.port_base {
-            5555 => String::new(),
-            other => format!(" --port-base {other}"),
-        };
-        _ = writeln!(text, "chat in another terminal: recado client{base} · stop: Ctrl-C");
+        let client = self.client_command();
+        _ = writeln!(text, "chat in another terminal: {client} · stop: Ctrl-C");
         text
     }
+
+    /// How many of what is started.
+    pub fn counts(&self) -> String {
+        let [_, servers, bots] = &self.stages;
+        format!("{} and {}", count(servers.len(), "server"), count(bots.len(), "bot"))
+    }
+
+    /// What another terminal of this machine types to chat here.
+    pub fn client_command(&self) -> String {
+        let mut command = "recado client".to_owned();
+        if self.port_base != STANDARD_PORT_BASE {
+            _ = write!(command, " --port-base {}", self.port_base);
+        }
+        let host = address::local_host(&self.listen);
+        if host != DEFAULT_HOST {
+            _ = write!(command, " --broker {host} --proxy {host}");
+        }
+        command
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn role(name: &str, command: Command, flags: &[(&str, String)]) -> Role {
@@ -167,5 +209,14 @@ mod tests {
         assert!(server.contains(&"--listen=0.0.0.0".to_owned()));
         assert!(server.contains(&"--broker=127.0.0.1".to_owned()));
         assert!(server.contains(&"--advertise=127.0.0.1".to_owned()));
+        assert_eq!(plan.client_command(), "recado client");
+    }
+
+    #[test]
+    fn the_command_that_is_shown_finds_this_cluster() {
+        assert_eq!(plan(&[("port-base", "5555")]).client_command(), "recado client");
+        let elsewhere = plan(&[("listen", "127.0.0.2"), ("port-base", "6000")]).client_command();
+        let expected = "recado client --port-base 6000 --broker 127.0.0.2 --proxy 127.0.0.2";
+        assert_eq!(elsewhere, expected);
     }
 }
