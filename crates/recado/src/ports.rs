@@ -22,16 +22,42 @@ pub fn check_free(endpoint: &str) -> Result<(), Failure> {
     })
 }
 
-/// The first free port from `first` on.
+/// A port that this process is about to bind. Servers that are started at the same moment look
+/// for a free port at the same moment, and would all find the same one.
+pub struct Claim {
+    #[cfg(target_os = "linux")]
+    _name: std::os::unix::net::UnixDatagram,
+}
+
+impl Claim {
+    /// None when another process claims the port. An abstract socket name can be held once, leaves
+    /// no file behind, and goes with its process.
+    #[cfg(target_os = "linux")]
+    fn take(port: u16) -> Option<Claim> {
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::net::{SocketAddr, UnixDatagram};
+        let name = SocketAddr::from_abstract_name(format!("recado-port-{port}")).ok()?;
+        UnixDatagram::bind_addr(&name).ok().map(|name| Claim { _name: name })
+    }
+
+    /// Elsewhere whoever comes second has to be given its --port.
+    #[cfg(not(target_os = "linux"))]
+    fn take(_port: u16) -> Option<Claim> {
+        Some(Claim {})
+    }
+}
+
+/// The first port from `first` on that is free and that nobody else claims.
 ///
 /// # Errors
 /// When none of them is free.
-pub fn first_free(host: &str, first: u16, count: u16) -> Result<u16, Failure> {
+pub fn claim_free(host: &str, first: u16, count: u16) -> Result<(u16, Claim), Failure> {
     for port in first..first.saturating_add(count) {
+        let Some(claim) = Claim::take(port) else { continue };
         match try_bind(&address::endpoint(host, port)) {
-            Ok(()) => return Ok(port),
             Err(why) if why.kind() == ErrorKind::AddrInUse => {}
-            Err(_) => return check_free(&address::endpoint(host, port)).map(|()| port),
+            Ok(()) => return Ok((port, claim)),
+            Err(_) => return check_free(&address::endpoint(host, port)).map(|()| (port, claim)),
         }
     }
     Err(Failure::Failed(format!(
@@ -67,7 +93,15 @@ mod tests {
         let failure = check_free(&endpoint).unwrap_err().to_string();
         assert!(failure.contains(&endpoint) && failure.contains("--port-base"), "{failure}");
         assert!(answers(&endpoint, Duration::from_secs(1)));
-        assert_ne!(first_free("127.0.0.1", port, 64).unwrap(), port);
-        assert!(first_free("127.0.0.1", port, 1).is_err());
+        assert_ne!(claim_free("127.0.0.1", port, 64).unwrap().0, port);
+        assert!(claim_free("127.0.0.1", port, 1).is_err());
+    }
+
+    #[test]
+    fn whoever_comes_second_finds_another_port() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (port, _claim) = claim_free("127.0.0.1", free, 64).unwrap();
+        let (other, _claim) = claim_free("127.0.0.1", free, 64).unwrap();
+        assert_ne!(port, other);
     }
 }

@@ -87,9 +87,13 @@ pub fn server(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         None => &settings.listen,
     };
     let first = settings.port_base + address::FIRST_SERVER;
-    let port = match settings.port {
-        Some(port) => port,
-        None => ports::first_free(&settings.listen, first, SERVER_PORT_SCAN)?,
+    // Held until this function ends: the server has its port long before.
+    let (port, _claim) = match settings.port {
+        Some(port) => (port, None),
+        None => {
+            let (port, claim) = ports::claim_free(&settings.listen, first, SERVER_PORT_SCAN)?;
+            (port, Some(claim))
+        }
     };
     let endpoint = address::endpoint(&settings.listen, port);
     let _running = begin(settings, &settings.name, &[("servers", &endpoint)])?;
