@@ -19,17 +19,24 @@ use crate::options::Settings;
 use crate::print;
 use crate::roles::block_on;
 use crate::shutdown::Shutdown;
+use crate::status;
 
 /// How long a cluster that is just starting may take to answer.
 const START_MS: u64 = 30_000;
 
-fn config(settings: &Settings) -> Result<ClientConfig, Failure> {
+async fn connect(settings: &Settings) -> Result<Client, Failure> {
     let at = Endpoints::to_connect(settings)?;
-    Ok(ClientConfig::new(at.front, at.xpub))
+    Client::connect(ClientConfig::new(at.front, at.xpub)).await.map_err(Failure::failed)
 }
 
-async fn connect(settings: &Settings) -> Result<Client, Failure> {
-    Client::connect(config(settings)?).await.map_err(Failure::failed)
+/// Connects for a task that is done once: without a broker that is said at once, rather than after
+/// the patience that a chat has.
+async fn connect_now(settings: &Settings) -> Result<Client, Failure> {
+    let client = connect(settings).await?;
+    if client.wait_connected(Duration::from_millis(status::CONNECT_MS)).await {
+        return Ok(client);
+    }
+    Err(status::no_broker(&client.config().broker))
 }
 
 /// Waits until a server answers through the broker.
@@ -90,7 +97,10 @@ pub fn bench(settings: &Settings, json: bool, shutdown: Shutdown) -> Result<(), 
         connections: settings.connections.map(usize::from),
         ..BenchConfig::new(Endpoints::to_connect(settings)?.front)
     };
-    let measure = async { run_bench(config).await.map_err(Failure::failed) };
+    let measure = async {
+        connect_now(settings).await?.close().await;
+        run_bench(config).await.map_err(Failure::failed)
+    };
     let report = block_on(unless_stopped(shutdown, measure))?;
     if report.acks == 0 {
         let why = report.first_error.unwrap_or_else(|| "no answer came".into());
@@ -136,7 +146,7 @@ fn bench_text(report: &BenchReport) -> String {
 /// One sentence.
 pub fn export(settings: &Settings, dir: &Path, shutdown: Shutdown) -> Result<(), Failure> {
     let work = async {
-        let client = connect(settings).await?;
+        let client = connect_now(settings).await?;
         transfer::export(&client, dir).await.map_err(Failure::failed)
     };
     let report = block_on(unless_stopped(shutdown, work))?;
@@ -157,7 +167,7 @@ pub fn export(settings: &Settings, dir: &Path, shutdown: Shutdown) -> Result<(),
 /// One sentence.
 pub fn import(settings: &Settings, dir: &Path, shutdown: Shutdown) -> Result<(), Failure> {
     let work = async {
-        let client = connect(settings).await?;
+        let client = connect_now(settings).await?;
         transfer::import(&client, dir).await.map_err(Failure::failed)
     };
     let report = block_on(unless_stopped(shutdown, work))?;
