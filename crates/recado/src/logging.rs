@@ -6,9 +6,13 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anstyle::{AnsiColor, Style};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer as FieldWriter;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::failure::Failure;
 
@@ -23,9 +27,8 @@ pub fn to_stderr(filter: &str) -> Result<(), Failure> {
     let colours = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()
-        .compact()
-        .with_timer(Utc)
         .with_ansi(colours)
+        .event_format(Plain)
         .with_env_filter(parse(filter)?)
         .with_writer(|| Forgiving(std::io::stderr()))
         .init();
@@ -89,13 +92,42 @@ impl Write for Forgiving {
     }
 }
 
-/// UTC to the millisecond.
-struct Utc;
+/// Time, level, sentence, fields. Where in the code it was said stands only in lines of other
+/// levels than `info`: those are for people who look for something, `info` is for who looks on.
+struct Plain;
 
-impl FormatTime for Utc {
-    fn format_time(&self, w: &mut FieldWriter<'_>) -> fmt::Result {
-        let mut full = String::new();
-        SystemTime.format_time(&mut FieldWriter::new(&mut full))?;
-        write!(w, "{}Z", full.get(..SHOWN_TIME_CHARS).unwrap_or(&full))
+impl<S, N> FormatEvent<S, N> for Plain
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut line: FieldWriter<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let level = *event.metadata().level();
+        let style = match level {
+            _ if !line.has_ansi_escapes() => Style::new(),
+            Level::ERROR => AnsiColor::Red.on_default(),
+            Level::WARN => AnsiColor::Yellow.on_default(),
+            Level::INFO => AnsiColor::Green.on_default(),
+            _ => Style::new().dimmed(),
+        };
+        write!(line, "{} {style}{level:>5}{style:#} ", now())?;
+        if level != Level::INFO {
+            write!(line, "{}: ", event.metadata().target())?;
+        }
+        context.format_fields(line.by_ref(), event)?;
+        writeln!(line)
     }
+}
+
+/// UTC to the millisecond.
+fn now() -> String {
+    let mut full = String::new();
+    // Writing to a string can't fail.
+    _ = SystemTime.format_time(&mut FieldWriter::new(&mut full));
+    format!("{}Z", full.get(..SHOWN_TIME_CHARS).unwrap_or(&full))
 }
