@@ -33,6 +33,7 @@ pub(crate) const WHICH_HISTORY: &str = "say whose history: history <channel or u
 pub(crate) const GAVE_UP: &str = "gave up waiting; it may be done or not";
 pub(crate) const NOT_TEXT: &str = "a line is not UTF-8 text; it was skipped";
 pub(crate) const CONNECTED: &str = "connected; help lists the commands";
+pub(crate) const BROKER_BACK: &str = "the broker is back";
 pub(crate) const PROXY_BACK: &str = "the proxy is back; missed messages follow";
 
 pub(crate) fn usage(usage: Usage) -> &'static str {
@@ -77,6 +78,10 @@ pub(crate) fn too_long(limit_bytes: usize) -> String {
 
 pub(crate) fn cant_connect(endpoint: &str) -> String {
     format!("can't reach the broker at {endpoint}; start it with: recado up (still trying)")
+}
+
+pub(crate) fn broker_lost(endpoint: &str) -> String {
+    format!("the broker at {endpoint} is not connected; commands wait for it (Ctrl-C gives up)")
 }
 
 pub(crate) fn proxy_lost(endpoint: &str) -> String {
@@ -170,31 +175,83 @@ pub(crate) fn failed(error: &ClientError, about: About<'_>) -> String {
 
 /// The lines of `status`.
 pub(crate) fn status(status: &Status) -> Vec<String> {
+    let names: Vec<String> = status.members.iter().map(|member| escape(&member.name)).collect();
+    let longest = names.iter().map(|name| name.chars().count()).max();
+    let width = longest.unwrap_or(0).max("reference".len());
     let mut lines = Vec::with_capacity(status.members.len() + 3);
-    for member in &status.members {
+    for (member, name) in status.members.iter().zip(names) {
         let role = member.role.as_str();
         let clock = member.clock_offset_ms.map_or(String::new(), |ms| format!(", clock {ms:+} ms"));
         lines.push(format!(
-            "{:<3} {:<16} {role:<8} {}, pid {}, position {}, term {}{clock}",
+            "{name:width$}  {role:<7}  rank {}, term {}, position {}{clock}, {}",
             member.rank,
-            escape(&member.name),
-            escape(&member.address),
-            member.pid,
-            member.applied,
             member.term,
+            member.applied,
+            escape(&member.address),
         ));
     }
     let parts =
         [("broker", &status.broker), ("proxy", &status.proxy), ("reference", &status.reference)];
     for (name, value) in parts {
         if !value.is_nil() {
-            lines.push(format!("{name}: {}", escape(&value.to_string())));
+            lines.push(format!("{name:width$}  {}", escape(&facts(value))));
         }
     }
     lines
 }
 
+/// A map as `key value, key value`, whatever else as it is.
+fn facts(value: &rmpv::Value) -> String {
+    let Some(entries) = value.as_map() else { return value.to_string() };
+    let plain = |value: &rmpv::Value| match value {
+        rmpv::Value::Boolean(yes) => if *yes { "yes" } else { "no" }.to_owned(),
+        value => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+    };
+    let shown = entries.iter().map(|(key, value)| format!("{} {}", plain(key), plain(value)));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
 /// A name as it is typed.
 pub(crate) fn quoted(name: &str) -> String {
     escape(&crate::line::command::quote(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use recado_protocol::reply::{MemberStatus, Role};
+
+    use super::*;
+
+    #[test]
+    fn the_status_is_for_people() {
+        let member = MemberStatus {
+            name: "server-1".to_owned(),
+            rank: 2,
+            role: Role::Primary,
+            address: "tcp://a:1".to_owned(),
+            pid: 7,
+            applied: 12,
+            term: 3,
+            clock_offset_ms: Some(-4),
+        };
+        let entry = |key: &str, value: rmpv::Value| (key.into(), value);
+        let status = Status {
+            members: vec![member],
+            broker: rmpv::Value::Map(vec![
+                entry("servers", 3.into()),
+                entry("plain", false.into()),
+                entry("at", "tcp://a:2\u{1b}".into()),
+            ]),
+            proxy: rmpv::Value::Nil,
+            reference: "odd".into(),
+        };
+        assert_eq!(
+            super::status(&status),
+            [
+                "server-1   primary  rank 2, term 3, position 12, clock -4 ms, tcp://a:1",
+                "broker     servers 3, plain no, at tcp://a:2\\u{1b}",
+                "reference  \"odd\"",
+            ]
+        );
+    }
 }

@@ -32,8 +32,11 @@ const EXIT_FAILED: u8 = 1;
 /// The exit code after Ctrl-C, as shells have it.
 const EXIT_INTERRUPTED: u8 = 130;
 
-/// How long the first connection may take before the person is told.
+/// How long the broker may be away before the person is told.
 const TELL_AFTER: Duration = Duration::from_millis(1500);
+
+/// How often the connection is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How often the names that can be completed are asked for anew.
 const NAMES_EVERY: Duration = Duration::from_secs(20);
@@ -220,13 +223,24 @@ async fn interrupted(interactive: bool) {
     }
 }
 
-/// Says once that the broker can't be reached, and once that it is there.
+/// Says when the broker can't be reached, and when it is there.
 async fn watch_connection(client: Client, screen: Arc<Screen>) {
+    let broker = client.config().broker.clone();
     if !client.wait_connected(TELL_AFTER).await {
-        screen.error(&text::cant_connect(&client.config().broker));
+        screen.error(&text::cant_connect(&broker));
         while !client.wait_connected(NAMES_EVERY).await {}
     }
     screen.note(text::CONNECTED);
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        // A broker that is started again at once is nobody's concern.
+        if client.connected() || client.wait_connected(TELL_AFTER).await {
+            continue;
+        }
+        screen.error(&text::broker_lost(&broker));
+        while !client.wait_connected(NAMES_EVERY).await {}
+        screen.note(text::BROKER_BACK);
+    }
 }
 
 /// Keeps the names that can be completed up to date.
