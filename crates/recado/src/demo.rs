@@ -36,8 +36,8 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     let terminal = Terminal::remember();
     let signals = Shutdown::on_signals()?;
     print(&format!(
-        "starting {}; their logs go to {}\nto chat with others, type in \
-         another terminal: {}\n",
+        "starting {}; their logs go to {}\n\
+         others join from another terminal with: {}\n",
         plan.counts(),
         path.display(),
         plan.client_command()

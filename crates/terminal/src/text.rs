@@ -16,7 +16,7 @@ join <channel>            receive a channel's messages
 leave <channel>           receive them no more
 pub <channel> <message>   publish, and join the channel
 msg <user> <message>      send a private message
-history [name] [n]        the last n messages of a channel, or with a user
+history [name] [n]        the last n messages of a channel, with a user, or to you
 status                    how the cluster is
 help                      this list
 quit                      leave
@@ -33,6 +33,8 @@ pub(crate) const WHICH_HISTORY: &str = "say whose history: history <channel or u
 pub(crate) const GAVE_UP: &str = "gave up waiting; it may be done or not";
 pub(crate) const NOT_TEXT: &str = "a line is not UTF-8 text; it was skipped";
 pub(crate) const CONNECTED: &str = "connected; help lists the commands";
+pub(crate) const CONNECTED_NOBODY: &str =
+    "connected; begin with: login <name> (help lists the commands)";
 pub(crate) const BROKER_BACK: &str = "the broker is back";
 pub(crate) const PROXY_BACK: &str = "the proxy is back; missed messages follow";
 

@@ -157,7 +157,8 @@ async fn open(
     let (printed_in, printed) = watch::channel(Printed::default());
     let proxy = config.proxy.clone();
     beside.spawn(print_events(events, screen.clone(), known.clone(), proxy, printed_in));
-    beside.spawn(watch_connection(client.clone(), screen.clone()));
+    let greeting = if config.user.is_some() { text::CONNECTED } else { text::CONNECTED_NOBODY };
+    beside.spawn(watch_connection(client.clone(), screen.clone(), greeting));
     if screen.interactive {
         beside.spawn(refresh_names(client.clone(), known.clone()));
     }
@@ -224,13 +225,13 @@ async fn interrupted(interactive: bool) {
 }
 
 /// Says when the broker can't be reached, and when it is there.
-async fn watch_connection(client: Client, screen: Arc<Screen>) {
+async fn watch_connection(client: Client, screen: Arc<Screen>, greeting: &str) {
     let broker = client.config().broker.clone();
     if !client.wait_connected(TELL_AFTER).await {
         screen.error(&text::cant_connect(&broker));
         while !client.wait_connected(NAMES_EVERY).await {}
     }
-    screen.note(text::CONNECTED);
+    screen.note(greeting);
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         // A broker that is started again at once is nobody's concern.

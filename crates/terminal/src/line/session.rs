@@ -201,7 +201,6 @@ impl Session {
         let me = self.logged_in()?;
         let sent = self.client.message(&me, &user, message).await;
         let ack = sent.map_err(about(About::User(&user)))?;
-        self.acknowledged(&user, &ack);
         if user == me {
             self.published.insert(user.clone(), ack.seq);
         } else {
@@ -209,6 +208,7 @@ impl Session {
             let line = render::sent_privately(&me, &user, message, &self.screen.palette);
             self.screen.line(&line);
         }
+        self.acknowledged(&user, &ack);
         self.last = Some(user);
         Ok(())
     }
