@@ -24,6 +24,9 @@ const ANSWER_MS: u64 = 6000;
 /// How long the reference is waited for, which may be away.
 const REFERENCE_MS: u64 = 500;
 
+/// How much of a line facts may take, behind the role's name.
+const FACTS_COLUMNS: usize = 69;
+
 /// Asks everybody.
 ///
 /// # Errors
@@ -229,9 +232,28 @@ pub fn table(status: &Value) -> String {
         });
         let facts: Vec<_> =
             facts.iter().map(|(key, value)| format!("{key} {}", cell(value))).collect();
-        _ = writeln!(text, "{role:9}  {}", facts.join(", "));
+        for (number, line) in fold(&facts).iter().enumerate() {
+            let name = if number == 0 { role } else { "" };
+            _ = writeln!(text, "{}", format!("{name:9}  {line}").trim_end());
+        }
     }
     text
+}
+
+/// Facts in lines that fit a terminal.
+fn fold(facts: &[String]) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for fact in facts {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(fact),
+            Some(line) if line.len() + 2 + fact.len() <= FACTS_COLUMNS => {
+                line.push_str(", ");
+                line.push_str(fact);
+            }
+            _ => lines.push(fact.clone()),
+        }
+    }
+    lines
 }
 
 fn cell(value: &Value) -> String {
@@ -255,6 +277,16 @@ mod tests {
     }
 
     #[test]
+    fn many_facts_take_several_lines() {
+        let facts: Vec<_> = (0..9).map(|n| format!("number_of_things {n}")).collect();
+        let lines = fold(&facts);
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert!(lines.iter().all(|line| line.len() <= FACTS_COLUMNS), "{lines:?}");
+        assert_eq!(lines.join(", "), facts.join(", "));
+        assert_eq!(fold(&[]), [""]);
+    }
+
+    #[test]
     fn the_table_lines_up() {
         let status = json!({
             "members": [
@@ -274,7 +306,7 @@ s         12    down     tcp://b:1  -    12       2     -
 
 broker     address tcp://a:5555, pid 9, queued 0
 proxy      answers no
-reference  \n";
+reference\n";
         assert_eq!(table(&status), expected);
     }
 }

@@ -16,7 +16,7 @@ join <channel>            receive a channel's messages
 leave <channel>           receive them no more
 pub <channel> <message>   publish, and join the channel
 msg <user> <message>      send a private message
-history [name] [n]        the last n messages of a channel, with a user, or to you
+history [name] [n]        last n messages of a channel, with a user, or to you
 status                    how the cluster is
 help                      this list
 quit                      leave
@@ -189,13 +189,13 @@ pub(crate) fn status(status: &Status) -> Vec<String> {
             member.rank,
             member.term,
             member.applied,
-            escape(&member.address),
+            escape(member.address.trim_start_matches("tcp://")),
         ));
     }
     let parts =
         [("broker", &status.broker), ("proxy", &status.proxy), ("reference", &status.reference)];
     for (name, value) in parts {
-        if !value.is_nil() {
+        if !value.is_nil() && value.as_map().is_none_or(|entries| !entries.is_empty()) {
             lines.push(format!("{name:width$}  {}", escape(&facts(value))));
         }
     }
@@ -225,6 +225,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_help_fits_a_terminal() {
+        for line in HELP.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+
+    #[test]
     fn the_status_is_for_people() {
         let member = MemberStatus {
             name: "server-1".to_owned(),
@@ -244,13 +251,13 @@ mod tests {
                 entry("plain", false.into()),
                 entry("at", "tcp://a:2\u{1b}".into()),
             ]),
-            proxy: rmpv::Value::Nil,
+            proxy: rmpv::Value::Map(Vec::new()),
             reference: "odd".into(),
         };
         assert_eq!(
             super::status(&status),
             [
-                "server-1   primary  rank 2, term 3, position 12, clock -4 ms, tcp://a:1",
+                "server-1   primary  rank 2, term 3, position 12, clock -4 ms, a:1",
                 "broker     servers 3, plain no, at tcp://a:2\\u{1b}",
                 "reference  \"odd\"",
             ]
