@@ -76,7 +76,8 @@ fn path(data_dir: &Path, name: &str) -> PathBuf {
     data_dir.join("run").join(format!("{name}.json"))
 }
 
-fn is_alive(pid: u32) -> bool {
+/// Whether a process of this machine has this id.
+pub fn is_alive(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     pid.is_some_and(|pid| match rustix::process::test_kill_process(pid) {
         Ok(()) => true,

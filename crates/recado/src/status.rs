@@ -150,7 +150,8 @@ fn member_json(settings: &Settings, at: &Endpoints, member: &MemberStatus) -> Va
         "rank": member.rank,
         "role": member.role.as_str(),
         "address": member.address,
-        "pid": local.then_some(member.pid),
+        // What the others remember of a dead server is the number of a process that is gone.
+        "pid": (local && runfile::is_alive(member.pid)).then_some(member.pid),
         "applied": member.applied,
         "term": member.term,
         "clock_offset_ms": member.clock_offset_ms,
