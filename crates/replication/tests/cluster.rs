@@ -226,7 +226,8 @@ async fn long_messages_fit_the_wire_at_once_and_for_who_comes_late() {
     // Together some ten mebibytes: more than any one message may carry.
     let text = "x".repeat(64 * 1024);
     let all = (1..=160).map(|n| cluster.publish_text(primary, session, n, text.clone()));
-    for committed in futures::future::join_all(all).await {
+    let all = tokio::time::timeout(memory::PATIENCE, futures::future::join_all(all)).await;
+    for committed in all.expect("long messages are acknowledged") {
         assert_eq!(committed.unwrap().stored, 2);
     }
     cluster.restart(2).await;
