@@ -79,7 +79,10 @@ pub(crate) fn too_long(limit_bytes: usize) -> String {
 }
 
 pub(crate) fn cant_connect(endpoint: &str) -> String {
-    format!("can't reach the broker at {endpoint}; start it with: recado up (still trying)")
+    format!(
+        "can't reach the broker at {endpoint} (still trying); start it with `recado up`, or say \
+         where it is with --broker or --port-base"
+    )
 }
 
 pub(crate) fn broker_lost(endpoint: &str) -> String {

@@ -64,3 +64,31 @@ impl Turns {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::roles;
+
+    #[test]
+    fn nobody_waits_long_for_a_reference_that_is_not_there() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = free.local_addr().unwrap().port() - crate::address::REFERENCE;
+        drop(free);
+        let flags = vec![("port-base".to_owned(), u64::from(base).into())];
+        let mut turns = Turns::new(&Plan::new(&crate::config::load(flags, None).unwrap()));
+        let (ender, shutdown) = Shutdown::manual();
+        let started = Instant::now();
+        let all = async {
+            for name in ["broker", "server-1", "server-2", "server-3"] {
+                turns.before(name, &shutdown).await;
+            }
+            Ok(())
+        };
+        roles::block_on(all).unwrap();
+        let waited = started.elapsed();
+        assert!(waited >= Duration::from_millis(ALL_TURNS_MS), "{waited:?}");
+        assert!(waited < Duration::from_millis(ALL_TURNS_MS * 5), "{waited:?}");
+        drop(ender);
+    }
+}

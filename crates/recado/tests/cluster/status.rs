@@ -37,10 +37,10 @@ fn the_keys_are_these() {
 fn roles_that_are_away_are_shown_as_away() {
     let mut cluster = Cluster::roles(3);
     cluster.kill("server-3");
-    cluster.eventually("the dead server is shown as down", || {
-        let members = cluster.members();
-        members.iter().any(|m| m["name"] == "server-3" && m["role"] == "down").then_some(())
+    let dead = cluster.eventually("the dead server is shown as down", || {
+        cluster.members().into_iter().find(|m| m["name"] == "server-3" && m["role"] == "down")
     });
+    assert!(dead["pid"].is_null(), "the number of a process that is gone: {dead}");
     cluster.kill("reference");
     cluster.kill("proxy");
     let status = cluster.status().unwrap();
