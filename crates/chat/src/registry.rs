@@ -27,6 +27,9 @@ impl Default for Limits {
     }
 }
 
+/// So many ranks are remembered across a restart of the reference.
+const MAX_GIVEN_RANKS: usize = 1024;
+
 /// What a server says of itself. A standard server says its name only.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Registration {
@@ -65,6 +68,19 @@ pub struct Persistent {
     pub cluster: Option<u64>,
     /// The node that may form it; none if the cluster was there before this reference.
     pub granted_to: Option<u64>,
+    /// The ranks of the listed servers: whoever was running while the reference was away keeps
+    /// its own, or its return would move the primary.
+    #[serde(default)]
+    pub given: BTreeMap<String, Given>,
+}
+
+/// A rank that a server has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// The start that it was given to; none for a standard server.
+    pub boot: Option<u64>,
+    /// The rank.
+    pub rank: u64,
 }
 
 /// The answer to a registration or heartbeat.
@@ -165,6 +181,9 @@ impl Registry {
             self.servers.iter().filter(|(_, s)| silent(s)).map(|(name, _)| name.clone()).collect();
         for name in &gone {
             self.servers.remove(name);
+            // Not worth a write of its own: were it lost, the server would get back a rank that
+            // was its own and nobody else's.
+            self.persistent.given.remove(name);
             self.changes += 1;
         }
         gone
@@ -216,10 +235,32 @@ impl Registry {
                 return server.rank;
             }
         }
-        self.persistent.last_rank = self.persistent.last_rank.saturating_add(1);
-        let rank = self.persistent.last_rank;
+        let kept = self.persistent.given.get(&said.name);
+        let kept = kept.filter(|given| said.boot.is_none() || given.boot == said.boot);
+        let rank = match kept {
+            Some(given) => given.rank,
+            None => self.give_rank(&said),
+        };
         self.servers.insert(said.name.clone(), Server { rank, said, heard_ms: now_ms });
         self.changes += 1;
+        rank
+    }
+
+    /// A rank that nobody had before.
+    fn give_rank(&mut self, to: &Registration) -> u64 {
+        let rank = self.persistent.last_rank.saturating_add(1);
+        self.persistent.last_rank = rank;
+        self.persistent.given.insert(to.name.clone(), Given { boot: to.boot, rank });
+        if self.persistent.given.len() > MAX_GIVEN_RANKS {
+            // Names that came once and never again, the oldest first.
+            let servers = &self.servers;
+            let given = self.persistent.given.iter();
+            let oldest = given
+                .filter(|(name, _)| !servers.contains_key(*name) && **name != to.name)
+                .min_by_key(|(_, given)| given.rank)
+                .map(|(name, _)| name.clone());
+            oldest.map(|name| self.persistent.given.remove(&name));
+        }
         rank
     }
 

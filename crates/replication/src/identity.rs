@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::replica::StartError;
 
 /// The format that this version writes.
-const FORMAT: u64 = 1;
+const FORMAT: u32 = 1;
 const FILE: &str = "identity";
 
-/// The content of the identity file, behind its checksum.
+/// The content of the identity file, behind a checksum (of all that follows) and the format, four
+/// bytes each. Later formats keep that head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    format: u64,
     /// The node id.
     pub node: u64,
     /// The cluster whose data is here; none before it formed or joined one.
@@ -36,7 +36,7 @@ impl Identity {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Below 2^53, so that every JSON reader shows it exactly.
                 let node = rand::random_range(1..(1u64 << 53));
-                let identity = Identity { format: FORMAT, node, cluster: None, has_log: false };
+                let identity = Identity { node, cluster: None, has_log: false };
                 identity.save(dir)?;
                 Ok(identity)
             }
@@ -56,16 +56,16 @@ impl Identity {
         if u32::from_be_bytes(*sum) != crc32fast::hash(body) {
             return Err(damaged());
         }
-        let identity: Identity = rmp_serde::from_slice(body).map_err(|_| damaged())?;
-        if identity.format > FORMAT {
+        let (format, body) = body.split_first_chunk::<4>().ok_or_else(damaged)?;
+        let format = u32::from_be_bytes(*format);
+        if format > FORMAT {
             return Err(StartError::Failed(format!(
-                "{} was written by a newer version of recado (format {}, this one knows {FORMAT}); \
-                 run that version, or start with an empty data folder",
+                "{} was written by a newer version of recado (format {format}, this one knows \
+                 {FORMAT}); run that version, or start with an empty data folder",
                 path.display(),
-                identity.format
             )));
         }
-        Ok(identity)
+        rmp_serde::from_slice(body).map_err(|_| damaged())
     }
 
     /// Writes the identity durably: another name first, then a rename, then the folder.
@@ -75,7 +75,8 @@ impl Identity {
     pub fn save(&self, dir: &Path) -> Result<(), StartError> {
         let path = dir.join(FILE);
         let write = || -> io::Result<()> {
-            let body = rmp_serde::to_vec(self).map_err(io::Error::other)?;
+            let mut body = FORMAT.to_be_bytes().to_vec();
+            rmp_serde::encode::write(&mut body, self).map_err(io::Error::other)?;
             let next = dir.join("identity.next");
             let mut file = File::create(&next)?;
             file.write_all(&crc32fast::hash(&body).to_be_bytes())?;
@@ -118,7 +119,9 @@ mod tests {
         bytes[5] ^= 1;
         fs::write(&path, &bytes).unwrap();
         assert!(Identity::open(dir.path()).unwrap_err().to_string().contains("damaged"));
-        Identity { format: FORMAT + 1, ..identity }.save(dir.path()).unwrap();
+        identity.save(dir.path()).unwrap();
+        let newer = [&(FORMAT + 1).to_be_bytes()[..], b"whatever"].concat();
+        fs::write(&path, [&crc32fast::hash(&newer).to_be_bytes()[..], &newer].concat()).unwrap();
         assert!(Identity::open(dir.path()).unwrap_err().to_string().contains("newer"));
     }
 }

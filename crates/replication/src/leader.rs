@@ -169,7 +169,7 @@ impl Leadership {
         let Some(applied) = applied.filter(|id| id.leader_id.term == self.term) else { return };
         let inactive: Vec<NodeId> = members
             .iter()
-            .filter(|m| !m.active && m.announced.boot != 0 && m.announced.node != shared.node)
+            .filter(|m| !m.active && m.announced.node != shared.node)
             .map(|m| m.announced.node)
             .collect();
         self.pace.retain(|node, _| inactive.contains(node));
@@ -192,7 +192,7 @@ impl Leadership {
             if lock(&shared.gate).matched(node) >= Some(must_reach)
                 && self.propose(shared, node, MemberCommand::Activate { node })
             {
-                tracing::info!(node, "a server has kept pace and becomes active");
+                tracing::debug!(node, "a server has kept pace and becomes active");
             }
         }
     }
@@ -273,7 +273,7 @@ impl Leadership {
         now: Instant,
     ) {
         self.changed = Some(now);
-        tracing::info!(?change, "changing the consensus membership: {why}");
+        tracing::debug!(?change, "changing the consensus membership: {why}");
         self.changing.store(true, Ordering::Relaxed);
         let (engine, changing, shared) = (engine.clone(), self.changing.clone(), shared.clone());
         tokio::spawn(async move {

@@ -46,12 +46,16 @@ fn why(view: &View, primary: NodeId) -> String {
         .find(|announced| key(announced.node, announced.rank) < leading);
     match lower {
         None => format!("rank {} is the lowest of the active servers", leading.0),
-        Some(lower) => format!("{} has a lower rank, but could not be elected", lower.name),
+        Some(lower) => format!("{} has a lower rank, but does not lead yet", lower.name),
     }
 }
 
 fn member_changes(old: &View, new: &View) -> Vec<String> {
     if std::ptr::eq(old, new) {
+        return Vec::new();
+    }
+    if old.members.is_empty() {
+        // A start: what it finds in its own store is no news.
         return Vec::new();
     }
     let mut lines = Vec::new();
@@ -117,7 +121,7 @@ mod tests {
         let said = leader_changes(&old, &view(2, Some(2), rows())).unwrap();
         assert_eq!(said, "s2 is the primary in term 2: rank 2 is the lowest of the active servers");
         let said = leader_changes(&old, &view(2, Some(3), rows())).unwrap();
-        assert!(said.ends_with("s2 has a lower rank, but could not be elected"), "{said}");
+        assert!(said.ends_with("s2 has a lower rank, but does not lead yet"), "{said}");
     }
 
     #[test]

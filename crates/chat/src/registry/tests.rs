@@ -66,7 +66,22 @@ fn ranks_are_never_given_twice_across_restarts() {
     registry.register(server("a", 1, 10), FRESH, 0);
     let kept = registry.persistent().clone();
     let mut registry = Registry::new(kept, Limits::default(), 0);
-    assert_eq!(registry.register(server("a", 1, 10), FRESH, 0).rank, 2);
+    assert_eq!(registry.register(server("a", 2, 10), FRESH, 0).rank, 2);
+}
+
+#[test]
+fn who_ran_on_while_the_reference_was_away_keeps_its_rank() {
+    let mut registry = empty_at(0);
+    registry.register(server("a", 1, 10), FRESH, 0);
+    registry.register(server("b", 1, 20), FRESH, 0);
+    let kept = registry.persistent().clone();
+    let mut registry = Registry::new(kept, Limits::default(), 0);
+    assert_eq!(registry.heartbeat(server("b", 1, 20), FRESH, 0).rank, 2);
+    let answer = registry.heartbeat(server("a", 1, 10), FRESH, 0);
+    assert_eq!((answer.rank, answer.persist), (1, None));
+    // Unless it was taken off the list in between.
+    run(&mut registry, 100, 1600);
+    assert_eq!(registry.heartbeat(server("a", 1, 10), FRESH, 1700).rank, 3);
 }
 
 #[test]

@@ -116,6 +116,26 @@ async fn the_cluster_needs_no_reference_to_go_on() {
     assert_eq!(chat::channel_history(&client, "general").await.len(), 21);
 }
 
+#[test]
+fn a_restart_of_the_reference_changes_no_rank_and_no_primary() {
+    let mut cluster = Cluster::roles(3);
+    let ranks = |cluster: &Cluster| -> Vec<(String, String)> {
+        let members = cluster.members();
+        members.iter().map(|m| (m["name"].to_string(), m["rank"].to_string())).collect()
+    };
+    let (before, primary) = (ranks(&cluster), cluster.primary());
+    cluster.kill("reference");
+    cluster.start("reference", &["reference"]);
+    cluster.eventually("the reference hears all servers again", || {
+        let status = cluster.status()?;
+        let listed = status["reference"]["listed"].as_array()?.len();
+        (listed == 3).then_some(())
+    });
+    let status = cluster.status().unwrap();
+    assert_eq!(status["reference"]["last_rank"], 3, "no new rank was given");
+    assert_eq!((ranks(&cluster), cluster.primary()), (before, primary));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn broker_and_proxy_come_back() {
     let mut cluster = Cluster::roles(3);

@@ -112,14 +112,14 @@ impl Desk {
         let fresh_cluster = rand::random_range(1..MAX_CLUSTER);
         let answer = self.registry.register(registration, fresh_cluster, now_ms);
         if known_rank == Some(answer.rank) {
-            tracing::debug!(server = %said.user, rank = answer.rank, "is alive");
+            tracing::debug!(server = %said.user, rank = answer.rank, "a server is alive");
         } else {
-            tracing::info!(server = %said.user, rank = answer.rank, "is registered");
+            tracing::info!(server = %said.user, rank = answer.rank, "a server is registered");
         }
         if let Some(granted) = answer.persist.as_ref().and_then(|kept| kept.granted_to)
             && answer.form.is_some()
         {
-            tracing::info!(server = %said.user, node = granted, "may form the cluster");
+            tracing::info!(server = %said.user, node = granted, "a server may form the cluster");
         }
         let list = self.list().to_vec();
         (reply(&answer, list, self.pid), answer.persist)
