@@ -93,8 +93,9 @@ async fn no_rank_is_given_twice_across_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let first = with_reference(folder.path(), &[("a", 1), ("b", 1), ("a", 1), ("a", 2)]).await;
     assert_eq!(first, [1, 2, 1, 3]);
-    let second = with_reference(folder.path(), &[("b", 1), ("a", 2)]).await;
-    assert_eq!(second, [4, 5]);
+    // Who ran on keeps its rank; another start, and a stranger, get new ones.
+    let second = with_reference(folder.path(), &[("b", 1), ("a", 3), ("c", 1)]).await;
+    assert_eq!(second, [2, 4, 5]);
 }
 
 #[tokio::test]
