@@ -202,15 +202,16 @@ impl RaftStateMachine<TypeConfig> for Machine {
             return Ok(());
         }
         let marks = encode_marks(self.applied.as_ref(), &self.membership)?;
-        let means_something: Vec<bool> = batch.iter().map(|l| l.entry.is_some()).collect();
         let applied = self.run(|done| Job::Apply { batch, marks, done }).await?;
+        if applied.len() != responders.len() {
+            return Err(fatal("the store did not answer for every entry"));
+        }
         // The member table first: the gate must know of a change before it sees a reply behind it.
         self.announce(applied.iter().any(|a| a.members_changed))?;
-        let mut applied = applied.into_iter();
-        for (responder, means_something) in responders.into_iter().zip(means_something) {
-            let outcome = if means_something { applied.next().map(|a| a.outcome) } else { None };
+        // One result an entry, those that mean nothing to the chat included.
+        for (responder, applied) in responders.into_iter().zip(applied) {
             if let Some(responder) = responder {
-                responder.send(Response { outcome });
+                responder.send(Response { outcome: Some(applied.outcome) });
             }
         }
         Ok(())

@@ -130,10 +130,13 @@ async fn commit(
             let Some((stamp, reply, gated)) = sent.next() else { break };
             match result {
                 Ok(Ok(write)) => {
-                    let outcome = write.response.outcome.unwrap_or(recado_chat::Outcome::Done);
+                    last = Some(write.log_id);
+                    let Some(outcome) = write.response.outcome else {
+                        let _ = reply.send(Err(ProposeError::Uncertain));
+                        continue;
+                    };
                     let position = write.log_id.index;
                     let waiting = Waiting { outcome, position, stamp, reply };
-                    last = Some(write.log_id);
                     settle(shared, waiting, write.log_id.leader_id.term, gated);
                 }
                 Ok(Err(ClientWriteError::ForwardToLeader(to))) => {

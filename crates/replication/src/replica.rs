@@ -423,3 +423,6 @@ fn engine_config(timing: &Timing, sizes: &Sizes) -> Result<openraft::Config, Sta
     .validate()
     .map_err(|error| StartError::Failed(format!("the time-outs don't fit together: {error}")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,8 +51,8 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-/// What applying an entry gave; none for entries that mean nothing to the chat. It never leaves
-/// the process, so it has no bytes.
+/// What applying an entry gave. It never leaves the process, so it has no bytes, and none comes
+/// back from them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Response {
     /// For whoever asked.
