@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::support::{Cluster, Output};
+use crate::support::{Cluster, Output, eventually};
 
 #[track_caller]
 fn check_refused(output: &Output, code: i32, words: &[&str]) {
@@ -15,6 +15,12 @@ fn check_refused(output: &Output, code: i32, words: &[&str]) {
     for sign in ["panicked", "RUST_BACKTRACE", "Os {", "Err("] {
         assert!(!output.stderr.contains(sign), "{sign} is nothing for people: {output:?}");
     }
+}
+
+/// Listens on a port. A child that another test is starting holds this process's sockets for a
+/// moment, those of the last round too, so it may have to wait.
+fn take(port: u16) -> TcpListener {
+    eventually("the port is free", 10, || TcpListener::bind(("127.0.0.1", port)).ok())
 }
 
 #[test]
@@ -30,11 +36,11 @@ fn a_port_in_use_is_named() {
         (6, &["up", "--servers", "2"]),
     ] {
         let port = cluster.base + offset;
-        let _taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let _taken = take(port);
         let output = cluster.run(words);
         check_refused(&output, 1, &[&port.to_string(), "in use", "--port-base"]);
     }
-    let _taken = TcpListener::bind(("127.0.0.1", cluster.base + 5)).unwrap();
+    let _taken = take(cluster.base + 5);
     let port = (cluster.base + 5).to_string();
     let output = cluster.run(&["server", "--port", &port]);
     check_refused(&output, 1, &[&port, "in use"]);

@@ -1,7 +1,7 @@
 //! Rows of free ports.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
+use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
 
 /// Below the range from which the system hands out ports to connections.
@@ -24,12 +24,16 @@ pub fn free_base() -> u16 {
         if given.contains(&base) {
             continue;
         }
-        let row: Result<Vec<_>, _> =
-            (base..base + ROW).map(|port| TcpListener::bind(("127.0.0.1", port))).collect();
-        if row.is_ok() {
+        if (base..base + ROW).all(is_free) {
             given.insert(base);
             return base;
         }
     }
     panic!("no row of {ROW} free ports was found");
+}
+
+/// Whether nobody listens there. Asked by connecting, not by listening: a child that another test
+/// is starting just now would hold the listener for a moment longer, and the port with it.
+fn is_free(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_err()
 }
