@@ -52,6 +52,20 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// A request that just came and waits for its first attempt.
+    pub(super) fn new(origin: Origin, body: Bytes, kind: Kind) -> Held {
+        Held {
+            origin,
+            body,
+            kind,
+            id: None,
+            attempts: Vec::new(),
+            uncertain: false,
+            waiting: true,
+            pause_ms: 0,
+        }
+    }
+
     /// Whether a server may still answer.
     pub(super) fn with(&self, server: u64) -> bool {
         self.attempts.contains(&(server, true))

@@ -193,17 +193,7 @@ impl Dispatcher {
         if body.len() < COPY_BYTES {
             body = Bytes::copy_from_slice(&body);
         }
-        let held = Held {
-            origin: Origin::Client(from),
-            body,
-            kind,
-            id: None,
-            attempts: Vec::new(),
-            uncertain: false,
-            waiting: true,
-            pause_ms: 0,
-        };
-        self.admit(held, now);
+        self.admit(Held::new(Origin::Client(from), body, kind), now);
     }
 
     /// Takes a request in, or refuses it when too much is held.

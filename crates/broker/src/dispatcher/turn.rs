@@ -98,17 +98,8 @@ impl Dispatcher {
             return;
         }
         for _ in 0..self.sessions.start_opening() {
-            let held = Held {
-                origin: Origin::Session,
-                body: self.session_body.clone(),
-                kind: Kind::Read,
-                id: None,
-                attempts: Vec::new(),
-                uncertain: false,
-                waiting: true,
-                pause_ms: 0,
-            };
-            self.admit(held, now);
+            let body = self.session_body.clone();
+            self.admit(Held::new(Origin::Session, body, Kind::Read), now);
         }
     }
 
