@@ -1,0 +1,1 @@
+//! What was done and what was seen during a drill, for the checkers.
