@@ -6,9 +6,10 @@
 //! term, the vote on disk and the log decide who may lead.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use recado_chat::members::takeover_key;
+use tokio::time::Instant;
 
 use crate::NodeId;
 

@@ -13,7 +13,9 @@
 //!   that no reply slips through between proposal and commit.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::NodeId;
 

@@ -5,11 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::{ChangeMembers, EmptyNode};
 use recado_chat::members::takeover_key;
 use recado_chat::{Member, MemberCommand};
+use tokio::time::Instant;
 
 use crate::NodeId;
 use crate::election::{Candidate, target_voters};

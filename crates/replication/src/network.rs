@@ -3,7 +3,7 @@
 //! other.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use openraft::errors::{ReplicationClosed, StreamingError, Unreachable};
@@ -12,6 +12,7 @@ use openraft::raft::{TransferLeaderRequest, TransferLeaderResponse};
 use openraft::{EmptyNode, OptionalSend};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::NodeId;
 use crate::peer::Lane;
@@ -194,6 +195,7 @@ impl RaftNetworkV2<TypeConfig> for Link {
         _option: RPCOption,
     ) -> Result<SnapshotResponse, StreamingError<TypeConfig>> {
         tokio::select! {
+            biased;
             closed = cancel => Err(StreamingError::Closed(closed)),
             sent = send_snapshot(&self.shared, self.target, vote, snapshot) => {
                 sent.map_err(|why| StreamingError::Unreachable(Unreachable::from_string(why)))

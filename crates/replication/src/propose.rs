@@ -1,12 +1,12 @@
 //! Group commit: one batch in the engine, everything that comes meanwhile makes the next one.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures::StreamExt;
 use openraft::errors::ClientWriteError;
 use recado_chat::{Command, LogEntry, Origin};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::replica::{Committed, ProposeError};
 use crate::shared::{Shared, Waiting, lock};

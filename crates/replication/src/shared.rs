@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use recado_chat::{Member, Outcome, Stamp};
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 use crate::NodeId;
 use crate::gate::{Gate, Released};

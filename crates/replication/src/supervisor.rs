@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::NodeId;
 use crate::election::{Campaign, Candidate, slot};
@@ -45,6 +45,8 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
     let mut metrics = engine.server_metrics();
     loop {
         tokio::select! {
+            // One order always, for the sake of replayed simulations.
+            biased;
             _ = tick.tick() => {}
             changed = metrics.changed() => {
                 if changed.is_err() {
