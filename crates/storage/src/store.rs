@@ -7,6 +7,7 @@ use recado_chat::{Applied, LogEntry};
 use redb::{Database, Durability, ReadableDatabase, WriteTransaction};
 
 use crate::error::{OpenError, StoreError};
+use crate::medium::{Backend, Medium};
 use crate::reader::Reader;
 use crate::rows::TableRows;
 use crate::tables::{self, each_table};
@@ -69,11 +70,21 @@ impl Store {
     /// When the file is newer, in use, damaged, or can't be read or written.
     pub fn open(dir: &Path) -> Result<Store, OpenError> {
         let path = dir.join(STORE_FILE);
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .set_check_integrity_on_open(true)
-            .create(&path)
-            .map_err(|error| OpenError::from_redb(&path, error))?;
+        let database = builder().create(&path);
+        Store::check(database.map_err(|error| OpenError::from_redb(&path, error))?, path)
+    }
+
+    /// The same on a medium other than a file; the folder only names it in messages.
+    ///
+    /// # Errors
+    /// As those of [`Store::open`].
+    pub fn open_on(medium: Box<dyn Medium>, dir: &Path) -> Result<Store, OpenError> {
+        let path = dir.join(STORE_FILE);
+        let database = builder().create_with_backend(Backend(medium));
+        Store::check(database.map_err(|error| OpenError::from_redb(&path, error))?, path)
+    }
+
+    fn check(database: Database, path: PathBuf) -> Result<Store, OpenError> {
         let failed = |error: StoreError| OpenError::Failed { path: path.clone(), why: error.0 };
         match format(&database).map_err(failed)? {
             None => create_tables(&database).map_err(failed)?,
@@ -177,6 +188,12 @@ impl Store {
         let poisoned = |_| StoreError("the store's writer has failed before".into());
         self.inner.writer.lock().map_err(poisoned)
     }
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    builder
 }
 
 fn apply_batch(
