@@ -9,6 +9,7 @@ use recado_chat::members::Announcement;
 use serde::{Deserialize, Serialize};
 
 use crate::NodeId;
+use crate::entropy::id;
 use crate::network::{call, kind};
 use crate::peer::Lane;
 use crate::propose::Proposals;
@@ -131,7 +132,7 @@ pub async fn run(shared: Arc<Shared>) {
             // A new start in all but name: the reference gives a new rank to a new boot number.
             without_rank_since = tokio::time::Instant::now();
             shared.rank.send_replace(None);
-            shared.boot.send_replace(rand::random_range(1..(1u64 << 53)));
+            shared.boot.send_replace(id(shared.entropy.as_ref()));
             continue;
         }
         asked = announce(&shared, &wanted, asked).await;
@@ -239,7 +240,7 @@ async fn choose_target(shared: &Shared, asked: Option<NodeId>) -> Option<NodeId>
     if others.is_empty() {
         return None;
     }
-    others.get(rand::random_range(0..others.len())).copied()
+    others.get(shared.entropy.number() as usize % others.len()).copied()
 }
 
 /// Remembers the cluster that took this server in.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::entropy::{Entropy, id};
 use crate::replica::StartError;
 
 /// The format that this version writes.
@@ -29,14 +30,12 @@ impl Identity {
     ///
     /// # Errors
     /// The folder can't be written, the file is damaged, or a newer version wrote it.
-    pub fn open(dir: &Path) -> Result<Identity, StartError> {
+    pub fn open(dir: &Path, entropy: &dyn Entropy) -> Result<Identity, StartError> {
         let path = dir.join(FILE);
         match fs::read(&path) {
             Ok(bytes) => Identity::decode(&path, &bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Below 2^53, so that every JSON reader shows it exactly.
-                let node = rand::random_range(1..(1u64 << 53));
-                let identity = Identity { node, cluster: None, has_log: false };
+                let identity = Identity { node: id(entropy), cluster: None, has_log: false };
                 identity.save(dir)?;
                 Ok(identity)
             }
@@ -99,29 +98,34 @@ fn unusable(path: &Path, error: &io::Error) -> StartError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entropy::SystemEntropy;
 
     #[test]
     fn an_identity_is_given_once() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Identity::open(dir.path()).unwrap();
-        assert_eq!(Identity::open(dir.path()).unwrap(), first);
+        let first = Identity::open(dir.path(), &SystemEntropy).unwrap();
+        assert_eq!(Identity::open(dir.path(), &SystemEntropy).unwrap(), first);
         let joined = Identity { cluster: Some(7), ..first };
         joined.save(dir.path()).unwrap();
-        assert_eq!(Identity::open(dir.path()).unwrap(), joined);
+        assert_eq!(Identity::open(dir.path(), &SystemEntropy).unwrap(), joined);
     }
 
     #[test]
     fn damage_and_newer_formats_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let identity = Identity::open(dir.path()).unwrap();
+        let identity = Identity::open(dir.path(), &SystemEntropy).unwrap();
         let path = dir.path().join(FILE);
         let mut bytes = fs::read(&path).unwrap();
         bytes[5] ^= 1;
         fs::write(&path, &bytes).unwrap();
-        assert!(Identity::open(dir.path()).unwrap_err().to_string().contains("damaged"));
+        assert!(
+            Identity::open(dir.path(), &SystemEntropy).unwrap_err().to_string().contains("damaged")
+        );
         identity.save(dir.path()).unwrap();
         let newer = [&(FORMAT + 1).to_be_bytes()[..], b"whatever"].concat();
         fs::write(&path, [&crc32fast::hash(&newer).to_be_bytes()[..], &newer].concat()).unwrap();
-        assert!(Identity::open(dir.path()).unwrap_err().to_string().contains("newer"));
+        assert!(
+            Identity::open(dir.path(), &SystemEntropy).unwrap_err().to_string().contains("newer")
+        );
     }
 }

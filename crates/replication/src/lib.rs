@@ -4,24 +4,30 @@
 
 mod announce;
 mod election;
+mod entropy;
 mod gate;
 mod identity;
 mod inbound;
 mod leader;
 mod log;
 mod log_codec;
+mod log_journal;
 mod machine;
 mod network;
 pub mod peer;
 mod propose;
 mod reads;
 pub mod replica;
+mod runtime;
 mod shared;
+pub mod simulated;
 mod snapshot;
 mod supervisor;
 mod types;
 pub mod view;
+mod writer;
 
+pub use entropy::Entropy;
 pub use peer::{Lane, PeerError, PeerTransport, PendingAnswer};
 pub use replica::{
     Committed, Peer, ProposeError, ReadError, Replica, ReplicaConfig, Sizes, StampSource,

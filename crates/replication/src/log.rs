@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
-use raft_log::Types;
 use raft_log::api::raft_log_writer::RaftLogWriter;
 use tokio::sync::{oneshot, watch};
 
 use crate::log_codec::{DiskPayload, DiskVote};
 use crate::replica::StartError;
-use crate::types::{Entry, LogId, Payload, TypeConfig, Vote};
+use crate::types::{Entry, EntryPayload, LogId, Payload, TypeConfig, Vote};
 
 /// Recently appended entries are read from memory by followers that keep pace; older ones from
 /// the files.
@@ -32,6 +31,18 @@ const QUEUE_BYTES: usize = 128 * 1024 * 1024;
 /// Entries for a backup go out in messages of about this size; a longer frame would close the
 /// connection. One entry always fits.
 const MESSAGE_BYTES: usize = 1024 * 1024;
+
+/// A log, as the replica needs it beside what the engine does with it.
+pub trait NodeLog: RaftLogStorage<TypeConfig> {
+    /// The last entry that this start appended and that is on disk, and its changes.
+    fn flushed(&self) -> watch::Receiver<Option<LogId>>;
+
+    /// Whether nothing was ever written to it, not even a vote.
+    fn is_empty(&self) -> bool;
+
+    /// The last position that was removed from the log, 0 if nothing was.
+    fn purged(&self) -> u64;
+}
 
 /// raft-log's type table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,14 +92,18 @@ impl raft_log::Types for LogTypes {
     }
 
     fn payload_size(payload: &DiskPayload) -> u64 {
-        /// What an entry costs in the cache beside its bytes, about.
-        const OVERHEAD_BYTES: u64 = 64;
-        OVERHEAD_BYTES
-            + match &payload.0 {
-                openraft::EntryPayload::Normal(Payload(bytes)) => bytes.len() as u64,
-                _ => 0,
-            }
+        payload_bytes(&payload.0)
     }
+}
+
+fn payload_bytes(payload: &EntryPayload) -> u64 {
+    /// What an entry costs in the cache beside its bytes, about.
+    const OVERHEAD_BYTES: u64 = 64;
+    OVERHEAD_BYTES
+        + match payload {
+            openraft::EntryPayload::Normal(Payload(bytes)) => bytes.len() as u64,
+            _ => 0,
+        }
 }
 
 fn to_disk(id: &LogId) -> (u64, u64) {
@@ -146,23 +161,6 @@ impl Log {
         flushed.await.map_err(|_| io::Error::other("the log's writer is gone"))?
     }
 
-    /// The last entry that this start appended and that is on disk, and its changes.
-    pub fn flushed(&self) -> watch::Receiver<Option<LogId>> {
-        self.flushed.subscribe()
-    }
-
-    /// Whether nothing was ever written to it, not even a vote.
-    pub fn is_empty(&self) -> bool {
-        let log = self.lock();
-        let state = log.log_state();
-        state.vote().is_none() && state.last().is_none() && state.purged().is_none()
-    }
-
-    /// The last position that was removed from the log, 0 if nothing was.
-    pub fn purged(&self) -> u64 {
-        self.lock().log_state().purged().map_or(0, |id| id.1)
-    }
-
     /// A panic while the lock was held left the log as raft-log left it: each of its calls is
     /// complete in itself.
     fn lock(&self) -> MutexGuard<'_, raft_log::RaftLog<LogTypes>> {
@@ -170,8 +168,41 @@ impl Log {
     }
 }
 
+impl NodeLog for Log {
+    fn flushed(&self) -> watch::Receiver<Option<LogId>> {
+        self.flushed.subscribe()
+    }
+
+    fn is_empty(&self) -> bool {
+        let log = self.lock();
+        let state = log.log_state();
+        state.vote().is_none() && state.last().is_none() && state.purged().is_none()
+    }
+
+    fn purged(&self) -> u64 {
+        self.lock().log_state().purged().map_or(0, |id| id.1)
+    }
+}
+
+/// As many of these entries as go into one message, at least one.
+pub fn within_a_message(
+    entries: impl Iterator<Item = io::Result<Entry>>,
+) -> io::Result<Vec<Entry>> {
+    let mut taken = Vec::new();
+    let mut bytes = 0;
+    for entry in entries {
+        let entry = entry?;
+        bytes += payload_bytes(&entry.payload) as usize;
+        if bytes > MESSAGE_BYTES && !taken.is_empty() {
+            break;
+        }
+        taken.push(entry);
+    }
+    Ok(taken)
+}
+
 /// The half-open range of indexes that `range` names.
-fn indexes(range: &impl RangeBounds<u64>) -> (u64, u64) {
+pub fn indexes(range: &impl RangeBounds<u64>) -> (u64, u64) {
     let start = match range.start_bound() {
         Bound::Included(index) => *index,
         Bound::Excluded(index) => index + 1,
@@ -205,17 +236,10 @@ impl RaftLogReader<TypeConfig> for Log {
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
         let log = self.lock();
-        let mut entries = Vec::new();
-        let mut bytes = 0;
-        for record in log.read(start, end) {
+        within_a_message(log.read(start, end).map(|record| {
             let (id, payload) = record?;
-            bytes += LogTypes::payload_size(&payload) as usize;
-            if bytes > MESSAGE_BYTES && !entries.is_empty() {
-                break;
-            }
-            entries.push(openraft::Entry { log_id: from_disk(&id), payload: payload.0 });
-        }
-        Ok(entries)
+            Ok(openraft::Entry { log_id: from_disk(&id), payload: payload.0 })
+        }))
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {

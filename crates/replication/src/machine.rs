@@ -1,29 +1,20 @@
-//! The engine's state machine: committed entries go into the store, in batches, on a thread of
-//! their own, so that no transaction or fsync makes heartbeats wait.
+//! The engine's state machine: committed entries go to the store's writer, in batches.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::{Stream, TryStreamExt};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::{EntryPayload as Kind, OptionalSend};
 use recado_chat::LogEntry;
 use recado_storage::{Logged, Marks, Store, StoreError};
-use std::sync::mpsc;
 use tokio::sync::oneshot;
 
 use crate::shared::Shared;
 use crate::types::{
     LogId, Response, Snapshot, SnapshotData, SnapshotMeta, StoredMembership, TypeConfig,
 };
-
-/// So many applied entries may be off disk: the log would replay them, well within a second.
-/// More would make the flush itself, and the writes that wait for it, noticeably longer.
-const UNFLUSHED_ENTRIES: u64 = 20_000;
-/// After so long without work what is applied goes to disk, so that a restart replays nothing.
-const IDLE_FLUSH: Duration = Duration::from_secs(2);
+use crate::writer::{Job, Jobs};
 
 fn fatal(error: impl std::fmt::Display) -> io::Error {
     io::Error::other(error.to_string())
@@ -46,102 +37,25 @@ fn decode_marks(marks: &Marks) -> io::Result<(Option<LogId>, StoredMembership)> 
     ))
 }
 
-/// Work for the store's thread.
-enum Job {
-    Apply {
-        batch: Vec<Logged>,
-        marks: Marks,
-        done: oneshot::Sender<Result<Vec<recado_chat::Applied>, StoreError>>,
-    },
-    Flush {
-        done: oneshot::Sender<Result<(), StoreError>>,
-    },
-    Install {
-        path: PathBuf,
-        done: oneshot::Sender<Result<Marks, StoreError>>,
-    },
-}
-
-/// The one writer of the store.
-fn run_store(store: &Store, shared: &Shared, jobs: &mpsc::Receiver<Job>) {
-    let mut unflushed = 0u64;
-    loop {
-        let job = if unflushed > 0 {
-            match jobs.recv_timeout(IDLE_FLUSH) {
-                Ok(job) => job,
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    flush_or_fail(store, shared);
-                    unflushed = 0;
-                    continue;
-                }
-            }
-        } else {
-            match jobs.recv() {
-                Ok(job) => job,
-                Err(mpsc::RecvError) => break,
-            }
-        };
-        // Whoever waits may be gone; the work is done all the same.
-        match job {
-            Job::Apply { batch, marks, done } => {
-                let result = store.apply(&batch, &marks);
-                unflushed += batch.len() as u64;
-                let _ = done.send(result);
-                if unflushed >= UNFLUSHED_ENTRIES {
-                    unflushed = 0;
-                    flush_or_fail(store, shared);
-                }
-            }
-            Job::Flush { done } => {
-                unflushed = 0;
-                let _ = done.send(store.flush());
-            }
-            Job::Install { path, done } => {
-                unflushed = 0;
-                let _ = done.send(store.install(&path));
-            }
-        }
-    }
-    flush_or_fail(store, shared);
-}
-
-/// A store that can't be written is not written again: the node stops.
-fn flush_or_fail(store: &Store, shared: &Shared) {
-    if let Err(error) = store.flush() {
-        shared.fail(format!("the store can't be written to disk: {error}"));
-    }
-}
-
 /// The state machine, as the engine drives it.
 pub struct Machine {
     store: Store,
-    jobs: mpsc::Sender<Job>,
+    jobs: Jobs,
     applied: Option<LogId>,
     membership: StoredMembership,
     shared: Arc<Shared>,
 }
 
-/// The store's thread; it ends, with everything on disk, when the machine is dropped.
-pub type StoreThread = std::thread::JoinHandle<()>;
-
 impl Machine {
-    /// Starts the store's thread and reads where the store stands.
+    /// Reads where the store stands; `jobs` is the way to its writer.
     ///
     /// # Errors
-    /// The store's marks can't be read, or no thread can be started.
-    pub fn start(store: Store, shared: Arc<Shared>) -> io::Result<(Machine, StoreThread)> {
+    /// The store's marks can't be read.
+    pub fn new(store: Store, jobs: Jobs, shared: Arc<Shared>) -> io::Result<Machine> {
         let (applied, membership) = decode_marks(&store.marks().map_err(fatal)?)?;
-        let (jobs, receiver) = mpsc::channel();
-        let thread = {
-            let (store, shared) = (store.clone(), shared.clone());
-            std::thread::Builder::new()
-                .name("store".into())
-                .spawn(move || run_store(&store, &shared, &receiver))?
-        };
         let machine = Machine { store, jobs, applied, membership, shared };
         machine.announce(true)?;
-        Ok((machine, thread))
+        Ok(machine)
     }
 
     /// Tells the watchers where the machine stands.
@@ -160,8 +74,11 @@ impl Machine {
         job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job,
     ) -> io::Result<T> {
         let (done, result) = oneshot::channel();
-        self.jobs.send(job(done)).map_err(|_| fatal("the store's thread is gone"))?;
-        result.await.map_err(|_| fatal("the store's thread is gone"))?.map_err(fatal)
+        let gone = || fatal("the store's writer is gone");
+        if !self.jobs.send(job(done)) {
+            return Err(gone());
+        }
+        result.await.map_err(|_| gone())?.map_err(fatal)
     }
 
     fn meta(&self) -> SnapshotMeta {

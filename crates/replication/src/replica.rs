@@ -1,6 +1,7 @@
 //! A replica: one server's part in the cluster.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -13,17 +14,19 @@ use recado_storage::{Reader, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::entropy::{Entropy, SystemEntropy};
 use crate::identity::Identity;
-use crate::log::Log;
-use crate::machine::{Machine, StoreThread};
+use crate::log::{Log, NodeLog};
+use crate::machine::Machine;
 use crate::network::Links;
 use crate::peer::PeerTransport;
 use crate::propose::Proposals;
 use crate::reads::Reads;
 use crate::shared::{Shared, lock};
-use crate::snapshot::{TRANSFER_SUFFIXES, remove_leftovers};
+use crate::snapshot::{Files, TRANSFER_SUFFIXES, remove_leftovers};
 use crate::types::Engine;
 use crate::view::View;
+use crate::writer::{Jobs, StoreThread, Writer};
 use crate::{NodeId, announce, inbound, supervisor};
 
 /// How long things take, ms.
@@ -155,6 +158,15 @@ pub enum StartError {
     Failed(String),
 }
 
+/// What a replica is made of, open and ready.
+pub(crate) struct Parts<L> {
+    pub identity: Identity,
+    pub log: L,
+    pub store: Store,
+    pub entropy: Arc<dyn Entropy>,
+    pub files: Files,
+}
+
 /// A handle on the running replica; clones share it.
 #[derive(Clone)]
 pub struct Replica {
@@ -182,7 +194,32 @@ impl Replica {
         transport: Arc<dyn PeerTransport>,
         stamps: Arc<dyn StampSource>,
     ) -> Result<Replica, StartError> {
-        let identity = Identity::open(&config.dir)?;
+        let entropy = Arc::new(SystemEntropy);
+        let identity = Identity::open(&config.dir, entropy.as_ref())?;
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            StartError::Failed(format!("can't use {}: {what}: {error}", config.dir.display()))
+        };
+        let log_dir = config.dir.join("log");
+        std::fs::create_dir_all(&log_dir).map_err(|error| failed("no log folder", &error))?;
+        let log = Log::open(&log_dir).await?;
+        let store = Store::open(&config.dir)?;
+        let parts = Parts { identity, log, store, entropy, files: Files::Threads };
+        let start_writer = |writer: Writer| {
+            let (jobs, thread) = writer.on_thread()?;
+            Ok((jobs, Some(thread)))
+        };
+        Replica::start_on(config, transport, stamps, parts, start_writer).await
+    }
+
+    /// Starts on parts that are open.
+    pub(crate) async fn start_on(
+        config: ReplicaConfig,
+        transport: Arc<dyn PeerTransport>,
+        stamps: Arc<dyn StampSource>,
+        parts: Parts<impl NodeLog>,
+        start_writer: impl FnOnce(Writer) -> io::Result<(Jobs, Option<StoreThread>)>,
+    ) -> Result<Replica, StartError> {
+        let Parts { identity, log, store, entropy, files } = parts;
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             StartError::Failed(format!("can't use {}: {what}: {error}", config.dir.display()))
         };
@@ -190,14 +227,14 @@ impl Replica {
             remove_leftovers(&config.dir, suffix)
                 .map_err(|error| failed("old snapshot files stay", &error))?;
         }
-        let log_dir = config.dir.join("log");
-        std::fs::create_dir_all(&log_dir).map_err(|error| failed("no log folder", &error))?;
-        let log = Log::open(&log_dir).await?;
-        let store = Store::open(&config.dir)?;
         refuse_a_gap(&config, &identity, &log, &store)?;
         let flushed = log.flushed();
-        let shared = Arc::new(Shared::new(config.clone(), identity, transport, stamps));
-        let (machine, store_thread) = Machine::start(store.clone(), shared.clone())
+        let shared =
+            Arc::new(Shared::new(config.clone(), identity, transport, stamps, entropy, files));
+        let writer = Writer::new(store.clone(), shared.clone());
+        let (jobs, store_thread) =
+            start_writer(writer).map_err(|error| failed("no thread for the store", &error))?;
+        let machine = Machine::new(store.clone(), jobs, shared.clone())
             .map_err(|error| failed("the store can't be read", &error))?;
         let engine = Engine::new(
             identity.node,
@@ -224,7 +261,7 @@ impl Replica {
             reads,
             engine,
             tasks: Arc::new(Mutex::new(tasks)),
-            store_thread: Arc::new(Mutex::new(Some(store_thread))),
+            store_thread: Arc::new(Mutex::new(store_thread)),
         })
     }
 
@@ -373,7 +410,7 @@ impl Replica {
 fn refuse_a_gap(
     config: &ReplicaConfig,
     identity: &Identity,
-    log: &Log,
+    log: &impl NodeLog,
     store: &Store,
 ) -> Result<(), StartError> {
     let held = store.reader().and_then(|rows| rows.position()).map_err(|error| {

@@ -10,11 +10,13 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::NodeId;
+use crate::entropy::Entropy;
 use crate::gate::{Gate, Released};
 use crate::identity::Identity;
 use crate::peer::PeerTransport;
 use crate::propose::Proposals;
 use crate::replica::{Committed, Peer, ProposeError, ReplicaConfig, StampSource};
+use crate::snapshot::Files;
 use crate::types::{Engine, LogId};
 use crate::view::View;
 
@@ -32,6 +34,8 @@ pub struct Shared {
     pub node: NodeId,
     pub transport: Arc<dyn PeerTransport>,
     pub stamps: Arc<dyn StampSource>,
+    pub entropy: Arc<dyn Entropy>,
+    pub files: Files,
     pub engine: OnceLock<Engine>,
     pub proposals: OnceLock<Proposals>,
     pub identity: Mutex<Identity>,
@@ -64,6 +68,8 @@ impl Shared {
         identity: Identity,
         transport: Arc<dyn PeerTransport>,
         stamps: Arc<dyn StampSource>,
+        entropy: Arc<dyn Entropy>,
+        files: Files,
     ) -> Shared {
         let lease = Duration::from_millis(config.timing.election_ms);
         let node = identity.node;
@@ -79,6 +85,8 @@ impl Shared {
             node,
             transport,
             stamps,
+            entropy,
+            files,
             engine: OnceLock::new(),
             proposals: OnceLock::new(),
             identity: Mutex::new(identity),

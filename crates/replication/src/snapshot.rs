@@ -73,10 +73,10 @@ pub async fn send_snapshot(
     let SnapshotData::View(view) = snapshot.snapshot else {
         return Err("a received snapshot can't be sent on".to_owned());
     };
-    let transfer: u64 = rand::random();
+    let transfer = shared.entropy.number();
     let path = shared.config.dir.join(format!("snapshot-{transfer:016x}.out"));
     let cleanup = RemoveOnDrop(path.clone());
-    let file = blocking(move || {
+    let file = blocking(shared.files, move || {
         view.write_snapshot(&path).map_err(io::Error::other)?;
         File::open(&path)
     })
@@ -98,7 +98,7 @@ async fn send_file(
     let length = file.metadata().map_err(|e| e.to_string())?.len();
     let mut offset = 0u64;
     loop {
-        let (back, bytes) = blocking(move || {
+        let (back, bytes) = blocking(shared.files, move || {
             let mut bytes = Vec::with_capacity(CHUNK_BYTES);
             (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut bytes)?;
             Ok((file, bytes))
@@ -132,13 +132,13 @@ async fn take_chunk(shared: &Arc<Shared>, chunk: Chunk) -> Result<ChunkAnswer, S
     let end = chunk.end.clone();
     let written = path.clone();
     let dir = shared.config.dir.clone();
-    blocking(move || write_chunk(&dir, &written, &chunk)).await?;
+    blocking(shared.files, move || write_chunk(&dir, &written, &chunk)).await?;
     let Some((vote, meta)) = end else { return Ok(ChunkAnswer::Next) };
     let engine = shared.engine().ok_or("this node is only just starting")?;
     // Under another name, or the next transfer's first piece would remove it while it is read.
     let whole = path.with_extension("whole");
     let renamed = whole.clone();
-    blocking(move || fs::rename(&path, &renamed)).await?;
+    blocking(shared.files, move || fs::rename(&path, &renamed)).await?;
     let _cleanup = RemoveOnDrop(whole.clone());
     let snapshot = Snapshot { meta, snapshot: SnapshotData::File(Arc::from(whole.as_path())) };
     let response =
@@ -185,11 +185,24 @@ impl Drop for RemoveOnDrop {
     }
 }
 
+/// Who reads and writes files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// Threads, so that nobody waits for a disk who need not.
+    Threads,
+    /// Whoever asks, in a simulation.
+    Inline,
+}
+
 async fn blocking<T: Send + 'static>(
+    files: Files,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, String> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())
+    let done = match files {
+        Files::Threads => {
+            tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?
+        }
+        Files::Inline => work(),
+    };
+    done.map_err(|error| error.to_string())
 }

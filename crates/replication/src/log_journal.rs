@@ -1,0 +1,204 @@
+//! The replicated log over a journal: openraft's storage interface for simulations. The records
+//! are the same as raft-log's, and so is what becomes durable when.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::io;
+use std::ops::RangeBounds;
+use std::sync::{Arc, Mutex};
+
+use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
+use openraft::{OptionalSend, RaftLogReader};
+use tokio::sync::{oneshot, watch};
+
+use crate::log::{NodeLog, indexes, within_a_message};
+use crate::replica::StartError;
+use crate::shared::lock;
+use crate::simulated::Journal;
+use crate::types::{Entry, LogId, TypeConfig, Vote};
+
+/// One write to the log; what it is, only the log knows.
+#[derive(Clone, Debug)]
+pub struct Record(Write);
+
+#[derive(Clone, Debug)]
+enum Write {
+    Vote(Vote),
+    Append(Entry),
+    Committed(LogId),
+    /// Removes this index and all above.
+    Truncate(u64),
+    /// Removes this entry and all below.
+    Purge(LogId),
+}
+
+/// What the records come to.
+#[derive(Default)]
+struct Content {
+    vote: Option<Vote>,
+    entries: BTreeMap<u64, Entry>,
+    committed: Option<LogId>,
+    purged: Option<LogId>,
+}
+
+impl Content {
+    fn take(&mut self, write: Write) {
+        match write {
+            Write::Vote(vote) => self.vote = Some(vote),
+            Write::Append(entry) => {
+                self.entries.insert(entry.log_id.index, entry);
+            }
+            Write::Committed(upto) => self.committed = Some(upto),
+            Write::Truncate(first) => {
+                self.entries.split_off(&first);
+            }
+            Write::Purge(upto) => {
+                self.entries = self.entries.split_off(&(upto.index + 1));
+                self.purged = Some(upto);
+            }
+        }
+    }
+
+    fn last(&self) -> Option<LogId> {
+        self.entries.last_key_value().map(|(_, entry)| entry.log_id).or(self.purged)
+    }
+}
+
+/// The log of one node; clones share it.
+#[derive(Clone)]
+pub struct JournalLog {
+    journal: Arc<dyn Journal>,
+    content: Arc<Mutex<Content>>,
+    flushed: watch::Sender<Option<LogId>>,
+}
+
+impl JournalLog {
+    /// Reads what the journal holds.
+    pub async fn open(journal: Arc<dyn Journal>) -> Result<JournalLog, StartError> {
+        let mut content = Content::default();
+        for Record(write) in journal.replay() {
+            content.take(write);
+        }
+        let content = Arc::new(Mutex::new(content));
+        Ok(JournalLog { journal, content, flushed: watch::Sender::new(None) })
+    }
+
+    fn write(&self, write: Write) -> io::Result<()> {
+        self.journal.write(Record(write.clone()))?;
+        lock(&self.content).take(write);
+        Ok(())
+    }
+
+    async fn sync(&self) -> io::Result<()> {
+        let (sender, synced) = oneshot::channel();
+        self.journal.sync(Box::new(move |result| {
+            // A caller that is gone no longer cares.
+            let _ = sender.send(result);
+        }));
+        synced.await.map_err(|_| io::Error::other("the journal is gone"))?
+    }
+}
+
+impl NodeLog for JournalLog {
+    fn flushed(&self) -> watch::Receiver<Option<LogId>> {
+        self.flushed.subscribe()
+    }
+
+    fn is_empty(&self) -> bool {
+        let content = lock(&self.content);
+        content.vote.is_none() && content.last().is_none()
+    }
+
+    fn purged(&self) -> u64 {
+        lock(&self.content).purged.map_or(0, |id| id.index)
+    }
+}
+
+impl RaftLogReader<TypeConfig> for JournalLog {
+    async fn try_get_log_entries<R>(&mut self, range: R) -> io::Result<Vec<Entry>>
+    where
+        R: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let (start, end) = indexes(&range);
+        if start >= end {
+            return Ok(Vec::new());
+        }
+        Ok(lock(&self.content).entries.range(start..end).map(|(_, entry)| entry.clone()).collect())
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
+        let content = lock(&self.content);
+        within_a_message(content.entries.range(start..end).map(|(_, entry)| Ok(entry.clone())))
+    }
+
+    async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
+        Ok(lock(&self.content).vote)
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for JournalLog {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig>> {
+        let content = lock(&self.content);
+        Ok(LogState { last_purged_log_id: content.purged, last_log_id: content.last() })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
+        self.write(Write::Vote(*vote))?;
+        self.sync().await
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
+        let Some(committed) = committed else { return Ok(()) };
+        {
+            let content = lock(&self.content);
+            if Some(committed) <= content.committed || Some(committed) > content.last() {
+                return Ok(());
+            }
+        }
+        self.write(Write::Committed(committed))
+    }
+
+    async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
+        Ok(lock(&self.content).committed)
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> io::Result<()>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut last = None;
+        for entry in entries {
+            last = Some(entry.log_id);
+            self.write(Write::Append(entry))?;
+        }
+        let Some(upto) = last else {
+            callback.io_completed(Ok(()));
+            return Ok(());
+        };
+        let mark = self.flushed.clone();
+        self.journal.sync(Box::new(move |result| {
+            if result.is_ok() {
+                mark.send_replace(Some(upto));
+            }
+            callback.io_completed(result);
+        }));
+        Ok(())
+    }
+
+    async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
+        self.write(Write::Truncate(last.map_or(0, |id| id.index + 1)))
+    }
+
+    async fn purge(&mut self, upto: LogId) -> io::Result<()> {
+        self.write(Write::Purge(upto))?;
+        self.journal.sync(Box::new(|_| {}));
+        Ok(())
+    }
+}
