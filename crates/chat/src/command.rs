@@ -231,6 +231,7 @@ mod tests {
             rank: 1,
             boot: 2,
             pid: 3,
+            witness: true,
         };
         let (user, channel, message) = (String::from("ana"), String::from("geral"), "oi".into());
         vec![

@@ -42,6 +42,10 @@ pub struct Announcement {
     pub boot: u64,
     /// Its process id.
     pub pid: u32,
+    /// Whether it is the reference's replica, which keeps everything and serves nobody: it has no
+    /// rank, is never active, and votes only to make an even number of servers odd.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub witness: bool,
 }
 
 /// A server's row in the replicated state.

@@ -42,6 +42,7 @@ fn member() -> impl Strategy<Value = MemberCommand> {
                 rank,
                 boot,
                 pid: 0,
+                witness: false,
             })
         }),
         (0u64..3).prop_map(|node| MemberCommand::Activate { node }),

@@ -341,6 +341,7 @@ fn announce(node: u64, boot: u64, rank: u64) -> Command {
         rank,
         boot,
         pid: 1,
+        witness: false,
     }))
 }
 
@@ -368,6 +369,16 @@ fn members_come_go_and_come_back() {
     chat.run(activate());
     assert_eq!(member(&chat, 1), (true, 5));
     assert!(!chat.apply(None, activate()).members_changed, "active already");
+}
+
+#[test]
+fn a_witness_is_never_active() {
+    let mut chat = Chat::with([announce(1, 7, 1)]);
+    let announced = Announcement { witness: true, ..chat.rows.members[&1].announced.clone() };
+    chat.run(Command::Member(MemberCommand::Announce(Announcement { node: 2, ..announced })));
+    let activate = Command::Member(MemberCommand::Activate { node: 2 });
+    assert!(!chat.apply(None, activate).members_changed);
+    assert!(!chat.rows.members[&2].active);
 }
 
 #[test]

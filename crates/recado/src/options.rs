@@ -171,6 +171,9 @@ options! {
     /// Pump bytes between clients and servers in turn, as the standard's broker does, and know
     /// nothing of requests: for standard REP servers.
     plain: bool, "", Fallback::Off, &[Broker];
+    /// Keep no replica in the reference: ranks and heartbeats only. Then of three servers two that
+    /// die one after the other stop the third one's writes.
+    no_replica: bool, "", Fallback::Off, &[Reference], rare;
     /// The server's name; its data is kept in a folder of that name.
     name: String, "NAME", Fallback::Value("server-1"), &[Server];
     /// The server's own port, for other servers.

@@ -65,7 +65,10 @@ pub fn reference(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure>
     let at = Endpoints::to_bind(settings);
     let _running = begin(settings, "reference", &[("servers", &at.reference)])?;
     let data_dir = settings.data_dir().join("reference");
-    let config = ReferenceConfig { endpoint: at.reference, data_dir };
+    let config = ReferenceConfig {
+        witness: !settings.no_replica,
+        ..ReferenceConfig::new(at.reference, data_dir)
+    };
     block_on(async { run_reference(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
 

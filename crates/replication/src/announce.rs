@@ -154,7 +154,7 @@ fn remember_the_log(shared: &Shared) {
 /// What this server says of itself; none as long as it waits for its rank.
 fn wanted(shared: &Shared, patience_over: bool) -> Option<Announcement> {
     let rank = *shared.rank.borrow();
-    if rank.is_none() && !(patience_over && shared.cluster().is_some()) {
+    if !shared.config.witness && rank.is_none() && !(patience_over && shared.cluster().is_some()) {
         return None;
     }
     Some(Announcement {
@@ -164,6 +164,7 @@ fn wanted(shared: &Shared, patience_over: bool) -> Option<Announcement> {
         rank: rank.unwrap_or(0),
         boot: *shared.boot.borrow(),
         pid: shared.config.pid,
+        witness: shared.config.witness,
     })
 }
 

@@ -22,13 +22,20 @@ pub struct Candidate {
     pub rank: u64,
     /// Whether it holds every acknowledged entry.
     pub active: bool,
+    /// Whether it is the reference's replica.
+    pub witness: bool,
 }
 
 /// The slot of `me` among the candidates, without the primary that fell silent: active servers
-/// before others, then by rank.
+/// before others, then by rank. The witness comes last, with a slot to spare: it stands only in
+/// case that nobody else holds what was committed.
 pub fn slot(candidates: &[Candidate], me: NodeId, silent: Option<NodeId>) -> u32 {
     let key = |c: &Candidate| (!c.active, takeover_key(c.rank, c.node));
-    let Some(mine) = candidates.iter().find(|c| c.node == me).map(key) else { return 0 };
+    let Some(my) = candidates.iter().find(|c| c.node == me) else { return 0 };
+    if my.witness {
+        return candidates.len() as u32;
+    }
+    let mine = key(my);
     let before = candidates.iter().filter(|c| Some(c.node) != silent && c.node != me);
     before.filter(|c| key(c) < mine).count() as u32
 }
@@ -73,20 +80,49 @@ impl Campaign {
     }
 }
 
-/// Which servers should vote, given who is active and who votes now.
+/// What the primary knows about whom it leads, as far as it matters for who should vote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Electorate {
+    /// Who votes now.
+    pub voters: BTreeSet<NodeId>,
+    /// The active servers.
+    pub active: Vec<Candidate>,
+    /// The witness, if it keeps pace (as a voter: if it is only there).
+    pub witness: Option<NodeId>,
+    /// Whether a server that votes and is not active answered lately.
+    pub laggards: bool,
+}
+
+/// Which nodes should vote.
 ///
 /// An even number of voters tolerates no more deaths than the odd number below it and has more
-/// that can die, so the set is odd: the active servers in takeover order, one less if they are
-/// even. With fewer than three active servers the voters stay who they are if they are three or
-/// more, the dead included: any two of three can go on later, while a set of one could not.
-pub fn target_voters(active: &[Candidate], voters: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
-    if active.len() < 3 && voters.len() >= 3 {
-        return voters.clone();
-    }
-    let mut order: Vec<&Candidate> = active.iter().collect();
+/// that can die, so the set is odd: the active servers, and the witness if they are even. So of
+/// three servers, two may die one after the other: {A, B, C} → {A, B, witness} → {A}.
+///
+/// The last active server becomes the only voter while the witness is there to agree, but not
+/// as long as another server that votes may only lag: it must be able to take over. Without a
+/// witness an even number of servers does without the last in takeover order; and with fewer
+/// than three active servers the voters stay who they are if they are three or more, the dead
+/// included: any two of three can go on later, while a set of one could not.
+pub fn target_voters(now: &Electorate) -> BTreeSet<NodeId> {
+    let mut order: Vec<&Candidate> = now.active.iter().collect();
     order.sort_by_key(|c| takeover_key(c.rank, c.node));
-    let odd = order.len() - usize::from(order.len().is_multiple_of(2) && !order.is_empty());
-    order.into_iter().take(odd).map(|c| c.node).collect()
+    let mut target: BTreeSet<NodeId> = order.iter().map(|c| c.node).collect();
+    let voters = &now.voters;
+    match (order.last(), now.witness) {
+        (Some(_), Some(witness)) if order.len().is_multiple_of(2) => {
+            target.insert(witness);
+        }
+        (Some(_), Some(_)) if order.len() == 1 && voters.len() >= 3 && now.laggards => {
+            return voters.clone();
+        }
+        (_, None) if order.len() < 3 && voters.len() >= 3 => return voters.clone(),
+        (Some(last), None) if order.len().is_multiple_of(2) => {
+            target.remove(&last.node);
+        }
+        _ => {}
+    }
+    target
 }
 
 #[cfg(test)]
@@ -94,7 +130,7 @@ mod tests {
     use super::*;
 
     fn candidate(node: NodeId, rank: u64, active: bool) -> Candidate {
-        Candidate { node, rank, active }
+        Candidate { node, rank, active, witness: false }
     }
 
     #[test]
@@ -111,6 +147,10 @@ mod tests {
         assert_eq!(slot(&all, 40, Some(70)), 1);
         assert_eq!(slot(&all, 50, Some(70)), 2);
         assert_eq!(slot(&all, 5, Some(70)), 3);
+        let witness = Candidate { witness: true, ..candidate(1, 0, false) };
+        let all = [candidate(70, 1, true), candidate(10, 2, true), witness];
+        assert_eq!(slot(&all, 10, Some(70)), 0);
+        assert_eq!(slot(&all, 1, Some(70)), 3, "after all servers, and one slot more");
     }
 
     #[test]
@@ -127,27 +167,56 @@ mod tests {
         assert!(campaign.due(0, 3, start + ms(910)));
     }
 
-    fn target(active: &[u64], voters: &[u64]) -> Vec<u64> {
-        let active: Vec<Candidate> =
-            active.iter().map(|node| candidate(*node, *node, true)).collect();
-        target_voters(&active, &voters.iter().copied().collect()).into_iter().collect()
+    /// Node ids are ranks here; the witness is node 9.
+    fn electorate(active: &[u64], voters: &[u64]) -> Electorate {
+        let active = active.iter().map(|node| candidate(*node, *node, true)).collect();
+        let voters = voters.iter().copied().collect();
+        Electorate { voters, active, witness: None, laggards: false }
+    }
+
+    fn alone(active: &[u64], voters: &[u64]) -> Vec<u64> {
+        target_voters(&electorate(active, voters)).into_iter().collect()
+    }
+
+    fn witnessed(active: &[u64], voters: &[u64]) -> Vec<u64> {
+        let now = Electorate { witness: Some(9), ..electorate(active, voters) };
+        target_voters(&now).into_iter().collect()
     }
 
     #[test]
-    fn the_voters_are_odd_and_the_first_in_order() {
-        assert_eq!(target(&[1], &[1]), [1]);
-        assert_eq!(target(&[1, 2], &[1]), [1]);
-        assert_eq!(target(&[1, 2, 3], &[1]), [1, 2, 3]);
-        assert_eq!(target(&[1, 2, 3, 4], &[1, 2, 3]), [1, 2, 3]);
-        assert_eq!(target(&[1, 2, 3, 4, 5], &[1, 2, 3]), [1, 2, 3, 4, 5]);
-        assert_eq!(target(&[], &[]), [0; 0]);
+    fn without_a_witness_the_voters_are_odd_and_the_first_in_order() {
+        assert_eq!(alone(&[1], &[1]), [1]);
+        assert_eq!(alone(&[1, 2], &[1]), [1]);
+        assert_eq!(alone(&[1, 2, 3], &[1]), [1, 2, 3]);
+        assert_eq!(alone(&[1, 2, 3, 4], &[1, 2, 3]), [1, 2, 3]);
+        assert_eq!(alone(&[1, 2, 3, 4, 5], &[1, 2, 3]), [1, 2, 3, 4, 5]);
+        assert_eq!(alone(&[], &[]), [0; 0]);
     }
 
     #[test]
-    fn the_dead_stay_voters_only_to_keep_three() {
-        assert_eq!(target(&[1, 2], &[1, 2, 3]), [1, 2, 3]);
-        assert_eq!(target(&[2], &[1, 2, 3]), [1, 2, 3]);
-        assert_eq!(target(&[1, 2, 3], &[1, 2, 3, 4, 5]), [1, 2, 3]);
-        assert_eq!(target(&[2, 3, 4], &[1, 2, 3]), [2, 3, 4]);
+    fn without_a_witness_the_dead_stay_voters_only_to_keep_three() {
+        assert_eq!(alone(&[1, 2], &[1, 2, 3]), [1, 2, 3]);
+        assert_eq!(alone(&[2], &[1, 2, 3]), [1, 2, 3]);
+        assert_eq!(alone(&[2, 3], &[2, 3, 9]), [2, 3, 9], "a witness that is away stays");
+        assert_eq!(alone(&[1, 2, 3], &[1, 2, 3, 4, 5]), [1, 2, 3]);
+        assert_eq!(alone(&[2, 3, 4], &[1, 2, 3]), [2, 3, 4]);
+    }
+
+    #[test]
+    fn the_witness_makes_an_even_number_odd() {
+        assert_eq!(witnessed(&[1], &[1]), [1]);
+        assert_eq!(witnessed(&[1, 2], &[1]), [1, 2, 9]);
+        assert_eq!(witnessed(&[1, 2, 3], &[1, 2, 9]), [1, 2, 3]);
+        assert_eq!(witnessed(&[1, 2, 3, 4], &[1, 2, 3]), [1, 2, 3, 4, 9]);
+        assert_eq!(witnessed(&[2, 3], &[1, 2, 3]), [2, 3, 9]);
+        assert_eq!(witnessed(&[], &[]), [0; 0]);
+    }
+
+    #[test]
+    fn the_last_server_votes_alone_unless_another_only_lags() {
+        assert_eq!(witnessed(&[3], &[2, 3, 9]), [3]);
+        let lagging = electorate(&[3], &[2, 3, 9]);
+        let lagging = Electorate { witness: Some(9), laggards: true, ..lagging };
+        assert_eq!(target_voters(&lagging), lagging.voters);
     }
 }

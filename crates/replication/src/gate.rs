@@ -52,6 +52,8 @@ pub struct Gate<T> {
     term: Option<u64>,
     voters: BTreeSet<NodeId>,
     active: BTreeSet<NodeId>,
+    /// Who has copies without being a server.
+    witnesses: BTreeSet<NodeId>,
     admitted: BTreeSet<NodeId>,
     progress: BTreeMap<NodeId, Progress>,
     /// The last position of this term on this node's own disk.
@@ -70,6 +72,7 @@ impl<T> Gate<T> {
             term: None,
             voters: BTreeSet::new(),
             active: BTreeSet::new(),
+            witnesses: BTreeSet::new(),
             admitted: BTreeSet::new(),
             progress: BTreeMap::new(),
             flushed: 0,
@@ -109,10 +112,11 @@ impl<T> Gate<T> {
         self.voters = voters;
     }
 
-    /// Who is active, as the applied member table has it.
-    pub fn set_active(&mut self, active: BTreeSet<NodeId>) {
+    /// Who is active and who is a witness, as the applied member table has it.
+    pub fn set_members(&mut self, active: BTreeSet<NodeId>, witnesses: BTreeSet<NodeId>) {
         self.admitted.retain(|node| !active.contains(node));
         self.active = active;
+        self.witnesses = witnesses;
     }
 
     /// Counts a returning node from now on. Gives the position that it must have on disk before
@@ -185,8 +189,9 @@ impl<T> Gate<T> {
     }
 
     fn stored(&self, index: u64) -> u32 {
-        let others = self.progress.iter();
-        1 + others.filter(|(node, p)| **node != self.me && p.matched >= index).count() as u32
+        let counts = |node: &NodeId| *node != self.me && !self.witnesses.contains(node);
+        let others = self.progress.iter().filter(|(node, _)| counts(node));
+        1 + others.filter(|(_, p)| p.matched >= index).count() as u32
     }
 
     /// Whether this node leads and a majority of voters answered a message that was sent within
@@ -242,7 +247,7 @@ mod tests {
         gate.lead(5, now);
         gate.flushed(5, 1000);
         gate.set_voters([1, 2, 3].into());
-        gate.set_active([1, 2, 3].into());
+        gate.set_members([1, 2, 3].into(), [].into());
         gate.answered(5, 2, Some(0), now, now);
         gate.answered(5, 3, Some(0), now, now);
         gate
@@ -271,7 +276,7 @@ mod tests {
         let mut gate = Gate::new(1, LEASE);
         gate.lead(5, now);
         gate.set_voters([1, 2, 3].into());
-        gate.set_active([1, 2, 3].into());
+        gate.set_members([1, 2, 3].into(), [].into());
         gate.hold(10, "a", now);
         gate.answered(5, 2, Some(10), now, now);
         gate.answered(5, 3, Some(10), now, now);
@@ -312,7 +317,7 @@ mod tests {
         gate.hold(10, "a", now);
         gate.answered(5, 2, Some(10), now, now);
         assert_eq!(gate.waits_for(3, now + LEASE / 2), LEASE / 2);
-        gate.set_active([1, 2].into());
+        gate.set_members([1, 2].into(), [].into());
         assert_eq!(gate.release(now), [Released { reply: "a", stored: 2 }]);
     }
 
@@ -345,7 +350,7 @@ mod tests {
     fn an_admitted_node_counts_before_it_is_active() {
         let now = Instant::now();
         let mut gate = gate_of_three(now);
-        gate.set_active([1, 2].into());
+        gate.set_members([1, 2].into(), [].into());
         gate.hold(10, "a", now);
         gate.answered(5, 2, Some(10), now, now);
         assert_eq!(replies(gate.release(now)), ["a"]);
@@ -365,7 +370,7 @@ mod tests {
         gate.lead(1, now);
         gate.flushed(1, 1);
         gate.set_voters([1].into());
-        gate.set_active([1].into());
+        gate.set_members([1].into(), [].into());
         gate.hold(1, "a", now);
         assert_eq!(gate.release(now + 100 * LEASE), [Released { reply: "a", stored: 1 }]);
     }

@@ -13,7 +13,7 @@ use recado_chat::{Member, MemberCommand};
 use tokio::time::Instant;
 
 use crate::NodeId;
-use crate::election::{Candidate, target_voters};
+use crate::election::{Electorate, target_voters};
 use crate::peer::Lane;
 use crate::shared::{Shared, lock};
 use crate::types::Engine;
@@ -29,6 +29,10 @@ const TRANSFER_AFTER: Duration = Duration::from_secs(2);
 const TRANSFER_COOL_DOWN: Duration = Duration::from_secs(30);
 /// A transfer stops heartbeats and writes; when nobody took over in this time, start anew.
 const TRANSFER_LIMIT: Duration = Duration::from_secs(5);
+/// The same for a witness, which is in the way as long as it leads.
+const WITNESS_TRANSFER_COOL_DOWN: Duration = Duration::from_secs(1);
+/// A voter that is not active keeps its vote until it was silent for so long.
+const VOTER_SILENCE: Duration = Duration::from_millis(1500);
 /// Between two changes of the consensus membership.
 const CHANGE_COOL_DOWN: Duration = Duration::from_millis(100);
 
@@ -110,10 +114,10 @@ impl Leadership {
         self.hand_over(shared, engine, &members, consensus, now);
     }
 
-    /// Whoever leads holds every acknowledged entry.
+    /// Whoever leads holds every acknowledged entry. A witness is never active.
     fn activate_self(&self, shared: &Arc<Shared>, members: &[Member]) {
         let me = shared.node;
-        if members.iter().any(|m| m.announced.node == me && !m.active) {
+        if !shared.config.witness && members.iter().any(|m| m.announced.node == me && !m.active) {
             self.propose(shared, me, MemberCommand::Activate { node: me });
         }
     }
@@ -170,7 +174,7 @@ impl Leadership {
         let Some(applied) = applied.filter(|id| id.leader_id.term == self.term) else { return };
         let inactive: Vec<NodeId> = members
             .iter()
-            .filter(|m| !m.active && m.announced.node != shared.node)
+            .filter(|m| !m.active && !m.announced.witness && m.announced.node != shared.node)
             .map(|m| m.announced.node)
             .collect();
         self.pace.retain(|node, _| inactive.contains(node));
@@ -203,16 +207,24 @@ impl Leadership {
         let gate = lock(&shared.gate);
         let silence = Duration::from_millis(timing.silence_ms);
         let alive = gate.heard(node).is_some_and(|at| now.duration_since(at) < silence);
-        let mark = self.marks.front().map_or(0, |(_, position)| *position);
         let waits = gate.waits_for(node, now);
         // An admitted server may hold replies up, but not for long.
         let admitted = self.pace.get(&node).is_some_and(|pace| pace.must_reach.is_some());
         let too_slow = admitted && waits > Duration::from_millis(timing.lag_ms / 2);
-        alive && !too_slow && gate.matched(node) >= Some(mark)
+        alive && !too_slow && gate.matched(node) >= Some(self.mark())
+    }
+
+    /// Where the log stood a moment ago: who is there now keeps pace.
+    fn mark(&self) -> u64 {
+        self.marks.front().map_or(0, |(_, position)| *position)
     }
 
     /// How long this server must keep pace: doubled for each time that it fell silent or behind.
+    /// While a witness leads no writes come, and it waits only for somebody to hand over to.
     fn steady(&self, shared: &Shared, node: NodeId, now: Instant) -> Duration {
+        if shared.config.witness {
+            return Duration::ZERO;
+        }
         let lately =
             |(n, at): &&(NodeId, Instant)| *n == node && now.duration_since(*at) < FLAP_MEMORY;
         let flaps = self.drops.iter().filter(lately).count() as u32;
@@ -229,6 +241,7 @@ impl Leadership {
         consensus: &Consensus,
         now: Instant,
     ) {
+        let mark = self.mark();
         let rested = self.changed.is_none_or(|at| now.duration_since(at) > CHANGE_COOL_DOWN);
         if self.changing.load(Ordering::Relaxed) || !rested {
             return;
@@ -252,12 +265,11 @@ impl Leadership {
             self.change(shared, engine, ChangeMembers::RemoveNodes(gone), "a removed server", now);
             return;
         }
-        let active: Vec<Candidate> = members
-            .iter()
-            .filter(|m| m.active)
-            .map(|m| Candidate { node: m.announced.node, rank: shared.rank_of(m), active: true })
-            .collect();
-        let target = target_voters(&active, &consensus.voters);
+        if shared.config.witness {
+            // It might take the vote from itself, and hands over in a moment.
+            return;
+        }
+        let target = target_voters(&electorate(shared, members, consensus, mark, now));
         let wanted = (target != consensus.voters || consensus.joint) && !target.is_empty();
         if wanted {
             let change = ChangeMembers::ReplaceAllVoters(target);
@@ -305,13 +317,21 @@ impl Leadership {
                 "handing over to node {node} got stuck; start this server again, nothing is lost"
             ));
         }
-        let rested =
-            self.transfer.is_none_or(|(_, at)| now.duration_since(at) > TRANSFER_COOL_DOWN);
-        if !rested || now.duration_since(self.since) < TRANSFER_AFTER || consensus.joint {
+        let witness = shared.config.witness;
+        let (after, cool_down) = if witness {
+            (Duration::ZERO, WITNESS_TRANSFER_COOL_DOWN)
+        } else {
+            (TRANSFER_AFTER, TRANSFER_COOL_DOWN)
+        };
+        let rested = self.transfer.is_none_or(|(_, at)| now.duration_since(at) > cool_down);
+        if !rested || now.duration_since(self.since) < after || consensus.joint {
             return;
         }
         let key = |m: &Member| takeover_key(shared.rank_of(m), m.announced.node);
-        let Some(mine) = members.iter().find(|m| m.announced.node == shared.node).map(key) else {
+        let mine = members.iter().find(|m| m.announced.node == shared.node).map(key);
+        // A witness gives way to every server.
+        let Some(mine) = mine.filter(|_| !witness).or(witness.then_some((u64::MAX, u64::MAX)))
+        else {
             return;
         };
         let position = *shared.position.borrow();
@@ -351,4 +371,44 @@ impl Leadership {
         });
         true
     }
+}
+
+/// Who is there to vote.
+fn electorate(
+    shared: &Shared,
+    members: &[Member],
+    consensus: &Consensus,
+    mark: u64,
+    now: Instant,
+) -> Electorate {
+    let gate = lock(&shared.gate);
+    let within = |node, limit| gate.heard(node).is_some_and(|at| now.duration_since(at) < limit);
+    // Who was not heard of in a young term may only not have answered yet.
+    let lately = |node, limit| {
+        let at = gate.heard(node).max(gate.since());
+        at.is_some_and(|at| now.duration_since(at) < limit)
+    };
+    let silence = Duration::from_millis(shared.config.timing.silence_ms);
+    let useful = |member: &&Member| {
+        let node = member.announced.node;
+        let votes = consensus.voters.contains(&node);
+        member.announced.witness
+            && if votes {
+                lately(node, VOTER_SILENCE)
+            } else {
+                within(node, silence) && gate.matched(node) >= Some(mark)
+            }
+    };
+    let lags = |member: &&Member| {
+        let node = member.announced.node;
+        !member.active
+            && !member.announced.witness
+            && consensus.voters.contains(&node)
+            && lately(node, VOTER_SILENCE)
+    };
+    let witness = members.iter().find(useful).map(|member| member.announced.node);
+    let laggards = members.iter().any(|member| lags(&member));
+    drop(gate);
+    let active = members.iter().filter(|m| m.active).map(|m| shared.candidate(m)).collect();
+    Electorate { voters: consensus.voters.clone(), active, witness, laggards }
 }

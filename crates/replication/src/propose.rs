@@ -31,14 +31,17 @@ struct Proposal {
 #[derive(Clone)]
 pub struct Proposals {
     queue: mpsc::Sender<Proposal>,
+    /// A witness that leads changes members and proposes nothing else.
+    witness: bool,
 }
 
 impl Proposals {
     /// Starts the task that proposes.
     pub fn start(shared: Arc<Shared>, flushed: watch::Receiver<Option<LogId>>) -> Proposals {
         let (queue, waiting) = mpsc::channel(QUEUE_PROPOSALS);
+        let witness = shared.config.witness;
         tokio::spawn(run(shared, flushed, waiting));
-        Proposals { queue }
+        Proposals { queue, witness }
     }
 
     /// Proposes a command and waits until it is on every active backup's disk.
@@ -47,6 +50,9 @@ impl Proposals {
         command: Command,
         origin: Option<Origin>,
     ) -> Result<Committed, ProposeError> {
+        if self.witness {
+            return Err(ProposeError::NotPrimary { primary: None });
+        }
         self.submit(command, origin, true).await
     }
 
@@ -160,7 +166,7 @@ async fn commit(
 fn settle(shared: &Shared, waiting: Waiting, term: u64, gated: bool) {
     if !gated {
         let Waiting { outcome, position, stamp, reply } = waiting;
-        let members = shared.members.borrow().len() as u32;
+        let members = shared.server_count();
         let _ = reply.send(Ok(Committed { outcome, position, stamp, stored: 0, members }));
         return;
     }

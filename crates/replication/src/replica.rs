@@ -91,6 +91,9 @@ pub struct ReplicaConfig {
     pub timing: Timing,
     /// Log sizes.
     pub sizes: Sizes,
+    /// Whether this is the reference's replica: it keeps everything, serves nobody and takes no
+    /// client's writes. It votes only to make an even number of servers odd.
+    pub witness: bool,
 }
 
 /// Where a proposed entry's time comes from: the server's clocks.

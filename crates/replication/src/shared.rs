@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::NodeId;
+use crate::election::Candidate;
 use crate::entropy::Entropy;
 use crate::gate::{Gate, Released};
 use crate::identity::Identity;
@@ -80,6 +81,7 @@ impl Shared {
             is_primary: false,
             applied: 0,
             members: Vec::new(),
+            witness: None,
         };
         Shared {
             node,
@@ -122,12 +124,19 @@ impl Shared {
 
     /// The member table changed. The gate knows before anybody else does.
     pub fn set_members(&self, members: Vec<Member>) {
-        let active = members.iter().filter(|m| m.active).map(|m| m.announced.node).collect();
-        lock(&self.gate).set_active(active);
+        let nodes_of = |which: fn(&&Member) -> bool| {
+            members.iter().filter(which).map(|m| m.announced.node).collect()
+        };
+        lock(&self.gate).set_members(nodes_of(|m| m.active), nodes_of(|m| m.announced.witness));
         for member in members.iter().filter(|m| m.announced.node != self.node) {
             self.transport.set_address(member.announced.node, &member.announced.address);
         }
         self.members.send_replace(Arc::new(members));
+    }
+
+    /// How many servers the cluster has, the dead ones included.
+    pub fn server_count(&self) -> u32 {
+        self.members.borrow().iter().filter(|m| !m.announced.witness).count() as u32
     }
 
     /// This node's own row.
@@ -142,6 +151,16 @@ impl Shared {
         }
         let listed = lock(&self.peers).get(&member.announced.node).map(|peer| peer.rank);
         listed.unwrap_or(member.announced.rank)
+    }
+
+    /// A member as elections see it.
+    pub fn candidate(&self, member: &Member) -> Candidate {
+        Candidate {
+            node: member.announced.node,
+            rank: self.rank_of(member),
+            active: member.active,
+            witness: member.announced.witness,
+        }
     }
 
     /// A primary was heard of, or a vote was given.
@@ -161,7 +180,7 @@ impl Shared {
         if released.is_empty() {
             return;
         }
-        let members = self.members.borrow().len() as u32;
+        let members = self.server_count();
         for Released { reply: waiting, stored } in released {
             let committed = Committed {
                 outcome: waiting.outcome,

@@ -126,8 +126,8 @@ async fn stand(
         .voters
         .iter()
         .map(|node| match members.iter().find(|m| m.announced.node == *node) {
-            Some(m) => Candidate { node: *node, rank: shared.rank_of(m), active: m.active },
-            None => Candidate { node: *node, rank: 0, active: false },
+            Some(m) => shared.candidate(m),
+            None => Candidate { node: *node, rank: 0, active: false, witness: false },
         })
         .collect();
     let my_slot = slot(&candidates, shared.node, silent);
@@ -148,19 +148,22 @@ fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
     let applied = *shared.applied.borrow();
     let position = applied.map_or(0, |id| id.index);
     let in_term = applied.is_some_and(|id| id.leader_id.term == standing.term);
-    let leads = standing.leads && in_term && lock(&shared.gate).lease_holds(now);
+    let serves = standing.leads && !shared.config.witness;
+    let leads = serves && in_term && lock(&shared.gate).lease_holds(now);
     let silence = Duration::from_millis(shared.config.timing.silence_ms);
     let heard = now.duration_since(*lock(&shared.quiet));
     let election = Duration::from_millis(shared.config.timing.election_ms);
+    let all = shared.members();
+    let is_witness =
+        |node: NodeId| all.iter().any(|m| m.announced.witness && m.announced.node == node);
     let primary = if standing.leads {
         leads.then_some(shared.node)
     } else {
-        standing.leader.filter(|node| *node != shared.node && heard < 2 * election)
+        let heard = |node: &NodeId| *node != shared.node && heard < 2 * election;
+        standing.leader.filter(|node| heard(node) && !is_witness(*node))
     };
     let gate = lock(&shared.gate);
-    let mut members: Vec<MemberView> = shared
-        .members
-        .borrow()
+    let mut members: Vec<MemberView> = all
         .iter()
         .map(|member| {
             let node = member.announced.node;
@@ -176,6 +179,7 @@ fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
         })
         .collect();
     drop(gate);
+    let witness = members.extract_if(.., |m| m.member.announced.witness).last();
     members.sort_by_key(|m| {
         let rank = shared.rank_of(&m.member);
         recado_chat::members::takeover_key(rank, m.member.announced.node)
@@ -187,6 +191,7 @@ fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
         is_primary: leads,
         applied: position,
         members,
+        witness,
     };
     shared.view.send_if_modified(|current| {
         let changed = **current != view;

@@ -11,14 +11,17 @@ pub struct View {
     pub node: NodeId,
     /// The current election term.
     pub term: u64,
-    /// The primary, if one is known and was heard of within the election time-out.
+    /// The primary, if one is known and was heard of within the election time-out. A witness that
+    /// leads for a moment is none: it takes no writes.
     pub primary: Option<NodeId>,
     /// Whether this node is the primary and has applied its own first entry.
     pub is_primary: bool,
     /// The last applied log position.
     pub applied: u64,
-    /// The members, by takeover order.
+    /// The servers, by takeover order.
     pub members: Vec<MemberView>,
+    /// The reference's replica, if there is one.
+    pub witness: Option<MemberView>,
 }
 
 /// One member, as a replica sees it.

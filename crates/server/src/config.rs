@@ -85,6 +85,9 @@ impl ServerConfig {
     }
 }
 
+/// The name of the reference's replica; no server may have it.
+pub const WITNESS_NAME: &str = "reference";
+
 /// Where the reference listens and keeps its ranks.
 #[derive(Clone, Debug)]
 pub struct ReferenceConfig {
@@ -92,4 +95,16 @@ pub struct ReferenceConfig {
     pub endpoint: String,
     /// Its data folder; made if it is not there.
     pub data_dir: PathBuf,
+    /// Whether it keeps a replica too, which votes when the servers are even in number.
+    pub witness: bool,
+    /// The servers' time-outs of replication.
+    pub timing: Timing,
+}
+
+impl ReferenceConfig {
+    /// A reference with a replica and the servers' default time-outs.
+    pub fn new(endpoint: impl Into<String>, data_dir: impl Into<PathBuf>) -> Self {
+        let (endpoint, data_dir) = (endpoint.into(), data_dir.into());
+        ReferenceConfig { endpoint, data_dir, witness: true, timing: Timing::default() }
+    }
 }

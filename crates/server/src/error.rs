@@ -28,6 +28,12 @@ pub enum ReferenceError {
     /// The port is taken, or the end point makes no sense.
     #[error(transparent)]
     Socket(#[from] recado_transport::OpenError),
+    /// The replica's data can't be opened.
+    #[error(transparent)]
+    Replica(#[from] recado_replication::StartError),
+    /// It ran, and had to stop so as not to promise what it can't keep.
+    #[error("the reference had to stop: {0}")]
+    Stopped(String),
     /// The file with the ranks was not written by this program, or was changed since.
     #[error("{path} is damaged ({why}); restore it from a backup, or remove it while no server runs and start all servers after the reference", path = path.display())]
     Damaged {

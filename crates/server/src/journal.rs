@@ -105,13 +105,14 @@ mod tests {
             rank,
             boot: 0,
             pid: 0,
+            witness: false,
         };
         let member = Member { announced, active };
         MemberView { member, voter: active, matched: None, alive: active }
     }
 
     fn view(term: u64, primary: Option<u64>, members: Vec<MemberView>) -> View {
-        View { node: 1, term, primary, is_primary: false, applied: 0, members }
+        View { node: 1, term, primary, is_primary: false, applied: 0, members, witness: None }
     }
 
     #[test]

@@ -12,6 +12,10 @@ use recado_replication::{Lane, NodeId, PeerError, PeerTransport, PendingAnswer};
 use recado_transport::{CallError, Caller};
 use tokio::sync::mpsc;
 
+/// The address that the reference's replica announces: it is reached where the reference is,
+/// and each server knows best where that is.
+pub const WITNESS_ADDRESS: &str = "reference";
+
 const LANES: [Lane; 4] = [Lane::Control, Lane::Log, Lane::Snapshot, Lane::Forward];
 
 /// The connections; clones share them.
@@ -19,6 +23,7 @@ const LANES: [Lane; 4] = [Lane::Control, Lane::Log, Lane::Snapshot, Lane::Forwar
 pub struct Links {
     table: Arc<RwLock<HashMap<NodeId, Link>>>,
     wanted: mpsc::UnboundedSender<(NodeId, String)>,
+    reference: Arc<str>,
 }
 
 /// The connections to one node.
@@ -28,9 +33,10 @@ struct Link {
 
 impl Links {
     /// No connections yet, and the task that will make them; it ends with the last clone.
-    pub fn start() -> Links {
+    /// [`WITNESS_ADDRESS`] stands for `reference`.
+    pub fn start(reference: &str) -> Links {
         let (wanted, wishes) = mpsc::unbounded_channel();
-        let links = Links { table: Arc::default(), wanted };
+        let links = Links { table: Arc::default(), wanted, reference: reference.into() };
         tokio::spawn(connect_all(links.table.clone(), wishes));
         links
     }
@@ -63,6 +69,7 @@ impl Links {
 
 impl PeerTransport for Links {
     fn set_address(&self, node: NodeId, address: &str) {
+        let address = if address == WITNESS_ADDRESS { &self.reference } else { address };
         // The task is there as long as `self` is; if the runtime is going down, nobody minds.
         let _ = self.wanted.send((node, address.to_owned()));
     }
@@ -149,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_node_nobody_told_us_of_is_not_connected() {
-        let links = Links::start();
+        let links = Links::start("");
         let refused = links.send(7, Lane::Log, 1, Bytes::new()).err();
         assert_eq!(refused, Some(PeerError::NotConnected));
         assert!(!links.connected(7, Lane::Control));

@@ -192,8 +192,8 @@ async fn form_cluster(replica: Replica, cluster: u64, forming: Arc<AtomicBool>) 
     }
 }
 
-/// The listed servers that can be reached, without this one.
-fn peers(list: &[Listed], own: u64) -> Vec<Peer> {
+/// The listed servers that can be reached, without the node that asks.
+pub fn peers(list: &[Listed], own: u64) -> Vec<Peer> {
     list.iter()
         .filter_map(|listed| {
             let node = listed.node.filter(|node| *node != own)?;

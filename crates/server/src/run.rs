@@ -87,7 +87,7 @@ impl Server {
         let boot: u64 = rand::random();
         let clocks = Arc::new(Clocks::new(config.clock_offset_ms));
         let facts = Arc::new(Facts::new(&config.reference, &config.proxy));
-        let links = Links::start();
+        let links = Links::start(&config.reference);
         let replica = start_replica(&config, &address, boot, &links, &clocks).await?;
         tracing::info!(name = %config.name, %address, node = replica.node(), "server started");
 
@@ -217,6 +217,7 @@ async fn start_replica(
         pid: std::process::id(),
         timing: config.timing,
         sizes: Sizes::default(),
+        witness: false,
     };
     let transport: Arc<dyn PeerTransport> = Arc::new(links.clone());
     let stamps: Arc<dyn StampSource> = clocks.clone();

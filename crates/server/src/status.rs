@@ -23,7 +23,7 @@ pub fn status(view: &View, facts: &Facts) -> Status {
         members,
         broker: Value::Map(Vec::new()),
         proxy: proxy(facts),
-        reference: reference(facts),
+        reference: reference(view, facts),
     }
 }
 
@@ -61,7 +61,7 @@ fn proxy(facts: &Facts) -> Value {
     ])
 }
 
-fn reference(facts: &Facts) -> Value {
+fn reference(view: &View, facts: &Facts) -> Value {
     let known = *facts.reference.borrow();
     let mut map = vec![
         ("address".into(), facts.reference_address.as_str().into()),
@@ -69,6 +69,10 @@ fn reference(facts: &Facts) -> Value {
     ];
     if let Some(pid) = known.pid {
         map.push(("pid".into(), pid.into()));
+    }
+    if let Some(replica) = &view.witness {
+        let does = if replica.voter { "votes" } else { "follows" };
+        map.push(("replica".into(), does.into()));
     }
     Value::Map(map)
 }
@@ -90,13 +94,22 @@ mod tests {
             rank: node,
             boot: 1,
             pid: 100,
+            witness: false,
         };
         let member = Member { announced, active };
         MemberView { member, voter: active, matched: (node != 9).then_some(40 + node), alive }
     }
 
     fn view(members: Vec<MemberView>) -> View {
-        View { node: 1, term: 3, primary: Some(1), is_primary: true, applied: 77, members }
+        View {
+            node: 1,
+            term: 3,
+            primary: Some(1),
+            is_primary: true,
+            applied: 77,
+            members,
+            witness: None,
+        }
     }
 
     #[test]

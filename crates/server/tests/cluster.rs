@@ -206,10 +206,8 @@ impl Stage {
     }
 
     fn start_reference(&mut self) {
-        let config = ReferenceConfig {
-            endpoint: local(self.reference_port),
-            data_dir: self.path().join("reference"),
-        };
+        let folder = self.path().join("reference");
+        let config = ReferenceConfig::new(local(self.reference_port), folder);
         self.reference = Some(Thread::start(|stopped| async {
             let stopped = async { drop(stopped.await) };
             run_reference(config, stopped).await.map_err(|error| error.to_string())

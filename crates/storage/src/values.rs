@@ -320,6 +320,8 @@ struct MemberValue {
     boot: u64,
     pid: u32,
     active: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    witness: bool,
 }
 
 pub(crate) fn member(row: &Member) -> Result<Vec<u8>> {
@@ -332,6 +334,7 @@ pub(crate) fn member(row: &Member) -> Result<Vec<u8>> {
         boot: announced.boot,
         pid: announced.pid,
         active: row.active,
+        witness: announced.witness,
     })
 }
 
@@ -344,6 +347,7 @@ pub(crate) fn read_member(value: &[u8]) -> Result<Member> {
         rank: row.rank,
         boot: row.boot,
         pid: row.pid,
+        witness: row.witness,
     };
     Ok(Member { announced, active: row.active })
 }

@@ -33,7 +33,7 @@ fn command() -> impl Strategy<Value = Command> {
         }),
         1 => (1u64..3, 0u64..2).prop_map(|(node, boot)| {
             let (name, address) = ("s".into(), "tcp://h:1".into());
-            let announced = Announcement { node, name, address, rank: 1, boot, pid: 1 };
+            let announced = Announcement { node, name, address, rank: 1, boot, pid: 1, witness: false };
             Command::Member(MemberCommand::Announce(announced))
         }),
         1 => (1u64..3).prop_map(|node| Command::Member(MemberCommand::Activate { node })),

@@ -25,6 +25,7 @@ fn filled(store: &Store, messages: u64) -> Feed {
                 rank: node,
                 boot: 5,
                 pid: 6,
+                witness: false,
             }))
         }),
     );

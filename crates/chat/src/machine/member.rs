@@ -39,7 +39,8 @@ fn activate<R: Rows>(rows: &mut R, node: u64) -> Result<Applied, R::Error> {
     let Some(mut row) = rows.member(node)? else {
         return Ok(Applied::refused(Refusal::Removed));
     };
-    if row.active {
+    // Acknowledgements never wait for a witness.
+    if row.active || row.announced.witness {
         return Ok(changed(false));
     }
     row.active = true;

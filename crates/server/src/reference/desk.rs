@@ -8,6 +8,7 @@ use recado_protocol::reference::{Listed, ReferenceReply, ReferenceRequest, Regis
 use recado_protocol::{Code, Refusal};
 
 use crate::clocks::Clocks;
+use crate::config::WITNESS_NAME;
 
 /// How many servers the list holds; more names than this are somebody's mistake.
 const MAX_LISTED_SERVERS: usize = 1024;
@@ -96,6 +97,10 @@ impl Desk {
             let refusal = Refusal::new(Code::InvalidName, error.to_string());
             return (ReferenceReply::Refused(refusal), None);
         }
+        if said.user == WITNESS_NAME {
+            let text = format!("\"{WITNESS_NAME}\" is the name of the reference's own replica");
+            return (ReferenceReply::Refused(Refusal::new(Code::InvalidName, text)), None);
+        }
         let known_rank =
             self.list().iter().find(|listed| listed.name == said.user).map(|listed| listed.rank);
         if known_rank.is_none() && self.list.len() >= MAX_LISTED_SERVERS {
@@ -125,7 +130,8 @@ impl Desk {
         (reply(&answer, list, self.pid), answer.persist)
     }
 
-    fn list(&mut self) -> &[Listed] {
+    /// The servers that are there, by rank.
+    pub fn list(&mut self) -> &[Listed] {
         let changes = self.registry.changes();
         if self.list_changes != Some(changes) {
             self.list_changes = Some(changes);
@@ -193,9 +199,11 @@ mod tests {
             assert!(matches!(reply, ReferenceReply::Refused(_)), "{body:?}: {reply:?}");
             assert_eq!(response.persist, None);
         }
-        let (reply, persist) = ask(&mut desk, &ReferenceRequest::Rank(standard(" ")));
-        assert!(matches!(reply, ReferenceReply::Refused(_)), "{reply:?}");
-        assert_eq!(persist, None);
+        for name in [" ", WITNESS_NAME] {
+            let (reply, persist) = ask(&mut desk, &ReferenceRequest::Rank(standard(name)));
+            assert!(matches!(reply, ReferenceReply::Refused(_)), "{reply:?}");
+            assert_eq!(persist, None);
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The reference: gives ranks, watches who is alive, and grants once the right to form the
-//! cluster. The rules are `recado_chat::registry`'s; here are the socket, the clock and the disk.
+//! cluster. The rules are `recado_chat::registry`'s; here are the socket, the clock and the disk,
+//! and beside it all the replica that votes.
 
 mod desk;
 mod file;
+mod witness;
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -15,9 +17,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::clocks::Clocks;
 use crate::config::{BATCH_REQUESTS, ReferenceConfig};
 use crate::error::{ReferenceError, prepare_folder};
+use crate::registration;
 use bytes::Bytes;
 use desk::{Desk, Response};
 use file::DurableFile;
+use witness::Witness;
 
 /// The file with what the reference must not forget.
 const FILE_NAME: &str = "reference";
@@ -37,6 +41,10 @@ pub async fn run_reference(
     let responder = Responder::bind(&config.endpoint).await?;
     let file = DurableFile::new(&config.data_dir, FILE_NAME);
     let kept: Persistent = file.load()?.unwrap_or_default();
+    let witness = match config.witness {
+        true => Some(Witness::start(&config, responder.clone()).await?),
+        false => None,
+    };
     tracing::info!(
         endpoint = responder.endpoint(),
         last_rank = kept.last_rank,
@@ -45,13 +53,16 @@ pub async fn run_reference(
     let started = Instant::now();
     let registry = Registry::new(kept, Limits::default(), 0);
     let desk = Desk::new(registry, Clocks::new(0), std::process::id());
-    let reference =
-        Reference { responder: responder.clone(), desk, started, outgoing: Outgoing::new(file) };
+    let outgoing = Outgoing::new(file);
+    let mut reference = Reference { responder, desk, started, outgoing, witness };
     let result = tokio::select! {
         () = shutdown => Ok(()),
         result = reference.run() => result,
     };
-    responder.close().await;
+    if let Some(witness) = &reference.witness {
+        witness.shutdown().await;
+    }
+    reference.responder.close().await;
     result
 }
 
@@ -60,10 +71,11 @@ struct Reference {
     desk: Desk,
     started: Instant,
     outgoing: Outgoing,
+    witness: Option<Witness>,
 }
 
 impl Reference {
-    async fn run(mut self) -> Result<(), ReferenceError> {
+    async fn run(&mut self) -> Result<(), ReferenceError> {
         let mut ticks = interval(Duration::from_millis(TICK_MS));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -74,11 +86,12 @@ impl Reference {
                     Some(batch) => self.take(batch),
                     None => return Ok(()),
                 },
+                why = failed(&self.witness) => return Err(ReferenceError::Stopped(why)),
                 saved = self.outgoing.saved() => {
                     saved?;
                     self.send_ready();
                 }
-                _ = ticks.tick() => self.desk.expire(self.now_ms()),
+                _ = ticks.tick() => self.tick(),
             }
         }
     }
@@ -86,13 +99,25 @@ impl Reference {
     fn take(&mut self, batch: Vec<Incoming>) {
         let now_ms = self.now_ms();
         for Incoming { envelope, body } in batch {
-            let [body] = body.as_slice() else {
-                continue;
+            let body = match (body.as_slice(), &self.witness) {
+                ([body], _) => body,
+                ([kind, payload], Some(witness)) if kind.len() == 1 => {
+                    witness.take(envelope, kind[0], payload.clone());
+                    continue;
+                }
+                _ => continue,
             };
             let Response { reply, persist } = self.desk.answer(body, now_ms);
             self.outgoing.add(envelope, reply, persist);
         }
         self.send_ready();
+    }
+
+    fn tick(&mut self) {
+        self.desk.expire(self.now_ms());
+        if let Some(witness) = &mut self.witness {
+            witness.learn_peers(registration::peers(self.desk.list(), witness.node()));
+        }
     }
 
     fn send_ready(&mut self) {
@@ -103,6 +128,14 @@ impl Reference {
 
     fn now_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Resolves when the replica had to stop; never without one.
+async fn failed(witness: &Option<Witness>) -> String {
+    match witness {
+        Some(witness) => witness.failed().await,
+        None => std::future::pending().await,
     }
 }
 

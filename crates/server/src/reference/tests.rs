@@ -74,7 +74,7 @@ async fn rank(caller: &Caller, user: &str, boot: u64) -> u64 {
 async fn with_reference(folder: &std::path::Path, asks: &[(&str, u64)]) -> Vec<u64> {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let endpoint = format!("tcp://127.0.0.1:{port}");
-    let config = ReferenceConfig { endpoint: endpoint.clone(), data_dir: folder.to_owned() };
+    let config = ReferenceConfig::new(endpoint.clone(), folder);
     let (stop, stopped) = oneshot::channel::<()>();
     let role = tokio::spawn(run_reference(config, stopped.map(|_| ())));
     let caller = Caller::connect(&endpoint).await.unwrap();
@@ -102,8 +102,7 @@ async fn no_rank_is_given_twice_across_restarts() {
 async fn a_damaged_file_is_refused_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(FILE_NAME), b"RECADORFgarbage and more").unwrap();
-    let config =
-        ReferenceConfig { endpoint: "tcp://127.0.0.1:0".into(), data_dir: folder.path().into() };
+    let config = ReferenceConfig::new("tcp://127.0.0.1:0", folder.path());
     let error = run_reference(config, std::future::pending()).await.unwrap_err();
     assert!(matches!(error, ReferenceError::Damaged { .. }), "{error}");
 }

@@ -65,6 +65,7 @@ impl Cluster for Fake {
             is_primary: now.is_primary,
             applied: *self.position.lock().unwrap(),
             members: Vec::new(),
+            witness: None,
         })
     }
 

@@ -89,9 +89,13 @@ fn members_come_back() {
         rank: 3,
         boot: 4,
         pid: 5,
+        witness: false,
     };
     let row = Member { announced, active: true };
     assert_eq!(read_member(&member(&row).unwrap()).unwrap(), row);
+    let witness = Announcement { witness: true, ..row.announced.clone() };
+    let witness = Member { announced: witness, active: false };
+    assert_eq!(read_member(&member(&witness).unwrap()).unwrap(), witness);
 }
 
 /// The bytes of a store that exists must never change their meaning.

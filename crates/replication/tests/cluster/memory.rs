@@ -17,6 +17,9 @@ use recado_replication::{
 /// How long a condition may take before the test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The name of the reference's replica.
+const WITNESS: &str = "reference";
+
 /// Longer messages break a real connection; none arrives here.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -25,6 +28,7 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 pub struct Network {
     replicas: Mutex<BTreeMap<NodeId, Replica>>,
     cut: Mutex<BTreeSet<(NodeId, NodeId)>>,
+    starved: Mutex<BTreeSet<(NodeId, NodeId)>>,
 }
 
 impl Network {
@@ -41,8 +45,14 @@ impl Network {
         }
     }
 
+    /// Lets no log entries through from one node to another, but everything else.
+    pub fn starve(&self, from: NodeId, to: NodeId) {
+        self.starved.lock().unwrap().insert((from, to));
+    }
+
     /// Mends all links.
     pub fn heal(&self) {
+        self.starved.lock().unwrap().clear();
         self.cut.lock().unwrap().clear();
     }
 }
@@ -74,6 +84,9 @@ impl PeerTransport for Transport {
             return Err(PeerError::Disconnected);
         }
         let me = *self.me.get().unwrap_or(&0);
+        if lane == Lane::Log && self.network.starved.lock().unwrap().contains(&(me, node)) {
+            return Ok(Box::pin(std::future::pending()));
+        }
         let target = self.network.replicas.lock().unwrap().get(&node).cloned();
         let network = self.network.clone();
         let answer = tokio::spawn(async move {
@@ -117,6 +130,7 @@ pub struct Cluster {
     pub sizes: Sizes,
     folder: tempfile::TempDir,
     ranks: u64,
+    witness: Option<usize>,
 }
 
 impl Cluster {
@@ -131,6 +145,7 @@ impl Cluster {
             sizes,
             folder: tempfile::tempdir().unwrap(),
             ranks: 0,
+            witness: None,
         };
         for _ in 0..servers {
             cluster.add().await;
@@ -141,7 +156,9 @@ impl Cluster {
 
     /// Adds a server with an empty folder; the first one forms the cluster.
     pub async fn add(&mut self) {
+        let witness = self.witness == Some(self.servers.len());
         let name = format!("server-{}", self.servers.len() + 1);
+        let name = if witness { WITNESS.to_owned() } else { name };
         let dir = self.folder.path().join(&name);
         std::fs::create_dir(&dir).unwrap();
         let server = self.boot(name, dir).await;
@@ -150,6 +167,13 @@ impl Cluster {
         }
         self.servers.push(server);
         self.list();
+    }
+
+    /// Adds the reference's replica, which comes last in `servers`.
+    pub async fn add_witness(&mut self) -> usize {
+        self.witness = Some(self.servers.len());
+        self.add().await;
+        self.servers.len() - 1
     }
 
     /// Tries to start a stopped server; gives the reason why it does not.
@@ -176,6 +200,7 @@ impl Cluster {
             address: format!("memory://{name}"),
             boot: self.ranks + 1000,
             pid: 1,
+            witness: name == WITNESS,
             timing: Timing::default(),
             sizes: self.sizes,
         }
@@ -190,7 +215,9 @@ impl Cluster {
         self.network.replicas.lock().unwrap().insert(node, replica.clone());
         self.ranks += 1;
         let rank = self.ranks;
-        replica.set_rank(rank);
+        if name != WITNESS {
+            replica.set_rank(rank);
+        }
         let registration = tokio::spawn(register_again(replica.clone(), 1_000 * rank));
         Server { name, dir, node, running: Some(Running { replica, registration }), rank }
     }
@@ -200,7 +227,7 @@ impl Cluster {
         let peers: Vec<Peer> = self
             .servers
             .iter()
-            .filter(|s| s.runs())
+            .filter(|s| s.runs() && s.name != WITNESS)
             .map(|s| Peer { node: s.node, address: String::new(), rank: s.rank })
             .collect();
         for server in self.servers.iter().filter(|s| s.runs()) {
@@ -245,6 +272,22 @@ impl Cluster {
         std::fs::create_dir(&dir).unwrap();
         self.servers[index] = self.boot(name, dir).await;
         self.list();
+    }
+
+    /// The indexes of the nodes that vote, as the primary sees it.
+    pub fn voters(&self) -> Option<BTreeSet<usize>> {
+        let primary = self.servers.iter().find(|s| s.leads())?;
+        let view = primary.replica().view().borrow().clone();
+        let rows = view.members.iter().chain(&view.witness).filter(|m| m.voter);
+        let index = |node| self.servers.iter().position(|s| s.node == node);
+        rows.map(|m| index(m.member.announced.node)).collect()
+    }
+
+    /// Waits until just these vote.
+    pub async fn wait_voters(&self, wanted: &[usize]) {
+        let wanted: BTreeSet<usize> = wanted.iter().copied().collect();
+        let what = format!("{wanted:?} to vote");
+        self.wait(&what, || self.voters().filter(|voters| *voters == wanted).map(drop)).await
     }
 
     /// The index of the server that leads.

@@ -1,23 +1,12 @@
-//! Three real replicas on real disks, with a network in memory: what is acknowledged stays, in
-//! one order, whoever dies or is cut off.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-
-mod memory;
+//! Three servers.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use memory::Cluster;
-use recado_chat::Outcome;
 use recado_replication::{ProposeError, Sizes};
 
-fn seq(outcome: &Outcome) -> u64 {
-    match outcome {
-        Outcome::Stored { seq, .. } => *seq,
-        other => panic!("not stored: {other:?}"),
-    }
-}
+use crate::memory::{self, Cluster};
+use crate::seq;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_servers_form_a_cluster_and_acknowledge_from_all_disks() {
@@ -25,7 +14,7 @@ async fn three_servers_form_a_cluster_and_acknowledge_from_all_disks() {
     let session = cluster.prepare().await;
     for n in 1..=100 {
         let committed = cluster.publish_until_acked(session, n).await;
-        assert_eq!(seq(&committed.outcome), n);
+        assert_eq!(seq(&committed), n);
         assert_eq!((committed.stored, committed.members), (3, 3));
     }
     cluster.wait_equal().await;
@@ -62,17 +51,17 @@ async fn the_next_rank_takes_over_and_nothing_acknowledged_is_lost() {
     let stopped = Instant::now();
     let committed = cluster.publish_until_acked(session, 21).await;
     eprintln!("acknowledged again after {} ms", stopped.elapsed().as_millis());
-    assert_eq!(seq(&committed.outcome), 21);
+    assert_eq!(seq(&committed), 21);
     assert_eq!(cluster.primary().await, first + 1, "the next rank leads");
     // A repeat of what was acknowledged before has its first result.
     let repeat = cluster.publish_until_acked(session, 20).await;
-    assert_eq!(seq(&repeat.outcome), 20);
+    assert_eq!(seq(&repeat), 20);
     cluster.wait_active(2).await;
     cluster.restart(first).await;
     cluster.wait_active(3).await;
     assert_eq!(cluster.primary().await, first + 1, "who returns has a higher rank");
     let committed = cluster.publish_until_acked(session, 22).await;
-    assert_eq!((seq(&committed.outcome), committed.stored), (22, 3));
+    assert_eq!((seq(&committed), committed.stored), (22, 3));
     cluster.wait_equal().await;
 }
 
@@ -117,11 +106,11 @@ async fn a_primary_that_is_cut_off_acknowledges_nothing() {
     );
     assert!(cluster.servers[old].replica().read().await.is_err(), "a stale read");
     let committed = cluster.publish(next, session, 3).await.unwrap();
-    assert_eq!(seq(&committed.outcome), 2);
+    assert_eq!(seq(&committed), 2);
     cluster.network.heal();
     cluster.wait_active(3).await;
     let committed = cluster.publish_until_acked(session, 2).await;
-    assert_eq!(seq(&committed.outcome), 3, "the entry of the minority was never committed");
+    assert_eq!(seq(&committed), 3, "the entry of the minority was never committed");
     cluster.wait_equal().await;
 }
 
@@ -141,9 +130,9 @@ async fn everything_is_there_after_all_stopped() {
     cluster.wait_active(3).await;
     for n in (1..=30).rev() {
         let repeat = cluster.publish_until_acked(session, n).await;
-        assert_eq!(seq(&repeat.outcome), n);
+        assert_eq!(seq(&repeat), n);
     }
-    assert_eq!(seq(&cluster.publish_until_acked(session, 31).await.outcome), 31);
+    assert_eq!(seq(&cluster.publish_until_acked(session, 31).await), 31);
     cluster.wait_equal().await;
 }
 
@@ -158,7 +147,7 @@ async fn a_newcomer_behind_the_log_gets_a_snapshot() {
     cluster.add().await;
     cluster.wait_active(2).await;
     let committed = cluster.publish_until_acked(session, 301).await;
-    assert_eq!((seq(&committed.outcome), committed.stored), (301, 2));
+    assert_eq!((seq(&committed), committed.stored), (301, 2));
     cluster.wait_equal().await;
     let left: Vec<_> = std::fs::read_dir(&cluster.servers[1].dir)
         .unwrap()
@@ -173,8 +162,8 @@ async fn concurrent_writers_get_every_number_once() {
     let cluster = Cluster::start(3).await;
     let session = cluster.prepare().await;
     let cluster = &cluster;
-    let writers = (1..=500)
-        .map(|n| async move { seq(&cluster.publish_until_acked(session, n).await.outcome) });
+    let writers =
+        (1..=500).map(|n| async move { seq(&cluster.publish_until_acked(session, n).await) });
     let all = futures::future::join_all(writers).await;
     let distinct: BTreeSet<u64> = all.iter().copied().collect();
     assert_eq!(distinct, (1..=500).collect::<BTreeSet<u64>>());
@@ -190,10 +179,10 @@ async fn a_lower_rank_gets_the_lead_and_writes_go_on() {
     while cluster.primary().await != 2 {
         n += 1;
         let committed = cluster.publish_until_acked(session, n).await;
-        assert_eq!(seq(&committed.outcome), n);
+        assert_eq!(seq(&committed), n);
         assert!(start.elapsed() < memory::PATIENCE, "nobody hands over: {}", cluster.describe());
     }
-    assert_eq!(seq(&cluster.publish_until_acked(session, n + 1).await.outcome), n + 1);
+    assert_eq!(seq(&cluster.publish_until_acked(session, n + 1).await), n + 1);
     cluster.wait_equal().await;
 }
 
@@ -213,7 +202,7 @@ async fn a_server_that_lost_its_disk_comes_back_as_another_node() {
     cluster.wait_equal().await;
     // The new node counts: with it, another one may die.
     cluster.stop(0).await;
-    assert_eq!(seq(&cluster.publish_until_acked(session, 3).await.outcome), 3);
+    assert_eq!(seq(&cluster.publish_until_acked(session, 3).await), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
