@@ -6,6 +6,7 @@
 mod bad_input;
 mod clocks;
 mod failover;
+mod last_server;
 mod restart;
 mod services;
 mod startup;

@@ -8,5 +8,5 @@ pub mod slots;
 pub mod wait;
 
 pub use cluster::Cluster;
-pub use process::Output;
+pub use process::{Output, signal};
 pub use wait::{eventually, eventually_async};
