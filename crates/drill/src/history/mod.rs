@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub use end::{End, FinalRow, State};
 pub use read::{Delivery, Gap, Read, Row, Source, Subscription};
-pub use seen::{Fault, Folder, Led, Ranked};
+pub use seen::{Fault, Folder, Led, Ranked, Skipped};
 pub use write::{Ack, Attempt, Outcome, RequestId, Write};
 
 /// Of a user, channel, server or fault; shared, since a history has millions of them.
@@ -86,6 +86,8 @@ pub struct History {
     pub folders: Vec<Folder>,
     /// What was broken on purpose.
     pub faults: Vec<Fault>,
+    /// What should have been broken, and could not be.
+    pub skipped: Vec<Skipped>,
     /// How all of it ended; none when the drill broke off before.
     pub end: Option<End>,
 }
@@ -129,6 +131,7 @@ impl History {
         self.ranks.extend(other.ranks);
         self.folders.extend(other.folders);
         self.faults.extend(other.faults);
+        self.skipped.extend(other.skipped);
         self.end = other.end.or(self.end.take());
     }
 }

@@ -52,3 +52,12 @@ pub struct Fault {
     /// Until when; none when it was still so at the end, or is over in no time.
     pub to_us: Option<u64>,
 }
+
+/// A kind of fault that could not be made here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The kind.
+    pub kind: Name,
+    /// What is missing, in a few words (`no strace`).
+    pub why: Name,
+}
