@@ -154,11 +154,11 @@ impl Model {
         self.now_us += STEP_US;
         let topic = self.topics[topic].clone();
         let stored = &self.history.end.as_ref().unwrap().topics[&topic];
-        let rows = stored.iter().map(|row| row.row.clone());
-        let rows: Vec<Row> = match after {
-            Some(after) => rows.filter(|row| row.seq > after).take(limit).collect(),
-            None => rows.skip(stored.len().saturating_sub(limit)).collect(),
+        let first = match after {
+            Some(after) => (after as usize).min(stored.len()),
+            None => stored.len().saturating_sub(limit),
         };
+        let rows = stored[first..].iter().take(limit).map(|row| row.row.clone()).collect();
         self.history.reads.push(Read {
             client: 9,
             server: Some(name("s3")),
