@@ -2,8 +2,9 @@
 //!
 //! A gap lies between two acknowledgements that follow each other, whoever got them; the last one
 //! ends when the last message was sent, if that is later. The gap of a fault is the longest one
-//! that was open when it began or that began behind it, before the next fault and within
-//! [`AFTER_FAULT_US`]. These figures mean something only while clients send all the time.
+//! that was open when it began or that began behind it, within [`AFTER_FAULT_US`]. One that is
+//! open when the next fault begins is the next fault's, unless it began within [`AT_ONCE_US`] and
+//! may be due to either. These figures mean something only while clients send all the time.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,8 @@ use crate::history::{History, Name};
 
 /// A gap that begins so long after a fault has another cause.
 const AFTER_FAULT_US: u64 = 10_000_000;
+/// A gap that begins so soon after a fault is the fault's, whatever else comes during it.
+const AT_ONCE_US: u64 = 1_000_000;
 
 /// A time without an acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,12 +90,14 @@ fn waits(history: &History) -> Vec<Wait> {
     at.windows(2).map(|pair| Wait { from_us: pair[0], to_us: pair[1] }).collect()
 }
 
-/// The longest wait that ends behind `from_us` and begins before `until_us`. None when a fault
-/// comes behind the last message: nobody waited.
+/// The longest wait of a fault that began at `from_us`, if the next cause came at `until_us`. None
+/// when the fault came behind the last message: nobody waited.
 fn longest_within(waits: &[Wait], from_us: u64, until_us: u64) -> Option<u64> {
     let first = waits.partition_point(|wait| wait.to_us <= from_us);
     let within = waits[first..].iter().take_while(|wait| wait.from_us < until_us);
-    within.map(|wait| wait.us()).max()
+    let at_once_us = from_us.saturating_add(AT_ONCE_US);
+    let own = within.filter(|wait| wait.to_us <= until_us || wait.from_us < at_once_us);
+    own.map(|wait| wait.us()).max()
 }
 
 fn spread(mut us: Vec<u64>) -> Spread {

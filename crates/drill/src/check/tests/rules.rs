@@ -185,6 +185,16 @@ fn p2_a_refused_message_that_is_there() {
 }
 
 #[test]
+fn a_refused_repeat_says_nothing_of_the_attempt_before_it() {
+    let mut history = good();
+    let lost = history.writes.iter().position(|write| write.first_ack().is_none()).unwrap();
+    history.send_again(lost, LATE_US);
+    let code = "id_expired".into();
+    history.ended(lost, Outcome::Refused { at_us: LATE_US, code });
+    assert_eq!(check(&history).broken(), []);
+}
+
+#[test]
 fn p2_a_message_that_nobody_sent() {
     let change = |history: &mut History| {
         unseen(history);
