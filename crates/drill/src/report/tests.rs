@@ -137,7 +137,10 @@ fn each_fault_has_the_gap_behind_it() {
     history.faults.push(fault("kill backup", 18_000_500));
     history.faults.push(fault("kill backup", 30_000_500));
     history.faults.push(fault("kill backup", 70_000_000));
+    // Both this one and the kill before it may be the cause.
+    history.faults.push(fault("cut link", 20_500_000));
     let gaps = Report::of(&history).gaps;
+    assert_eq!(gaps.after[&Name::from("cut link")].max_us, 910_000);
     let primary = Spread { faults: 3, p50_us: 910_000, p99_us: 1_009_000, max_us: 1_009_000 };
     let backup = Spread { faults: 2, p50_us: 10_000, p99_us: 10_000, max_us: 10_000 };
     assert_eq!(gaps.after[&Name::from("kill primary")], primary);
