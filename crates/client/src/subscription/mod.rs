@@ -5,6 +5,7 @@
 //! is filled from the history at once; a missed *last* message shows no gap, so a topic that is
 //! silent is compared with the history every [`IDLE_CHECK`].
 
+mod inlet;
 mod topic;
 mod worker;
 
@@ -22,8 +23,8 @@ pub(crate) use topic::Kind;
 /// How long a topic may be silent before the history is asked for a missed last message.
 pub const IDLE_CHECK: Duration = Duration::from_secs(4);
 
-/// How many events wait for a slow reader in the channel; as many again wait before it, and
-/// then nothing more is taken from the proxy.
+/// How many events wait for a slow reader in the channel; as many again wait before it. What the
+/// proxy sends then waits within a number of bytes, and the rest is found in the history later.
 pub const MAX_WAITING_EVENTS: usize = 1024;
 
 /// How many commands to the subscription wait at the most.

@@ -4,7 +4,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use recado_protocol::codec::decode_event;
 use recado_protocol::{Code, Event, HistoryReply, Record};
 use recado_transport::Subscriber;
@@ -13,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, warn};
 
+use super::inlet::Inlet;
 use super::topic::{Kind, Topic};
 use super::{ClientEvent, Command, JoinResult, MAX_WAITING_EVENTS, StartAt};
 use crate::error::ClientError;
@@ -23,9 +23,6 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// How many pages of history are asked for at a time.
 const MAX_FETCHES: usize = 8;
-
-/// How many frames wait between the socket and the worker.
-const MAX_WAITING_FRAMES: usize = 256;
 
 /// After a fetch that failed, the next one of that topic.
 const FETCH_AGAIN: Duration = Duration::from_secs(1);
@@ -41,16 +38,7 @@ pub(super) fn spawn(
     out: mpsc::Sender<ClientEvent>,
 ) {
     let subscriber = Arc::new(subscriber);
-    let (frames_in, frames) = mpsc::channel(MAX_WAITING_FRAMES);
-    let mut reader = JoinSet::new();
-    let socket = Arc::clone(&subscriber);
-    reader.spawn(async move {
-        while let Some(frame) = socket.receive().await {
-            if frames_in.send(frame).await.is_err() {
-                break;
-            }
-        }
-    });
+    let inlet = Inlet::start(subscriber.clone());
     let worker = Worker {
         client,
         subscriber,
@@ -61,9 +49,8 @@ pub(super) fn spawn(
         outbox: VecDeque::new(),
         proxy: Proxy::Unseen { since: Instant::now() },
         connections: 0,
-        _reader: reader,
     };
-    tokio::spawn(worker.run(commands, frames, out));
+    tokio::spawn(worker.run(commands, inlet, out));
 }
 
 /// What is known of the connection to the proxy.
@@ -92,22 +79,20 @@ struct Worker {
     proxy: Proxy,
     /// Changes whenever the connection to the proxy comes or goes.
     connections: u64,
-    /// Ends with the worker.
-    _reader: JoinSet<()>,
 }
 
 impl Worker {
     async fn run(
         mut self,
         mut commands: mpsc::Receiver<Command>,
-        mut frames: mpsc::Receiver<(Bytes, Bytes)>,
+        mut inlet: Inlet,
         out: mpsc::Sender<ClientEvent>,
     ) {
         self.subscriber.subscribe(Event::SERVERS_TOPIC.as_bytes()).await;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // A slow reader holds up the proxy and the history, never the commands.
+            // A slow reader holds up the history, never the commands; the proxy it loses.
             let room = self.outbox.len() < MAX_WAITING_EVENTS;
             tokio::select! {
                 command = commands.recv() => match command {
@@ -123,12 +108,12 @@ impl Worker {
                     Err(_) => break,
                 },
                 () = out.closed() => break,
-                Some((topic, body)) = frames.recv(), if room => self.take_event(&topic, &body),
+                Some((topic, body)) = inlet.next(), if room => self.take_event(&topic, &body),
                 Some(fetched) = self.fetches.join_next(), if room => match fetched {
                     Ok(fetched) => self.take_page(fetched).await,
                     Err(error) => warn!(%error, "a fetch ended early"),
                 },
-                _ = tick.tick() => self.look_around(),
+                _ = tick.tick() => self.look_around(&inlet),
             }
             self.start_fetches();
         }
@@ -279,7 +264,7 @@ impl Worker {
     }
 
     /// Notices what sends no event: a proxy that went or came, and topics that are silent.
-    fn look_around(&mut self) {
+    fn look_around(&mut self, inlet: &Inlet) {
         let now = Instant::now();
         let connected = self.subscriber.connected();
         match self.proxy {
@@ -294,7 +279,7 @@ impl Worker {
         }
         // Also a connection that was gone only between two looks may have missed something.
         let connections = self.subscriber.generation();
-        if connections != self.connections {
+        if connections != self.connections || inlet.left_out() {
             self.connections = connections;
             self.topics.values_mut().for_each(|topic| topic.resettle(now));
         }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use recado_protocol::{Reply, codec};
 use recado_transport::Caller;
 
-use crate::support::{Cluster, chat};
+use crate::support::{Cluster, chat, process};
 
 const ANSWER: Duration = Duration::from_secs(3);
 const MIB: usize = 1024 * 1024;
@@ -85,15 +85,11 @@ fn bad_bodies() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// What all servers together hold.
 fn resident_kib(cluster: &Cluster) -> u64 {
-    let pids: Vec<_> = cluster.members().iter().filter_map(|m| m["pid"].as_u64()).collect();
-    pids.iter()
-        .map(|pid| {
-            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-            let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
-            line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
-        })
-        .sum()
+    let members = cluster.members();
+    let pids = members.iter().filter_map(|m| m["pid"].as_u64());
+    pids.map(|pid| process::resident_kib(pid as u32)).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]

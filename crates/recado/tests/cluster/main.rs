@@ -9,6 +9,7 @@ mod failover;
 mod last_server;
 mod restart;
 mod services;
+mod slow_subscribers;
 mod startup;
 mod status;
 mod supervision;

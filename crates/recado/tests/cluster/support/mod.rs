@@ -4,6 +4,7 @@ pub mod chat;
 pub mod cluster;
 pub mod ports;
 pub mod process;
+pub mod relay;
 pub mod slots;
 pub mod wait;
 

@@ -131,6 +131,13 @@ pub fn signal(pid: u32, signal: Signal) {
     }
 }
 
+/// The memory that a process holds, KiB.
+pub fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
 /// Whether a process runs; one that is dead and not yet waited for does not.
 pub fn is_running(pid: u32) -> bool {
     let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
