@@ -102,6 +102,25 @@ async fn the_lowest_live_rank_takes_over_and_ranks_are_not_given_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_started_again_at_once_does_not_take_the_lead_back() {
+    let mut cluster = Cluster::roles(3);
+    let client = chat::connect(&cluster).await;
+    client.create_channel("general").await.unwrap();
+    for round in 1..=3 {
+        let (killed, _) = cluster.primary();
+        cluster.kill(&killed);
+        // Long before the others notice.
+        cluster.start_server(killed.trim_start_matches("server-").parse().unwrap(), &[]);
+        client.publish("ana", "general", &round.to_string()).await.unwrap();
+        cluster.wait_active(3);
+        assert_ne!(cluster.primary().0, killed, "round {round}");
+    }
+    let records = chat::channel_history(&client, "general").await;
+    chat::check_order(&records);
+    assert_eq!(records.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_cluster_needs_no_reference_to_go_on() {
     let mut cluster = Cluster::roles(3);
     let client = chat::connect(&cluster).await;
