@@ -119,6 +119,11 @@ impl<T> Gate<T> {
         self.witnesses = witnesses;
     }
 
+    /// Whether a node is a witness without a vote.
+    pub fn only_watches(&self, node: NodeId) -> bool {
+        self.witnesses.contains(&node) && !self.voters.contains(&node)
+    }
+
     /// Counts a returning node from now on. Gives the position that it must have on disk before
     /// its activation may be proposed: everything up to there was released without it.
     pub fn admit(&mut self, node: NodeId) -> u64 {

@@ -28,9 +28,9 @@ pub enum ReferenceError {
     /// The port is taken, or the end point makes no sense.
     #[error(transparent)]
     Socket(#[from] recado_transport::OpenError),
-    /// The replica's data can't be opened.
-    #[error(transparent)]
-    Replica(#[from] recado_replication::StartError),
+    /// No thread for the replica.
+    #[error("can't start the reference's replica: {0}; free some memory or raise the limits")]
+    Thread(std::io::Error),
     /// It ran, and had to stop so as not to promise what it can't keep.
     #[error("the reference had to stop: {0}")]
     Stopped(String),

@@ -15,8 +15,9 @@ use recado_protocol::reply::{Role, Status};
 use recado_protocol::server::{ServerReply, ServerRequest};
 use recado_protocol::{Event, Incoming, Reply, Request, RequestId, codec};
 use recado_server::{ReferenceConfig, ServerConfig, run_reference, run_server};
-use recado_transport::{Caller, Envelope, EventProxy, PlainPump, Responder, Subscriber};
-use tokio::sync::oneshot;
+use recado_transport::{Caller, Envelope, EventProxy, PlainPump, Publisher, Responder, Subscriber};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -171,6 +172,37 @@ async fn start_proxy(publishers: u16, subscribers: u16) -> Stopper {
     stop
 }
 
+/// A way to a port that the test opens and closes.
+struct Door {
+    endpoint: String,
+    open: watch::Sender<bool>,
+}
+
+impl Door {
+    async fn to(port: u16) -> Door {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = local(listener.local_addr().unwrap().port());
+        let open = watch::Sender::new(true);
+        let mut waits = open.subscribe();
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                if waits.wait_for(|open| *open).await.is_err() {
+                    return;
+                }
+                tokio::spawn(async move {
+                    if let Ok(mut far) = TcpStream::connect(("127.0.0.1", port)).await {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                    }
+                });
+            }
+        });
+        Door { endpoint, open }
+    }
+}
+
+/// What the test itself publishes, to know that the subscriber hears.
+const KNOCK: &str = "knock";
+
 struct Stage {
     broker: Broker,
     subscriber: Subscriber,
@@ -215,16 +247,17 @@ impl Stage {
     }
 
     fn start_server(&self, name: &str, clock_offset_ms: i64) -> Thread {
-        self.start_server_at(self.broker.responder.endpoint(), name, clock_offset_ms)
+        let proxy = local(self.proxy_ports.0);
+        self.start_server_at(self.broker.responder.endpoint(), &proxy, name, clock_offset_ms)
     }
 
-    fn start_server_at(&self, broker: &str, name: &str, clock_offset_ms: i64) -> Thread {
+    fn start_server_at(&self, broker: &str, proxy: &str, name: &str, offset_ms: i64) -> Thread {
         let mut config = ServerConfig::local(name, self.path().join(name), 1);
         config.endpoint = "tcp://127.0.0.1:0".into();
         config.brokers = vec![broker.to_owned()];
-        config.proxy = local(self.proxy_ports.0);
+        config.proxy = proxy.to_owned();
         config.reference = local(self.reference_port);
-        config.clock_offset_ms = clock_offset_ms;
+        config.clock_offset_ms = offset_ms;
         Thread::start(|stopped| async {
             let stopped = async { drop(stopped.await) };
             run_server(config, stopped).await.map_err(|error| error.to_string())
@@ -243,8 +276,30 @@ impl Stage {
     }
 
     async fn next_event(&self) -> Event {
-        let (topic, body) = timeout(PATIENCE, self.subscriber.receive()).await.unwrap().unwrap();
-        codec::decode_event(&topic, &body).unwrap()
+        loop {
+            let event = timeout(PATIENCE, self.subscriber.receive()).await.unwrap();
+            let (topic, body) = event.unwrap();
+            if topic != KNOCK {
+                return codec::decode_event(&topic, &body).unwrap();
+            }
+        }
+    }
+
+    /// Waits until what is published reaches the subscriber.
+    async fn wait_hearing(&self) {
+        let publisher = Publisher::connect(&local(self.proxy_ports.0)).await.unwrap();
+        let knocks = async {
+            loop {
+                _ = publisher.publish(KNOCK.into(), KNOCK.into()).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            () = knocks => {}
+            event = timeout(PATIENCE, self.subscriber.receive()) => {
+                assert_eq!(event.unwrap().unwrap().0, KNOCK);
+            }
+        }
     }
 }
 
@@ -358,17 +413,21 @@ async fn wrong_clocks_are_set_right() {
 #[tokio::test]
 async fn events_wait_for_a_proxy_that_is_away_and_unsure_ones_come_again() {
     let mut stage = Stage::set().await;
-    let _s1 = stage.start_server("s1", 0);
+    let door = Door::to(stage.proxy_ports.0).await;
+    let _s1 = stage.start_server_at(stage.broker.responder.endpoint(), &door.endpoint, "s1", 0);
     stage.broker.ask(&Request::Channel { channel: "news".into() }, None).await;
     stage.broker.ask(&publish("one"), None).await;
     stage.until_seq(1).await;
     // What left just now may have been lost with the proxy, for all that the server knows.
+    door.open.send_replace(false);
     stage.proxy.take();
-    tokio::time::sleep(Duration::from_millis(300)).await;
     stage.broker.ask(&publish("two"), None).await;
     stage.broker.ask(&publish("three"), None).await;
     let (publishers, subscribers) = stage.proxy_ports;
     stage.proxy = Some(start_proxy(publishers, subscribers).await);
+    // Else the server might be back before the subscriber is.
+    stage.wait_hearing().await;
+    door.open.send_replace(true);
     assert_eq!(stage.until_seq(3).await, [1, 2, 3]);
 }
 
@@ -380,7 +439,7 @@ async fn servers_answer_behind_a_plain_pump_too() {
     let (_stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(pump.run(async { drop(stopped.await) }));
     // The request is there before the server: it waits in the server, not in the client's hands.
-    let _s1 = stage.start_server_at(&back, "s1", 0);
+    let _s1 = stage.start_server_at(&back, &local(stage.proxy_ports.0), "s1", 0);
     let client = Caller::connect(&front).await.unwrap();
     assert!(client.wait_connected(PATIENCE).await);
     for (request, expected) in [

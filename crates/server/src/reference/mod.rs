@@ -42,7 +42,7 @@ pub async fn run_reference(
     let file = DurableFile::new(&config.data_dir, FILE_NAME);
     let kept: Persistent = file.load()?.unwrap_or_default();
     let witness = match config.witness {
-        true => Some(Witness::start(&config, responder.clone()).await?),
+        true => Some(Witness::start(&config, responder.clone()).map_err(ReferenceError::Thread)?),
         false => None,
     };
     tracing::info!(
@@ -116,7 +116,7 @@ impl Reference {
     fn tick(&mut self) {
         self.desk.expire(self.now_ms());
         if let Some(witness) = &mut self.witness {
-            witness.learn_peers(registration::peers(self.desk.list(), witness.node()));
+            witness.learn_peers(registration::peers(self.desk.list(), 0));
         }
     }
 

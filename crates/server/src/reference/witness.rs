@@ -2,96 +2,154 @@
 //! are even in number. ARCHITECTURE.md says which deaths that survives.
 //!
 //! It has no port of its own. Servers reach it where they reach the reference, so nobody must be
-//! told where that is.
+//! told where that is. But it has a thread of its own: no rank and no heartbeat waits until it has
+//! checked its data or taken in what the servers wrote.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use recado_replication::peer::FIRST_SERVER_KIND;
-use recado_replication::{Peer, Replica, ReplicaConfig, Sizes};
+use recado_replication::{Peer, Replica, ReplicaConfig, Sizes, StartError};
 use recado_transport::{Envelope, Responder};
+use tokio::sync::{mpsc, watch};
 
 use crate::clocks::Clocks;
 use crate::config::{ReferenceConfig, WITNESS_NAME};
-use crate::error::{ReferenceError, prepare_folder};
+use crate::error::prepare_folder;
 use crate::frames::{Answer, FORWARD};
 use crate::links::{Links, WITNESS_ADDRESS};
 
 /// Where it keeps its data, within the reference's folder.
 const FOLDER_NAME: &str = "replica";
 
-/// The replica and the socket that it shares.
+/// So many messages wait for it; what does not fit is dropped, and servers send again.
+const QUEUE_MESSAGES: usize = 1024;
+
+/// What the reference passes on to it.
+enum Order {
+    /// A message of one of our kinds.
+    Take { envelope: Envelope, kind: u8, payload: Bytes },
+    /// The servers that are there now.
+    Peers(Vec<Peer>),
+    /// Stop, with everything on disk.
+    Stop,
+}
+
+/// The reference's hold on its replica.
 pub struct Witness {
-    replica: Replica,
-    responder: Responder,
+    orders: mpsc::Sender<Order>,
+    /// How it ended; none as long as it runs.
+    ended: watch::Receiver<Option<Result<(), String>>>,
     peers: Vec<Peer>,
 }
 
 impl Witness {
-    /// Starts following, as soon as there is somebody to follow.
+    /// Starts the thread.
     ///
     /// # Errors
-    /// Its folder can't be used.
-    pub async fn start(
-        config: &ReferenceConfig,
-        responder: Responder,
-    ) -> Result<Witness, ReferenceError> {
-        let dir = config.data_dir.join(FOLDER_NAME);
-        prepare_folder(&dir)?;
-        let replica = ReplicaConfig {
-            dir,
-            name: WITNESS_NAME.to_owned(),
-            address: WITNESS_ADDRESS.to_owned(),
-            boot: rand::random(),
-            pid: std::process::id(),
-            timing: config.timing,
-            sizes: Sizes::default(),
-            witness: true,
-        };
-        // Never asked for itself, it needs no address for the reference.
-        let links = Arc::new(Links::start(""));
-        let replica = Replica::start(replica, links, Arc::new(Clocks::new(0))).await?;
-        Ok(Witness { replica, responder, peers: Vec::new() })
-    }
-
-    /// Its node id.
-    pub fn node(&self) -> u64 {
-        self.replica.node()
+    /// The system gives no thread.
+    pub fn start(config: &ReferenceConfig, responder: Responder) -> io::Result<Witness> {
+        let (orders, received) = mpsc::channel(QUEUE_MESSAGES);
+        let (end, ended) = watch::channel(None);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let config = config.clone();
+        std::thread::Builder::new().name("witness".into()).spawn(move || {
+            let result = runtime.block_on(run(&config, responder, received));
+            runtime.shutdown_background();
+            end.send_replace(Some(result));
+        })?;
+        Ok(Witness { orders, ended, peers: Vec::new() })
     }
 
     /// The servers that are there now.
     pub fn learn_peers(&mut self, peers: Vec<Peer>) {
-        if peers != self.peers {
-            self.replica.learn_peers(&peers);
+        if peers != self.peers && self.orders.try_send(Order::Peers(peers.clone())).is_ok() {
             self.peers = peers;
         }
     }
 
     /// Takes a message of one of our kinds.
     pub fn take(&self, envelope: Envelope, kind: u8, payload: Bytes) {
-        match kind {
-            0..FIRST_SERVER_KIND => {
-                let answer = self.replica.handle_peer(kind, payload);
-                let responder = self.responder.clone();
-                tokio::spawn(async move {
-                    if let Some(answer) = answer.await {
-                        responder.send(&envelope, vec![answer]);
-                    }
-                });
-            }
-            // Clients' requests are for servers.
-            FORWARD => self.responder.send(&envelope, vec![Answer::ELSEWHERE.encode()]),
-            _ => {}
-        }
+        // Dropped while it is busy starting: whoever sent it sends it again.
+        let _ = self.orders.try_send(Order::Take { envelope, kind, payload });
     }
 
-    /// Resolves, with one sentence, when it had to stop.
+    /// Resolves, with one sentence, when it could not start or had to stop.
     pub async fn failed(&self) -> String {
-        self.replica.failed().await
+        let mut ended = self.ended.clone();
+        match ended.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(Err(why))) => why.clone(),
+            _ => "its replica ended".to_owned(),
+        }
     }
 
     /// Stops, with everything on disk.
     pub async fn shutdown(&self) {
-        self.replica.shutdown().await;
+        if self.orders.send(Order::Stop).await.is_ok() {
+            let _ = self.ended.clone().wait_for(Option::is_some).await;
+        }
+    }
+}
+
+async fn run(
+    config: &ReferenceConfig,
+    responder: Responder,
+    mut orders: mpsc::Receiver<Order>,
+) -> Result<(), String> {
+    let replica = start(config).await.map_err(|error| error.to_string())?;
+    loop {
+        let order = tokio::select! {
+            why = replica.failed() => {
+                replica.shutdown().await;
+                return Err(why);
+            }
+            order = orders.recv() => order,
+        };
+        match order {
+            Some(Order::Take { envelope, kind, payload }) => {
+                take(&replica, &responder, envelope, kind, payload);
+            }
+            Some(Order::Peers(peers)) => replica.learn_peers(&peers),
+            Some(Order::Stop) | None => {
+                replica.shutdown().await;
+                return Ok(());
+            }
+        }
+    }
+}
+
+async fn start(config: &ReferenceConfig) -> Result<Replica, StartError> {
+    let dir = config.data_dir.join(FOLDER_NAME);
+    prepare_folder(&dir).map_err(|error| StartError::Failed(error.to_string()))?;
+    let replica = ReplicaConfig {
+        dir,
+        name: WITNESS_NAME.to_owned(),
+        address: WITNESS_ADDRESS.to_owned(),
+        boot: rand::random(),
+        pid: std::process::id(),
+        timing: config.timing,
+        sizes: Sizes::default(),
+        witness: true,
+    };
+    // It is the reference, and never asks where that is.
+    let links = Arc::new(Links::start(""));
+    Replica::start(replica, links, Arc::new(Clocks::new(0))).await
+}
+
+fn take(replica: &Replica, responder: &Responder, envelope: Envelope, kind: u8, payload: Bytes) {
+    match kind {
+        0..FIRST_SERVER_KIND => {
+            let answer = replica.handle_peer(kind, payload);
+            let responder = responder.clone();
+            tokio::spawn(async move {
+                if let Some(answer) = answer.await {
+                    responder.send(&envelope, vec![answer]);
+                }
+            });
+        }
+        // Clients' requests are for servers.
+        FORWARD => responder.send(&envelope, vec![Answer::ELSEWHERE.encode()]),
+        _ => {}
     }
 }
