@@ -10,8 +10,9 @@ use crate::entropy::{Entropy, id};
 use crate::replica::StartError;
 
 /// The format that this version writes.
-const FORMAT: u32 = 1;
-const FILE: &str = "identity";
+const FORMAT: u32 = 2;
+/// Its name within the folder.
+pub const IDENTITY_FILE: &str = "identity";
 
 /// The content of the identity file, behind a checksum (of all that follows) and the format, four
 /// bytes each. Later formats keep that head.
@@ -23,34 +24,70 @@ pub struct Identity {
     pub cluster: Option<u64>,
     /// Whether the log has held something: then an empty one was lost.
     pub has_log: bool,
+    /// What the others can do without this node; none when format 1 did not say.
+    #[serde(default)]
+    pub standing: Option<Standing>,
+}
+
+/// Whether others hold what this node holds, by the newest membership that was applied here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// That membership's log position; none before the first.
+    pub membership: Option<u64>,
+    /// Whether this node is the only voter: then nobody else needs to have anything.
+    pub only_voter: bool,
 }
 
 impl Identity {
+    /// A new node, that holds no data yet but may belong to a cluster.
+    pub fn fresh(cluster: Option<u64>, entropy: &dyn Entropy) -> Identity {
+        let standing = Some(Standing::default());
+        Identity { node: id(entropy), cluster, has_log: false, standing }
+    }
+
     /// Reads the folder's identity, or gives it one.
     ///
     /// # Errors
-    /// The folder can't be written, the file is damaged, or a newer version wrote it.
+    /// As [`Identity::read`] and [`Identity::save`].
     pub fn open(dir: &Path, entropy: &dyn Entropy) -> Result<Identity, StartError> {
-        let path = dir.join(FILE);
+        if let Some(identity) = Identity::read(dir)? {
+            return Ok(identity);
+        }
+        let identity = Identity::fresh(None, entropy);
+        identity.save(dir)?;
+        Ok(identity)
+    }
+
+    /// Reads the folder's identity; none when it has none.
+    ///
+    /// # Errors
+    /// The file can't be read, is damaged, or a newer version wrote it.
+    pub fn read(dir: &Path) -> Result<Option<Identity>, StartError> {
+        let path = dir.join(IDENTITY_FILE);
         match fs::read(&path) {
-            Ok(bytes) => Identity::decode(&path, &bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let identity = Identity { node: id(entropy), cluster: None, has_log: false };
-                identity.save(dir)?;
-                Ok(identity)
-            }
+            Ok(bytes) => Identity::decode(&path, &bytes).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unusable(&path, &error)),
         }
     }
 
+    /// Notes who votes, by the membership at this log position. Says whether that is news which
+    /// must be on disk before anything is acknowledged under it.
+    pub fn note_voters(&mut self, membership: u64, only_voter: bool) -> bool {
+        let known = self.standing.unwrap_or_default();
+        // After a start, older ones come by again.
+        if self.standing.is_some() && known.membership > Some(membership) {
+            return false;
+        }
+        let news = self.standing.is_none() || known.only_voter != only_voter;
+        if news {
+            self.standing = Some(Standing { membership: Some(membership), only_voter });
+        }
+        news
+    }
+
     fn decode(path: &Path, bytes: &[u8]) -> Result<Identity, StartError> {
-        let damaged = || {
-            StartError::Failed(format!(
-                "{} is damaged; move this server's folder aside and start it empty, and it joins \
-                 as a new node",
-                path.display()
-            ))
-        };
+        let damaged = || StartError::Damaged(format!("{} is damaged", path.display()));
         let (sum, body) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
         if u32::from_be_bytes(*sum) != crc32fast::hash(body) {
             return Err(damaged());
@@ -72,7 +109,7 @@ impl Identity {
     /// # Errors
     /// The folder can't be written.
     pub fn save(&self, dir: &Path) -> Result<(), StartError> {
-        let path = dir.join(FILE);
+        let path = dir.join(IDENTITY_FILE);
         let write = || -> io::Result<()> {
             let mut body = FORMAT.to_be_bytes().to_vec();
             rmp_serde::encode::write(&mut body, self).map_err(io::Error::other)?;
@@ -101,31 +138,56 @@ mod tests {
     use crate::entropy::SystemEntropy;
 
     #[test]
-    fn an_identity_is_given_once() {
+    fn an_identity_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Identity::open(dir.path(), &SystemEntropy).unwrap();
-        assert_eq!(Identity::open(dir.path(), &SystemEntropy).unwrap(), first);
+        assert_eq!(Identity::read(dir.path()).unwrap(), None);
+        let first = Identity::fresh(None, &SystemEntropy);
+        first.save(dir.path()).unwrap();
+        assert_eq!(Identity::read(dir.path()).unwrap(), Some(first));
         let joined = Identity { cluster: Some(7), ..first };
         joined.save(dir.path()).unwrap();
-        assert_eq!(Identity::open(dir.path(), &SystemEntropy).unwrap(), joined);
+        assert_eq!(Identity::read(dir.path()).unwrap(), Some(joined));
     }
 
     #[test]
-    fn damage_and_newer_formats_are_refused() {
+    fn every_flipped_bit_is_damage_and_a_newer_format_is_not() {
         let dir = tempfile::tempdir().unwrap();
-        let identity = Identity::open(dir.path(), &SystemEntropy).unwrap();
-        let path = dir.path().join(FILE);
-        let mut bytes = fs::read(&path).unwrap();
-        bytes[5] ^= 1;
-        fs::write(&path, &bytes).unwrap();
-        assert!(
-            Identity::open(dir.path(), &SystemEntropy).unwrap_err().to_string().contains("damaged")
-        );
+        let identity = Identity::fresh(Some(3), &SystemEntropy);
         identity.save(dir.path()).unwrap();
+        let path = dir.path().join(IDENTITY_FILE);
+        let whole = fs::read(&path).unwrap();
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, &bytes).unwrap();
+            let error = Identity::read(dir.path()).unwrap_err();
+            assert!(matches!(error, StartError::Damaged(_)), "bit {bit}: {error}");
+        }
         let newer = [&(FORMAT + 1).to_be_bytes()[..], b"whatever"].concat();
         fs::write(&path, [&crc32fast::hash(&newer).to_be_bytes()[..], &newer].concat()).unwrap();
-        assert!(
-            Identity::open(dir.path(), &SystemEntropy).unwrap_err().to_string().contains("newer")
-        );
+        let error = Identity::read(dir.path()).unwrap_err();
+        assert!(matches!(error, StartError::Failed(_)), "{error}");
+        assert!(error.to_string().contains("newer"), "{error}");
+    }
+
+    #[test]
+    fn format_1_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut body = 1u32.to_be_bytes().to_vec();
+        rmp_serde::encode::write(&mut body, &(5u64, Some(6u64), true)).unwrap();
+        let bytes = [&crc32fast::hash(&body).to_be_bytes()[..], &body].concat();
+        fs::write(dir.path().join(IDENTITY_FILE), bytes).unwrap();
+        let old = Identity { node: 5, cluster: Some(6), has_log: true, standing: None };
+        assert_eq!(Identity::read(dir.path()).unwrap(), Some(old));
+    }
+
+    #[test]
+    fn what_is_replayed_says_nothing_new() {
+        let mut identity = Identity::fresh(None, &SystemEntropy);
+        assert!(identity.note_voters(0, true));
+        assert!(!identity.note_voters(0, true));
+        assert!(identity.note_voters(9, false));
+        assert!(!identity.note_voters(0, true), "an older membership comes by again");
+        assert_eq!(identity.standing.map(|s| s.only_voter), Some(false));
     }
 }

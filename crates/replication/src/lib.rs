@@ -5,6 +5,7 @@
 mod announce;
 mod election;
 mod entropy;
+mod folder;
 mod gate;
 mod identity;
 mod inbound;
@@ -23,6 +24,7 @@ mod shared;
 pub mod simulated;
 mod snapshot;
 mod supervisor;
+mod tail;
 mod types;
 pub mod view;
 mod writer;

@@ -3,17 +3,20 @@
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use raft_log::api::raft_log_writer::RaftLogWriter;
+use raft_log::chunked_wal::{self, ChunkedWal};
+use raft_log::RaftWalTypes;
 use tokio::sync::{oneshot, watch};
 
 use crate::log_codec::{DiskPayload, DiskVote};
 use crate::replica::StartError;
+use crate::tail::{self, Finding};
 use crate::types::{Entry, EntryPayload, LogId, Payload, TypeConfig, Vote};
 
 /// Recently appended entries are read from memory by followers that keep pace; older ones from
@@ -42,6 +45,11 @@ pub trait NodeLog: RaftLogStorage<TypeConfig> {
 
     /// The last position that was removed from the log, 0 if nothing was.
     fn purged(&self) -> u64;
+
+    /// What went wrong while it was used, in a sentence: the first thing that did.
+    fn trouble(&self) -> watch::Sender<Option<String>> {
+        watch::Sender::new(None)
+    }
 }
 
 /// raft-log's type table.
@@ -58,6 +66,8 @@ pub enum Flushed {
         upto: LogId,
         /// Where the watchers look.
         mark: watch::Sender<Option<LogId>>,
+        /// Where a failure is told.
+        trouble: Trouble,
     },
     /// A waiting call.
     Caller(oneshot::Sender<io::Result<()>>),
@@ -66,9 +76,12 @@ pub enum Flushed {
 impl raft_log::Callback for Flushed {
     fn send(self, result: io::Result<()>) {
         match self {
-            Flushed::Engine { callback, upto, mark } => {
-                if result.is_ok() {
-                    mark.send_replace(Some(upto));
+            Flushed::Engine { callback, upto, mark, trouble } => {
+                match &result {
+                    Ok(()) => {
+                        mark.send_replace(Some(upto));
+                    }
+                    Err(error) => trouble.tell("can't be written", error),
                 }
                 callback.io_completed(result);
             }
@@ -114,18 +127,89 @@ fn from_disk(id: &(u64, u64)) -> LogId {
     openraft::LogId { leader_id: id.0.into(), index: id.1 }
 }
 
+/// Tells, in a sentence, what went wrong with the log; the first one counts.
+#[derive(Clone)]
+pub struct Trouble {
+    dir: PathBuf,
+    told: watch::Sender<Option<String>>,
+}
+
+impl Trouble {
+    fn tell(&self, what: &str, error: &io::Error) {
+        let sentence = format!("the log in {} {what}: {error}", self.dir.display());
+        self.told.send_if_modified(|told| told.is_none() && told.replace(sentence).is_none());
+    }
+}
+
 /// The log of one node; clones share it.
 #[derive(Clone)]
 pub struct Log {
     inner: Arc<Mutex<raft_log::RaftLog<LogTypes>>>,
     flushed: watch::Sender<Option<LogId>>,
+    trouble: Trouble,
+}
+
+/// Whether this error says that the bytes are wrong, and not that they can't be had.
+fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
+}
+
+/// Holds the folder of a log, so that nobody else opens it meanwhile.
+pub fn hold(dir: &Path) -> Result<chunked_wal::WalLock, StartError> {
+    let config = chunked_wal::Config::new(dir.display());
+    ChunkedWal::<RaftWalTypes<LogTypes>>::acquire_lock(&config).map_err(|error| {
+        StartError::Failed(if error.kind() == io::ErrorKind::WouldBlock {
+            format!(
+                "{} is in use by another process; stop that one, or give this server another \
+                 --data-dir or --name",
+                dir.display()
+            )
+        } else {
+            format!("can't use the log in {}: {error}", dir.display())
+        })
+    })
 }
 
 impl Log {
     /// Opens or creates the log in this folder, which exists. A torn last record is cut off;
-    /// damage before it is an error. What was written but not synced before a kill is synced: from
-    /// now on it counts as being on disk.
+    /// everything else that can't be read is [`StartError::Damaged`]. What was written but not
+    /// synced before a kill is synced: from now on it counts as being on disk.
     pub async fn open(dir: &Path) -> Result<Log, StartError> {
+        let held = hold(dir)?;
+        let failed = |error: io::Error| {
+            StartError::Failed(format!("can't open the log in {}: {error}", dir.display()))
+        };
+        let mut opened = None;
+        if tail::begins_well(dir).map_err(failed)? {
+            drop(held);
+            match Log::open_whole(dir) {
+                Ok(log) => opened = Some(log),
+                Err(error) if is_damage(&error) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        let log = match opened {
+            Some(log) => log,
+            None => {
+                mend(dir)?;
+                Log::open_whole(dir).map_err(|error| damaged_or(failed, dir, error))?
+            }
+        };
+        let log = Log {
+            inner: Arc::new(Mutex::new(log)),
+            flushed: watch::Sender::new(None),
+            trouble: Trouble { dir: dir.to_owned(), told: watch::Sender::new(None) },
+        };
+        log.begins_behind_what_was_removed(dir)?;
+        log.sync().await.map_err(|error| {
+            StartError::Failed(format!("can't write the log in {}: {error}", dir.display()))
+        })?;
+        Ok(log)
+    }
+
+    /// Opens a log that is not torn.
+    fn open_whole(dir: &Path) -> io::Result<raft_log::RaftLog<LogTypes>> {
         let mut config = raft_log::Config::new(dir.display());
         config.log_cache_max_items = Some(CACHE_ENTRIES);
         config.log_cache_capacity = Some(CACHE_BYTES);
@@ -135,23 +219,26 @@ impl Log {
         config.wal.flush_queue_max_bytes = Some(QUEUE_BYTES);
         // The batch is made in front of the engine; waiting here would only add to it.
         config.wal.flush_batch_wait = Some(Duration::ZERO);
-        let log = raft_log::RaftLog::open(Arc::new(config)).map_err(|error| {
-            let text = error.to_string();
-            StartError::Failed(if text.to_lowercase().contains("lock") {
-                format!(
-                    "{} is in use by another process; stop that one, or give this server another \
-                     --data-dir or --name",
-                    dir.display()
-                )
-            } else {
-                format!("can't open the log in {}: {text}", dir.display())
-            })
-        })?;
-        let log = Log { inner: Arc::new(Mutex::new(log)), flushed: watch::Sender::new(None) };
-        log.sync().await.map_err(|error| {
-            StartError::Failed(format!("can't write the log in {}: {error}", dir.display()))
-        })?;
-        Ok(log)
+        // What is torn and what is damaged is decided here, not there.
+        config.wal.truncate_incomplete_record = Some(false);
+        raft_log::RaftLog::open(Arc::new(config))
+    }
+
+    /// Fails when the oldest entries that should be there are not: a file is missing in front.
+    fn begins_behind_what_was_removed(&self, dir: &Path) -> Result<(), StartError> {
+        let log = self.lock();
+        let state = log.log_state();
+        let Some(last) = state.last().map(|id| id.1) else { return Ok(()) };
+        let first = state.purged().map_or(0, |id| id.1 + 1);
+        if last < first {
+            return Ok(());
+        }
+        let what = match log.read(first, first + 1).next() {
+            Some(Ok(_)) => return Ok(()),
+            Some(Err(error)) => format!("can't be read at its entry {first} ({error})"),
+            None => format!("has lost its entries from {first} on"),
+        };
+        Err(StartError::Damaged(format!("the log in {} {what}", dir.display())))
     }
 
     /// Waits until everything written so far is on disk.
@@ -159,6 +246,11 @@ impl Log {
         let (sender, flushed) = oneshot::channel();
         self.lock().flush(true, Some(Flushed::Caller(sender)))?;
         flushed.await.map_err(|_| io::Error::other("the log's writer is gone"))?
+    }
+
+    /// A record that can't be read any more ends this node: the next start looks at all of them.
+    fn readable<T>(&self, read: io::Result<T>) -> io::Result<T> {
+        read.inspect_err(|error| self.trouble.tell("can't be read", error))
     }
 
     /// A panic while the lock was held left the log as raft-log left it: each of its calls is
@@ -182,6 +274,10 @@ impl NodeLog for Log {
     fn purged(&self) -> u64 {
         self.lock().log_state().purged().map_or(0, |id| id.1)
     }
+
+    fn trouble(&self) -> watch::Sender<Option<String>> {
+        self.trouble.told.clone()
+    }
 }
 
 /// As many of these entries as go into one message, at least one.
@@ -199,6 +295,38 @@ pub fn within_a_message(
         taken.push(entry);
     }
     Ok(taken)
+}
+
+/// Cuts a torn tail; fails when it is none.
+fn mend(dir: &Path) -> Result<(), StartError> {
+    let _held = hold(dir)?;
+    let failed = |error: io::Error| {
+        StartError::Failed(format!("can't mend the log in {}: {error}", dir.display()))
+    };
+    match tail::inspect(dir).map_err(failed)? {
+        Finding::Whole => Ok(()),
+        Finding::Torn { path, whole_bytes } => {
+            tracing::info!(
+                "{} was torn when the server stopped; cut after {whole_bytes} bytes, behind which \
+                 nothing was on disk",
+                path.display()
+            );
+            tail::cut(&path, whole_bytes).map_err(failed)
+        }
+        Finding::Damaged(what) => Err(StartError::Damaged(what)),
+    }
+}
+
+fn damaged_or(
+    failed: impl Fn(io::Error) -> StartError,
+    dir: &Path,
+    error: io::Error,
+) -> StartError {
+    if is_damage(&error) {
+        StartError::Damaged(format!("the log in {} is damaged ({error})", dir.display()))
+    } else {
+        failed(error)
+    }
 }
 
 /// The half-open range of indexes that `range` names.
@@ -228,7 +356,7 @@ impl RaftLogReader<TypeConfig> for Log {
         let log = self.lock();
         log.read(start, end)
             .map(|record| {
-                let (id, payload) = record?;
+                let (id, payload) = self.readable(record)?;
                 Ok(openraft::Entry { log_id: from_disk(&id), payload: payload.0 })
             })
             .collect()
@@ -237,7 +365,7 @@ impl RaftLogReader<TypeConfig> for Log {
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
         let log = self.lock();
         within_a_message(log.read(start, end).map(|record| {
-            let (id, payload) = record?;
+            let (id, payload) = self.readable(record)?;
             Ok(openraft::Entry { log_id: from_disk(&id), payload: payload.0 })
         }))
     }
@@ -266,7 +394,8 @@ impl RaftLogStorage<TypeConfig> for Log {
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         // A vote that is granted before it is on disk can be granted twice.
         self.lock().save_vote(DiskVote(*vote))?;
-        self.sync().await
+        let synced = self.sync().await;
+        synced.inspect_err(|error| self.trouble.tell("can't be written", error))
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
@@ -298,7 +427,12 @@ impl RaftLogStorage<TypeConfig> for Log {
             (to_disk(&entry.log_id), DiskPayload(entry.payload))
         }))?;
         let flushed = match last {
-            Some(upto) => Flushed::Engine { callback, upto, mark: self.flushed.clone() },
+            Some(upto) => Flushed::Engine {
+                callback,
+                upto,
+                mark: self.flushed.clone(),
+                trouble: self.trouble.clone(),
+            },
             None => {
                 callback.io_completed(Ok(()));
                 return Ok(());

@@ -10,10 +10,11 @@ use crate::types::{EntryPayload, Payload, Vote};
 /// A longer length can only be damage: a request of a mebibyte makes the longest entry.
 const MAX_PAYLOAD_BYTES: usize = 2 * 1024 * 1024;
 /// A tag, the length, and the length's complement.
-const HEAD_BYTES: usize = 9;
+pub const HEAD_BYTES: usize = 9;
 
 const BLANK: u8 = 0;
-const NORMAL: u8 = 1;
+/// The first tag that a length follows.
+pub const NORMAL: u8 = 1;
 const MEMBERSHIP: u8 = 2;
 
 /// A vote on disk.
@@ -84,17 +85,11 @@ impl Decode for DiskPayload {
         if !matches!(tag[0], NORMAL | MEMBERSHIP) {
             return damaged("an entry of an unknown kind");
         }
-        let (mut length, mut complement) = ([0u8; 4], [0u8; 4]);
-        reader.read_exact(&mut length)?;
-        reader.read_exact(&mut complement)?;
-        let length = u32::from_be_bytes(length);
-        if length != !u32::from_be_bytes(complement) {
+        let mut head = [tag[0]; HEAD_BYTES];
+        reader.read_exact(&mut head[1..])?;
+        let Some(length) = payload_bytes(&head) else {
             return damaged("an entry's length is damaged");
-        }
-        let length = length as usize;
-        if length > MAX_PAYLOAD_BYTES {
-            return damaged("an entry's length is absurd");
-        }
+        };
         let mut bytes = vec![0u8; length];
         // A short read surfaces as `UnexpectedEof`, by which raft-log knows a torn tail.
         reader.read_exact(&mut bytes)?;
@@ -105,6 +100,14 @@ impl Decode for DiskPayload {
             .map(|membership| DiskPayload(Kind::Membership(membership)))
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
+}
+
+/// How long the payload behind this head is; none when the head is damaged.
+pub fn payload_bytes(head: &[u8; HEAD_BYTES]) -> Option<usize> {
+    let [_, a, b, c, d, complement @ ..] = *head;
+    let length = u32::from_be_bytes([a, b, c, d]);
+    let known = length == !u32::from_be_bytes(complement);
+    (known && length as usize <= MAX_PAYLOAD_BYTES).then_some(length as usize)
 }
 
 #[cfg(test)]

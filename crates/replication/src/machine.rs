@@ -10,7 +10,7 @@ use recado_chat::LogEntry;
 use recado_storage::{Logged, Marks, Store, StoreError};
 use tokio::sync::oneshot;
 
-use crate::shared::Shared;
+use crate::shared::{Shared, lock};
 use crate::types::{
     LogId, Response, Snapshot, SnapshotData, SnapshotMeta, StoredMembership, TypeConfig,
 };
@@ -37,6 +37,11 @@ fn decode_marks(marks: &Marks) -> io::Result<(Option<LogId>, StoredMembership)> 
     ))
 }
 
+/// Who votes, as a store's marks have it.
+pub fn voters(marks: &Marks) -> io::Result<Vec<crate::NodeId>> {
+    Ok(decode_marks(marks)?.1.membership().voter_ids().collect())
+}
+
 /// The state machine, as the engine drives it.
 pub struct Machine {
     store: Store,
@@ -54,8 +59,25 @@ impl Machine {
     pub fn new(store: Store, jobs: Jobs, shared: Arc<Shared>) -> io::Result<Machine> {
         let (applied, membership) = decode_marks(&store.marks().map_err(fatal)?)?;
         let machine = Machine { store, jobs, applied, membership, shared };
+        machine.remember_voters()?;
         machine.announce(true)?;
         Ok(machine)
+    }
+
+    /// Keeps on disk whether this node is the only voter. Called before anything behind that
+    /// membership is answered: who alone holds what was acknowledged must know it, whatever
+    /// becomes of the rest of its disk.
+    /// Says whether that changed.
+    fn remember_voters(&self) -> io::Result<bool> {
+        let Some(position) = self.membership.log_id().map(|id| id.index) else { return Ok(false) };
+        let me = self.shared.node;
+        let only_voter = self.membership.membership().voter_ids().eq([me]);
+        let mut identity = lock(&self.shared.identity);
+        if !identity.note_voters(position, only_voter) {
+            return Ok(false);
+        }
+        identity.save(&self.shared.config.dir).map_err(fatal)?;
+        Ok(true)
     }
 
     /// Tells the watchers where the machine stands.
@@ -101,6 +123,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let entries: Vec<EntryResponder<TypeConfig>> = entries.try_collect().await?;
         let mut batch = Vec::with_capacity(entries.len());
         let mut responders = Vec::with_capacity(entries.len());
+        let mut new_membership = false;
         for (entry, responder) in entries {
             let position = entry.log_id.index;
             let chat = match entry.payload {
@@ -108,6 +131,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
                 Kind::Normal(payload) => Some(LogEntry::decode(&payload.0).map_err(fatal)?),
                 Kind::Membership(membership) => {
                     self.membership = StoredMembership::new(Some(entry.log_id), membership);
+                    new_membership = true;
                     None
                 }
             };
@@ -118,10 +142,15 @@ impl RaftStateMachine<TypeConfig> for Machine {
         if batch.is_empty() {
             return Ok(());
         }
+        let standing_changed = new_membership && self.remember_voters()?;
         let marks = encode_marks(self.applied.as_ref(), &self.membership)?;
         let applied = self.run(|done| Job::Apply { batch, marks, done }).await?;
         if applied.len() != responders.len() {
             return Err(fatal("the store did not answer for every entry"));
+        }
+        if standing_changed {
+            // So that the rows say the same, should the identity be what is damaged.
+            self.run(|done| Job::Flush { done }).await?;
         }
         // The member table first: the gate must know of a change before it sees a reply behind it.
         self.announce(applied.iter().any(|a| a.members_changed))?;
@@ -153,6 +182,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         if self.applied != meta.last_log_id {
             return Err(fatal("the snapshot file is not the one that was announced"));
         }
+        self.remember_voters()?;
         self.announce(true)
     }
 

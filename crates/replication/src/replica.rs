@@ -15,8 +15,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::entropy::{Entropy, SystemEntropy};
+use crate::folder::{self, Folder};
 use crate::identity::Identity;
-use crate::log::{Log, NodeLog};
+use crate::log::NodeLog;
 use crate::machine::Machine;
 use crate::network::Links;
 use crate::peer::PeerTransport;
@@ -156,6 +157,9 @@ pub enum StartError {
     /// The store could not be opened.
     #[error(transparent)]
     Store(#[from] recado_storage::OpenError),
+    /// Something that was on disk can't be read any more, or is gone: what, in a clause.
+    #[error("{0}")]
+    Damaged(String),
     /// Anything else, in one sentence for people.
     #[error("{0}")]
     Failed(String),
@@ -190,22 +194,20 @@ const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(1);
 impl Replica {
     /// Opens the data folder and starts taking part. Must run within a tokio runtime.
     ///
+    /// Damaged data is moved aside, into a folder beside it, and the replica starts as a new node
+    /// without any, unless nobody else needs to have it.
+    ///
     /// # Errors
-    /// The folder can't be used: it is locked, damaged, not writable, or of a newer format.
+    /// The folder can't be used: it is locked, not writable, of a newer format, or damaged where
+    /// this was the only voter.
     pub async fn start(
         config: ReplicaConfig,
         transport: Arc<dyn PeerTransport>,
         stamps: Arc<dyn StampSource>,
     ) -> Result<Replica, StartError> {
         let entropy = Arc::new(SystemEntropy);
-        let identity = Identity::open(&config.dir, entropy.as_ref())?;
-        let failed = |what: &str, error: &dyn std::fmt::Display| {
-            StartError::Failed(format!("can't use {}: {what}: {error}", config.dir.display()))
-        };
-        let log_dir = config.dir.join("log");
-        std::fs::create_dir_all(&log_dir).map_err(|error| failed("no log folder", &error))?;
-        let log = Log::open(&log_dir).await?;
-        let store = Store::open(&config.dir)?;
+        let folder = folder::open(&config.dir, &config.name, entropy.as_ref()).await?;
+        let Folder { identity, log, store } = folder;
         let parts = Parts { identity, log, store, entropy, files: Files::Threads };
         let start_writer = |writer: Writer| {
             let (jobs, thread) = writer.on_thread()?;
@@ -230,10 +232,10 @@ impl Replica {
             remove_leftovers(&config.dir, suffix)
                 .map_err(|error| failed("old snapshot files stay", &error))?;
         }
-        refuse_a_gap(&config, &identity, &log, &store)?;
         let flushed = log.flushed();
-        let shared =
-            Arc::new(Shared::new(config.clone(), identity, transport, stamps, entropy, files));
+        let mut shared = Shared::new(config.clone(), identity, transport, stamps, entropy, files);
+        shared.failed = log.trouble();
+        let shared = Arc::new(shared);
         let writer = Writer::new(store.clone(), shared.clone());
         let (jobs, store_thread) =
             start_writer(writer).map_err(|error| failed("no thread for the store", &error))?;
@@ -405,36 +407,6 @@ impl Replica {
             }
         }
     }
-}
-
-/// A node that lost its log has forgotten whom it voted for and what it acknowledged; under the
-/// same node id it could elect a stale primary. And the log is purged only behind what the store
-/// has on disk: a store that is further back has lost what it had, and the log can't give it back.
-fn refuse_a_gap(
-    config: &ReplicaConfig,
-    identity: &Identity,
-    log: &impl NodeLog,
-    store: &Store,
-) -> Result<(), StartError> {
-    let held = store.reader().and_then(|rows| rows.position()).map_err(|error| {
-        StartError::Failed(format!("can't read the store in {}: {error}", config.dir.display()))
-    })?;
-    if log.is_empty() && (held > 0 || identity.has_log) {
-        return Err(StartError::Failed(format!(
-            "the log in {} is gone; move the folder aside and start this server empty, and it \
-             joins as a new node",
-            config.dir.display()
-        )));
-    }
-    if held >= log.purged() {
-        return Ok(());
-    }
-    Err(StartError::Failed(format!(
-        "the store in {} is damaged: it ends at {held}, its log begins behind {}; move the folder \
-         aside and start this server empty, and it joins as a new node",
-        config.dir.display(),
-        log.purged()
-    )))
 }
 
 /// The engine's settings; ARCHITECTURE.md gives the reasons.

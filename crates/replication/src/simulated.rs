@@ -11,6 +11,7 @@ use std::sync::Arc;
 use recado_storage::{Medium, Store};
 
 use crate::entropy::{Entropy, seed_engines};
+use crate::folder::find_a_gap;
 use crate::identity::Identity;
 use crate::log_journal::JournalLog;
 use crate::peer::PeerTransport;
@@ -67,6 +68,7 @@ impl Replica {
         let identity = Identity::open(&config.dir, entropy.as_ref())?;
         let log = JournalLog::open(journal).await?;
         let store = Store::open_on(medium, &config.dir)?;
+        find_a_gap(&config.dir, &identity, &log, &store)?;
         let parts = Parts { identity, log, store, entropy, files: Files::Inline };
         let start_writer = |writer: Writer| Ok((writer.on_task(pace), None));
         Replica::start_on(config, transport, stamps, parts, start_writer).await

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use recado_storage::verify_snapshot;
 use serde::{Deserialize, Serialize};
 
 use crate::NodeId;
@@ -138,11 +139,17 @@ async fn take_chunk(shared: &Arc<Shared>, chunk: Chunk) -> Result<ChunkAnswer, S
     // Under another name, or the next transfer's first piece would remove it while it is read.
     let whole = path.with_extension("whole");
     let renamed = whole.clone();
-    blocking(shared.files, move || fs::rename(&path, &renamed)).await?;
-    let _cleanup = RemoveOnDrop(whole.clone());
+    let cleanup = RemoveOnDrop(whole.clone());
+    // What was damaged on its way is sent again; the engine would take it for a broken store.
+    blocking(shared.files, move || {
+        fs::rename(&path, &renamed)?;
+        verify_snapshot(&renamed).map(|_| ()).map_err(io::Error::other)
+    })
+    .await?;
     let snapshot = Snapshot { meta, snapshot: SnapshotData::File(Arc::from(whole.as_path())) };
     let response =
         engine.install_full_snapshot(vote, snapshot).await.map_err(|error| error.to_string())?;
+    drop(cleanup);
     Ok(ChunkAnswer::Installed(response))
 }
 

@@ -78,6 +78,10 @@ impl OpenError {
             redb::DatabaseError::Storage(redb::StorageError::Corrupted(why)) => {
                 OpenError::Damaged { path, why }
             }
+            // No version of this program wrote an older format: the byte that names it is damaged.
+            older @ redb::DatabaseError::UpgradeRequired(_) => {
+                OpenError::Damaged { path, why: older.to_string() }
+            }
             redb::DatabaseError::Storage(redb::StorageError::Io(error)) => match error.kind() {
                 // A file cut short, or without redb's first bytes.
                 std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {

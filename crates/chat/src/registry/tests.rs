@@ -138,6 +138,25 @@ fn an_empty_reference_adopts_a_running_cluster() {
     assert_eq!(registry.persistent().granted_to, None);
 }
 
+/// A server that was rebuilt after damage is empty, and a new node under its name.
+#[test]
+fn who_comes_back_empty_forms_no_second_cluster() {
+    let mut registry = empty_at(0);
+    assert!(registry.register(server("a", 1, 10), FRESH, 1000).form.is_some());
+    registry.register(holding(FRESH, server("a", 1, 10)), FRESH, 1100);
+    // Everybody else is gone for good, and the reference starts anew with what it kept.
+    let mut registry = Registry::new(registry.persistent().clone(), Limits::default(), 0);
+    for boot in 2..5 {
+        let answer = registry.register(server("a", boot, 10 + boot), FRESH + boot, 9000 * boot);
+        assert_eq!(answer.form, None);
+    }
+    // Not even from a reference that lost what it kept: the server says whose it is.
+    let mut registry = empty_at(0);
+    let rebuilt = holding(FRESH, server("a", 6, 20));
+    assert_eq!(registry.register(rebuilt, FRESH + 1, 9000).form, None);
+    assert_eq!(registry.persistent().granted_to, None);
+}
+
 #[test]
 fn the_list_tells_when_it_changed() {
     let mut registry = empty_at(0);

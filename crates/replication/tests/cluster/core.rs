@@ -223,19 +223,3 @@ async fn long_messages_fit_the_wire_at_once_and_for_who_comes_late() {
     cluster.wait_active(3).await;
     cluster.wait_equal().await;
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_log_is_refused() {
-    let mut cluster = Cluster::start(3).await;
-    let session = cluster.prepare().await;
-    cluster.publish_until_acked(session, 1).await;
-    cluster.stop(2).await;
-    cluster.wait_active(2).await;
-    let dir = cluster.servers[2].dir.clone();
-    std::fs::remove_dir_all(dir.join("log")).unwrap();
-    let refused = cluster.try_restart(2).await.unwrap_err();
-    assert!(refused.contains("the log in"), "{refused}");
-    std::fs::remove_file(dir.join("chat.redb")).unwrap();
-    let refused = cluster.try_restart(2).await.unwrap_err();
-    assert!(refused.contains("the log in"), "without its store too: {refused}");
-}

@@ -29,7 +29,12 @@ pub struct Network {
     replicas: Mutex<BTreeMap<NodeId, Replica>>,
     cut: Mutex<BTreeSet<(NodeId, NodeId)>>,
     starved: Mutex<BTreeSet<(NodeId, NodeId)>>,
+    /// Changes messages on their way, by lane.
+    pub tamper: Mutex<Option<Tamper>>,
 }
+
+/// Gives what arrives instead of a message.
+pub type Tamper = Box<dyn FnMut(Lane, Bytes) -> Bytes + Send>;
 
 impl Network {
     fn carries(&self, from: NodeId, to: NodeId) -> bool {
@@ -83,6 +88,10 @@ impl PeerTransport for Transport {
         if body.len() > MAX_MESSAGE_BYTES {
             return Err(PeerError::Disconnected);
         }
+        let body = match &mut *self.network.tamper.lock().unwrap() {
+            Some(tamper) => tamper(lane, body),
+            None => body,
+        };
         let me = *self.me.get().unwrap_or(&0);
         if lane == Lane::Log && self.network.starved.lock().unwrap().contains(&(me, node)) {
             return Ok(Box::pin(std::future::pending()));
@@ -253,6 +262,15 @@ impl Cluster {
         self.list();
     }
 
+    /// Starts a stopped server again, on a folder that makes it another node.
+    pub async fn rebuild(&mut self, index: usize) {
+        let Server { name, dir, node, .. } = &self.servers[index];
+        let (name, dir, node) = (name.clone(), dir.clone(), *node);
+        self.servers[index] = self.boot(name, dir).await;
+        assert_ne!(self.servers[index].node, node, "what is rebuilt is another node");
+        self.list();
+    }
+
     /// Gives every server another rank, as a reference would that knows them all.
     pub fn rank(&self, ranks: [u64; 3]) {
         let peers: Vec<Peer> = (self.servers.iter().zip(ranks))
@@ -288,6 +306,11 @@ impl Cluster {
         let wanted: BTreeSet<usize> = wanted.iter().copied().collect();
         let what = format!("{wanted:?} to vote");
         self.wait(&what, || self.voters().filter(|voters| *voters == wanted).map(drop)).await
+    }
+
+    /// The folder of all servers, which goes with what is returned.
+    pub fn into_folder(self) -> tempfile::TempDir {
+        self.folder
     }
 
     /// The index of the server that leads.

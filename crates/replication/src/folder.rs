@@ -1,0 +1,185 @@
+//! A server's data folder: opened whole, or not at all.
+//!
+//! A node that lost something (a vote, an acknowledged entry, rows) must not take part under its
+//! old node id. What is damaged is moved aside, and the server starts as a new node with nothing,
+//! which the others bring level. Only where nobody else needs to have the data it does not.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use recado_storage::{OpenError, STORE_FILE, Store};
+
+use crate::entropy::Entropy;
+use crate::identity::{IDENTITY_FILE, Identity};
+use crate::log::{self, Log, NodeLog};
+use crate::machine;
+use crate::replica::StartError;
+
+/// The folder of the log's files.
+const LOG_FOLDER: &str = "log";
+/// What is kept of damage begins so; a number follows.
+const ASIDE_PREFIX: &str = "damaged-";
+
+/// An opened data folder.
+pub struct Folder {
+    /// Who it is.
+    pub identity: Identity,
+    /// The log.
+    pub log: Log,
+    /// The rows.
+    pub store: Store,
+}
+
+/// Opens the data folder of the server of this name; a damaged one is begun anew.
+pub async fn open(dir: &Path, name: &str, entropy: &dyn Entropy) -> Result<Folder, StartError> {
+    match open_whole(dir, entropy).await {
+        Err(StartError::Damaged(what)) => {
+            begin_anew(dir, name, &what, entropy)?;
+            open_whole(dir, entropy).await
+        }
+        opened => opened,
+    }
+}
+
+async fn open_whole(dir: &Path, entropy: &dyn Entropy) -> Result<Folder, StartError> {
+    let failed = |what: &str, error: &dyn std::fmt::Display| {
+        StartError::Failed(format!("can't use {}: {what}: {error}", dir.display()))
+    };
+    let log_dir = dir.join(LOG_FOLDER);
+    let holds_data = log_dir.exists() || dir.join(STORE_FILE).exists();
+    if holds_data && Identity::read(dir)?.is_none() {
+        let what = format!("the identity of the data in {} is gone", dir.display());
+        return Err(StartError::Damaged(what));
+    }
+    let identity = Identity::open(dir, entropy)?;
+    fs::create_dir_all(&log_dir).map_err(|error| failed("no log folder", &error))?;
+    let log = Log::open(&log_dir).await?;
+    let store = Store::open(dir).map_err(|error| match error {
+        OpenError::Damaged { path, why } => {
+            StartError::Damaged(format!("{} is damaged ({why})", path.display()))
+        }
+        other => StartError::Store(other),
+    })?;
+    // Both are new at the first start, and a file that no folder names is lost with the power.
+    sync(dir).map_err(|error| failed("it can't be synced", &error))?;
+    find_a_gap(dir, &identity, &log, &store)?;
+    Ok(Folder { identity, log, store })
+}
+
+/// A node that lost its log has forgotten whom it voted for and what it acknowledged; under the
+/// same node id it could elect a stale primary. And the log is purged only behind what the store
+/// has on disk: a store that is further back has lost what it had, and the log can't give it back.
+pub fn find_a_gap(
+    dir: &Path,
+    identity: &Identity,
+    log: &impl NodeLog,
+    store: &Store,
+) -> Result<(), StartError> {
+    let dir = dir.display();
+    let held = store.reader().and_then(|rows| rows.position());
+    let held = held
+        .map_err(|error| StartError::Failed(format!("can't read the store in {dir}: {error}")))?;
+    if log.is_empty() && (held > 0 || identity.has_log) {
+        return Err(StartError::Damaged(format!("the log in {dir} is gone")));
+    }
+    let purged = log.purged();
+    if held < purged {
+        return Err(StartError::Damaged(format!(
+            "the store in {dir} has lost rows: it ends at {held}, the log begins behind {purged}"
+        )));
+    }
+    Ok(())
+}
+
+/// Moves what is damaged aside and makes the folder a new node's, of the same cluster.
+fn begin_anew(dir: &Path, name: &str, what: &str, entropy: &dyn Entropy) -> Result<(), StartError> {
+    let failed = |error: io::Error| {
+        StartError::Failed(format!(
+            "{what}, and its files in {} can't be moved aside: {error}",
+            dir.display()
+        ))
+    };
+    let log_dir = dir.join(LOG_FOLDER);
+    // Nobody else may be using what is moved.
+    let _held = if log_dir.exists() { Some(log::hold(&log_dir)?) } else { None };
+    let identity = match Identity::read(dir) {
+        Err(StartError::Damaged(_)) => None,
+        read => read?,
+    };
+    let by_identity = identity.and_then(|identity| identity.standing);
+    if by_identity.map_or_else(|| held_alone(dir, name), |standing| standing.only_voter) {
+        return Err(StartError::Failed(format!(
+            "{what}, and this server may be the only one that holds the cluster's newest data; it \
+             does not start without it: restore {dir} from a backup, or remove it on purpose, \
+             which loses what only it has",
+            dir = dir.display()
+        )));
+    }
+    if let Some(identity) = identity {
+        // If this is interrupted, the next start misses the log.
+        Identity { has_log: true, ..identity }.save(dir)?;
+    }
+    let aside = make_aside(dir).map_err(failed)?;
+    move_aside(dir, &aside).map_err(failed)?;
+    // The last step, and one at once: until here the old identity tells that something is amiss.
+    let cluster = identity.and_then(|identity| identity.cluster);
+    Identity::fresh(cluster, entropy).save(dir)?;
+    tracing::warn!(
+        "{what}; its files are kept in {}, and this server starts anew, as another node, and gets \
+         everything from the others",
+        aside.display()
+    );
+    Ok(())
+}
+
+/// Whether the rows can't rule out that this server was the only voter.
+fn held_alone(dir: &Path, name: &str) -> bool {
+    if !dir.join(STORE_FILE).exists() {
+        return true;
+    }
+    let Ok(store) = Store::open(dir) else { return true };
+    let Ok(voters) = store.marks().map_err(io::Error::other).and_then(|m| machine::voters(&m))
+    else {
+        return true;
+    };
+    let [only] = voters[..] else { return voters.is_empty() };
+    let members = store.reader().and_then(|rows| rows.members()).unwrap_or_default();
+    let mine = members.iter().find(|member| member.announced.name == name);
+    mine.is_none_or(|member| member.announced.node == only)
+}
+
+/// A folder that was not there before.
+fn make_aside(dir: &Path) -> io::Result<PathBuf> {
+    let mut number = 1u64;
+    loop {
+        let aside = dir.join(format!("{ASIDE_PREFIX}{number}"));
+        match fs::create_dir(&aside) {
+            Ok(()) => return Ok(aside),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn move_aside(dir: &Path, aside: &Path) -> io::Result<()> {
+    for name in [LOG_FOLDER, STORE_FILE] {
+        match fs::rename(dir.join(name), aside.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    // A copy: the original goes in the moment in which the new one takes its place.
+    let kept = aside.join(IDENTITY_FILE);
+    match fs::copy(dir.join(IDENTITY_FILE), &kept) {
+        Ok(_) => File::open(kept)?.sync_all()?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    sync(aside)?;
+    sync(dir)
+}
+
+fn sync(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
