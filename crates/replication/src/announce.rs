@@ -23,6 +23,8 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// A namesake that was silent for so long is gone.
 const NAMESAKE_SILENCE: Duration = Duration::from_secs(2);
+/// So often a name is in use before that is worth a warning: longer than a namesake's silence takes.
+const NAMESAKE_REFUSALS: u32 = 16;
 /// A server with data that got no rank in this time announces itself without one.
 const RANK_PATIENCE: Duration = Duration::from_millis(1500);
 
@@ -120,6 +122,7 @@ async fn redirect(shared: &Shared) -> Announced {
 pub async fn run(shared: Arc<Shared>) {
     let mut without_rank_since = tokio::time::Instant::now();
     let mut asked: Option<NodeId> = None;
+    let mut refusals = 0;
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
         remember_the_log(&shared);
@@ -135,7 +138,7 @@ pub async fn run(shared: Arc<Shared>) {
             shared.boot.send_replace(id(shared.entropy.as_ref()));
             continue;
         }
-        asked = announce(&shared, &wanted, asked).await;
+        asked = announce(&shared, &wanted, asked, &mut refusals).await;
         tokio::time::sleep(RETRY_INTERVAL).await;
     }
 }
@@ -181,6 +184,7 @@ async fn announce(
     shared: &Arc<Shared>,
     wanted: &Announcement,
     asked: Option<NodeId>,
+    refusals: &mut u32,
 ) -> Option<NodeId> {
     let answer = if lock(&shared.gate).term().is_some() {
         receive_announcement(shared, wanted.clone()).await
@@ -206,11 +210,15 @@ async fn announce(
         }
         Announced::Later => None,
         Announced::NameInUse => {
-            tracing::warn!(
-                name = %wanted.name,
-                "another server of this name was heard of lately; waiting for it to be gone. If \
-                 it is meant to run, give this one another --name"
-            );
+            *refusals += 1;
+            // Who was rebuilt, or came back with another disk, always waits for a while.
+            if *refusals == NAMESAKE_REFUSALS {
+                tracing::warn!(
+                    name = %wanted.name,
+                    "another server of this name runs, or ran a moment ago; waiting for it to be \
+                     gone. If it is meant to run, give this one another --name"
+                );
+            }
             None
         }
         Announced::Refused(why) => {

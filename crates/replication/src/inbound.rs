@@ -14,13 +14,14 @@ use crate::shared::Shared;
 use crate::snapshot::{Chunk, receive_chunk};
 use crate::types::{AppendRequest, Engine, VoteRequest};
 
-/// Answers a peer's message; none when it is not one of this cluster's, or can't be answered.
+/// Answers a peer's message; none when it is not one of this cluster's for this node, or can't be
+/// answered.
 pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) -> Option<Bytes> {
     let engine = shared.engine()?;
-    let cluster = shared.cluster();
+    let (cluster, me) = (shared.cluster(), Some(shared.node));
     match kind {
         kind::APPEND => {
-            let request: AppendRequest = unseal(cluster, &body)?;
+            let request: AppendRequest = unseal(cluster, me, &body)?;
             // On receipt, not when it is answered: that waits for the disk, and a slow disk is no
             // reason to stand for election.
             if request.vote.leader_id.term >= current_term(engine) {
@@ -29,7 +30,7 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
             answer(&shared, &engine.append_entries(request).await.ok()?)
         }
         kind::VOTE => {
-            let request: VoteRequest = unseal(cluster, &body)?;
+            let request: VoteRequest = unseal(cluster, me, &body)?;
             let response = engine.vote(request).await.ok()?;
             if response.vote_granted {
                 // Give the candidate time to win before standing against it.
@@ -38,24 +39,24 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
             answer(&shared, &response)
         }
         kind::PRE_VOTE => {
-            let request: VoteRequest = unseal(cluster, &body)?;
+            let request: VoteRequest = unseal(cluster, me, &body)?;
             answer(&shared, &engine.pre_vote(request).await.ok()?)
         }
         kind::TRANSFER => {
-            let request = unseal(cluster, &body)?;
+            let request = unseal(cluster, me, &body)?;
             answer(&shared, &engine.handle_transfer_leader(request).await.ok()?)
         }
         kind::SNAPSHOT => {
-            let chunk: Chunk = unseal(cluster, &body)?;
+            let chunk: Chunk = unseal(cluster, me, &body)?;
             answer(&shared, &receive_chunk(&shared, chunk).await)
         }
         kind::READ_INDEX => {
-            let () = unseal(cluster, &body)?;
+            let () = unseal(cluster, me, &body)?;
             answer(&shared, &read_index(engine, &reads).await)
         }
         kind::ANNOUNCE => {
-            // A newcomer does not know the cluster's id yet.
-            let announcement: Announcement = unseal(None, &body)?;
+            // A newcomer does not know the cluster's id yet, and perhaps only where somebody is.
+            let announcement: Announcement = unseal(None, None, &body)?;
             let answered: Announced = receive_announcement(&shared, announcement).await;
             answer(&shared, &answered)
         }
@@ -65,7 +66,7 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
 
 fn answer<T: Serialize>(shared: &Shared, message: &T) -> Option<Bytes> {
     // A node without a cluster answers the one that is taking it in, which checks nothing yet.
-    seal(shared.cluster().unwrap_or(0), message).ok()
+    seal(shared.cluster().unwrap_or(0), shared.node, message).ok()
 }
 
 fn current_term(engine: &Engine) -> u64 {

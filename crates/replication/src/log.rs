@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
+use raft_log::RaftWalTypes;
 use raft_log::api::raft_log_writer::RaftLogWriter;
 use raft_log::chunked_wal::{self, ChunkedWal};
-use raft_log::RaftWalTypes;
 use tokio::sync::{oneshot, watch};
 
 use crate::log_codec::{DiskPayload, DiskVote};

@@ -49,20 +49,28 @@ const APPEND_TIMEOUT: Duration = Duration::from_secs(2);
 /// few large messages cost much less than many small ones.
 const WITNESS_PAUSE: Duration = Duration::from_millis(25);
 
-/// A message of this cluster.
-pub fn seal<T: Serialize>(cluster: u64, message: &T) -> Result<Bytes, String> {
+/// A message of this cluster, for this node; or an answer from it. An address alone is not enough:
+/// a server that lost its disk listens where the node that it was did, and must not vote or
+/// acknowledge in that one's name.
+pub fn seal<T: Serialize>(cluster: u64, node: NodeId, message: &T) -> Result<Bytes, String> {
     let mut bytes = BytesMut::with_capacity(256);
     bytes.put_u64(cluster);
+    bytes.put_u64(node);
     let mut writer = bytes.writer();
     rmp_serde::encode::write(&mut writer, message).map_err(|error| error.to_string())?;
     Ok(writer.into_inner().freeze())
 }
 
-/// Reads a message, if it is one of this cluster (or of any, when this node has none yet).
-pub fn unseal<T: DeserializeOwned>(cluster: Option<u64>, bytes: &[u8]) -> Option<T> {
-    let (head, body) = bytes.split_first_chunk::<8>()?;
-    let theirs = u64::from_be_bytes(*head);
-    if cluster.is_some_and(|mine| mine != theirs) {
+/// Reads a message, if it is one of this cluster and for (or from) this node; none stands for any.
+pub fn unseal<T: DeserializeOwned>(
+    cluster: Option<u64>,
+    node: Option<NodeId>,
+    bytes: &[u8],
+) -> Option<T> {
+    let (theirs, rest) = bytes.split_first_chunk::<8>()?;
+    let (named, body) = rest.split_first_chunk::<8>()?;
+    let foreign = cluster.is_some_and(|mine| mine != u64::from_be_bytes(*theirs));
+    if foreign || node.is_some_and(|node| node != u64::from_be_bytes(*named)) {
         return None;
     }
     rmp_serde::from_slice(body).ok()
@@ -120,12 +128,14 @@ pub async fn call<Q: Serialize, A: DeserializeOwned>(
     timeout: Duration,
 ) -> Result<A, String> {
     let cluster = shared.cluster();
-    let body = seal(cluster.unwrap_or(0), request)?;
+    let body = seal(cluster.unwrap_or(0), target, request)?;
     let pending =
         shared.transport.send(target, lane, kind, body).map_err(|error| error.to_string())?;
     let answer = tokio::time::timeout(timeout, pending).await;
     let answer = answer.map_err(|_| "no answer in time")?.map_err(|error| error.to_string())?;
-    unseal(cluster, &answer).ok_or_else(|| "an answer that can't be read".to_owned())
+    // Whoever answers an announcement will do.
+    let from = (kind != kind::ANNOUNCE).then_some(target);
+    unseal(cluster, from, &answer).ok_or_else(|| "an answer that can't be read".to_owned())
 }
 
 /// Sends entries or a heartbeat, and notes what the answer says of the backup.

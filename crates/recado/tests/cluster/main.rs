@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod clocks;
+mod damage;
 mod failover;
 mod last_server;
 mod restart;

@@ -268,6 +268,9 @@ impl Cluster {
         let (name, dir, node) = (name.clone(), dir.clone(), *node);
         self.servers[index] = self.boot(name, dir).await;
         assert_ne!(self.servers[index].node, node, "what is rebuilt is another node");
+        // It listens where the node before it did, and hears what is meant for that one.
+        let replica = self.servers[index].replica().clone();
+        self.network.replicas.lock().unwrap().insert(node, replica);
         self.list();
     }
 
