@@ -92,20 +92,48 @@ pub fn inspect(dir: &Path) -> io::Result<Finding> {
         }
         let bytes = fs::read(path)?;
         expected = Some(start + bytes.len() as u64);
-        let (whole, error) = read_records(&bytes);
-        let Some(error) = error else { continue };
-        let last = number + 1 == files.len();
         // A file is begun only when the one before it is on disk; without one before it there is
         // nothing from which the log could go on.
-        let begins_the_log = whole > 0 || number > 0 || *start == 0;
-        if last && begins_the_log && is_torn(&bytes, whole, error.kind()) {
-            return Ok(Finding::Torn { path: path.clone(), whole_bytes: whole as u64 });
+        let begun = number > 0 || *start == 0;
+        match look(&bytes, begun, number + 1 == files.len()) {
+            Look::Whole => {}
+            Look::Torn { whole_bytes } => {
+                return Ok(Finding::Torn { path: path.clone(), whole_bytes: whole_bytes as u64 });
+            }
+            Look::Damaged { whole_bytes } => {
+                return Ok(Finding::Damaged(format!(
+                    "the log is damaged in {}, {whole_bytes} bytes from its start",
+                    path.display()
+                )));
+            }
         }
-        let path = path.display();
-        let what = format!("the log is damaged in {path}, {whole} bytes from its start");
-        return Ok(Finding::Damaged(what));
     }
     Ok(Finding::Whole)
+}
+
+/// How one file looks.
+#[derive(Debug, PartialEq, Eq)]
+enum Look {
+    Whole,
+    Torn { whole_bytes: usize },
+    Damaged { whole_bytes: usize },
+}
+
+/// Looks at the content of a file: whether it may be torn from its beginning on, and whether it is
+/// the newest, which alone can be torn at all.
+fn look(bytes: &[u8], begun: bool, newest: bool) -> Look {
+    let (whole_bytes, error) = read_records(bytes);
+    match error {
+        None => Look::Whole,
+        Some(error)
+            if newest
+                && (begun || whole_bytes > 0)
+                && is_torn(bytes, whole_bytes, error.kind()) =>
+        {
+            Look::Torn { whole_bytes }
+        }
+        Some(_) => Look::Damaged { whole_bytes },
+    }
 }
 
 /// Cuts a torn file; its record that is no record was never on disk as a whole.

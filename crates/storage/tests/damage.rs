@@ -12,9 +12,9 @@ use recado_storage::{OpenError, STORE_FILE, Store};
 
 /// redb's header, and every so many bits of it.
 const HEADER_BYTES: usize = 320;
-const HEADER_STRIDE_BITS: usize = 3;
+const HEADER_STRIDE_BITS: usize = 7;
 /// Of the pages, one bit in so many bytes.
-const STRIDE_BYTES: usize = 331;
+const STRIDE_BYTES: usize = 997;
 
 #[test]
 fn a_flipped_bit_anywhere_is_met_or_means_nothing() {

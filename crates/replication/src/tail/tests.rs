@@ -77,32 +77,31 @@ fn last_file(dir: &Path) -> (PathBuf, Vec<u8>) {
 fn a_log_that_ends_anywhere_within_its_last_record_is_torn_there() {
     for (last, size) in EVERY.into_iter().flat_map(|last| SIZES.map(|size| (last, size))) {
         let dir = tempfile::tempdir().unwrap();
-        let start = write(dir.path(), last, size);
+        let whole_bytes = write(dir.path(), last, size);
         let (path, bytes) = last_file(dir.path());
-        for length in start + 1..bytes.len() {
-            fs::write(&path, &bytes[..length]).unwrap();
-            let torn = Finding::Torn { path: path.clone(), whole_bytes: start as u64 };
-            assert_eq!(inspect(dir.path()).unwrap(), torn, "{last:?} to {length}");
+        for length in whole_bytes + 1..bytes.len() {
+            let seen = look(&bytes[..length], true, true);
+            assert_eq!(seen, Look::Torn { whole_bytes }, "{last:?} to {length}");
         }
-        fs::write(&path, &bytes[..start]).unwrap();
-        assert_eq!(inspect(dir.path()).unwrap(), Finding::Whole, "{last:?}");
+        fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        let torn = Finding::Torn { path, whole_bytes: whole_bytes as u64 };
+        assert_eq!(inspect(dir.path()).unwrap(), torn, "{last:?}");
     }
 }
 
 #[test]
 fn a_tail_of_zeros_is_torn() {
     let dir = tempfile::tempdir().unwrap();
-    let start = write(dir.path(), Last::Entry, 1000);
-    let (path, bytes) = last_file(dir.path());
-    let torn = Finding::Torn { path: path.clone(), whole_bytes: start as u64 };
-    let borders = (0..bytes.len()).filter(|at| at % SECTOR_BYTES == 0 && *at > start);
-    for zeros in borders.chain([start]) {
+    let whole_bytes = write(dir.path(), Last::Entry, 1000);
+    let (_, bytes) = last_file(dir.path());
+    let borders = (0..bytes.len()).filter(|at| at % SECTOR_BYTES == 0 && *at > whole_bytes);
+    for zeros in borders.chain([whole_bytes]) {
         for length in [bytes.len(), bytes.len() + 4096] {
-            let mut torn_bytes = bytes.clone();
-            torn_bytes[zeros..].fill(0);
-            torn_bytes.resize(length, 0);
-            fs::write(&path, &torn_bytes).unwrap();
-            assert_eq!(inspect(dir.path()).unwrap(), torn, "zeros from {zeros} to {length}");
+            let mut torn = bytes.clone();
+            torn[zeros..].fill(0);
+            torn.resize(length, 0);
+            let seen = look(&torn, true, true);
+            assert_eq!(seen, Look::Torn { whole_bytes }, "zeros from {zeros} to {length}");
         }
     }
 }
@@ -112,17 +111,21 @@ fn a_flipped_bit_anywhere_is_damage() {
     for (last, size) in EVERY.into_iter().flat_map(|last| SIZES.map(|size| (last, size))) {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), last, size);
-        for (_, path) in files(dir.path()).unwrap() {
-            let bytes = fs::read(&path).unwrap();
+        let files = files(dir.path()).unwrap();
+        for (number, (_, path)) in files.iter().enumerate() {
+            let mut bytes = fs::read(path).unwrap();
             for bit in 0..bytes.len() * 8 {
-                let mut flipped = bytes.clone();
-                flipped[bit / 8] ^= 1 << (bit % 8);
-                fs::write(&path, &flipped).unwrap();
-                let found = inspect(dir.path()).unwrap();
-                let damaged = matches!(found, Finding::Damaged(_));
-                assert!(damaged, "{last:?}, bit {bit} of {}: {found:?}", path.display());
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                let seen = look(&bytes, true, number + 1 == files.len());
+                let damaged = matches!(seen, Look::Damaged { .. });
+                assert!(damaged, "{last:?}, bit {bit} of {}: {seen:?}", path.display());
+                bytes[bit / 8] ^= 1 << (bit % 8);
             }
-            fs::write(&path, &bytes).unwrap();
+            bytes[1] ^= 1;
+            fs::write(path, &bytes).unwrap();
+            assert!(matches!(inspect(dir.path()).unwrap(), Finding::Damaged(_)));
+            bytes[1] ^= 1;
+            fs::write(path, &bytes).unwrap();
         }
     }
 }
@@ -145,11 +148,11 @@ async fn a_torn_log_opens_with_all_that_was_whole_and_a_damaged_one_does_not() {
         let (path, bytes) = last_file(dir.path());
         fs::write(&path, &bytes[..start]).unwrap();
         let whole = open_and_look(dir.path()).await.unwrap();
-        for length in (start + 1..bytes.len()).step_by(1 + (bytes.len() - start) / 16) {
+        for length in (start + 1..bytes.len()).step_by(1 + (bytes.len() - start) / 6) {
             fs::write(&path, &bytes[..length]).unwrap();
             assert_eq!(open_and_look(dir.path()).await.unwrap(), whole, "{last:?} to {length}");
         }
-        for bit in (start * 8..bytes.len() * 8).step_by(1 + (bytes.len() - start) / 8) {
+        for bit in (start * 8..bytes.len() * 8).step_by(1 + (bytes.len() - start) * 8 / 6) {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             fs::write(&path, &flipped).unwrap();
@@ -172,16 +175,15 @@ async fn a_log_without_its_first_file_is_damaged() {
 fn zeros_behind_a_damaged_record_do_not_hide_it() {
     let dir = tempfile::tempdir().unwrap();
     let start = write(dir.path(), Last::Entry, 1000);
-    let (path, bytes) = last_file(dir.path());
-    for bit in start * 8..bytes.len() * 8 {
+    let (_, bytes) = last_file(dir.path());
+    // Behind its head, which says how long the record is.
+    let body = start + KIND_BYTES + ID_BYTES + HEAD_BYTES;
+    for bit in body * 8..bytes.len() * 8 {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         flipped.resize(bytes.len() + 2 * SECTOR_BYTES, 0);
-        fs::write(&path, &flipped).unwrap();
-        let found = inspect(dir.path()).unwrap();
-        // Only where the head itself does not say any more how long the record is.
-        let head = bit < (start + KIND_BYTES + ID_BYTES + HEAD_BYTES) * 8;
-        assert!(head || matches!(found, Finding::Damaged(_)), "bit {bit}: {found:?}");
+        let seen = look(&flipped, true, true);
+        assert_eq!(seen, Look::Damaged { whole_bytes: start }, "bit {bit}");
     }
 }
 
