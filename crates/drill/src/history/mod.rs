@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub use end::{End, FinalRow, State};
 pub use read::{Delivery, Gap, Read, Row, Source, Subscription};
-pub use seen::{Fault, Folder, Led, Ranked, Skipped};
+pub use seen::{Active, Fault, Folder, Led, Ranked, Skipped};
 pub use write::{Ack, Attempt, Outcome, RequestId, Write};
 
 /// Of a user, channel, server or fault; shared, since a history has millions of them.
@@ -80,6 +80,8 @@ pub struct History {
     pub gaps: Vec<Gap>,
     /// Who led in which term.
     pub led: Vec<Led>,
+    /// Which servers were certainly active when.
+    pub active: Vec<Active>,
     /// Which ranks the reference gave.
     pub ranks: Vec<Ranked>,
     /// Which data folders got which node id.
@@ -128,6 +130,7 @@ impl History {
         self.deliveries.extend(other.deliveries);
         self.gaps.extend(other.gaps);
         self.led.extend(other.led);
+        self.active.extend(other.active);
         self.ranks.extend(other.ranks);
         self.folders.extend(other.folders);
         self.faults.extend(other.faults);

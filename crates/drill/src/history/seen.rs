@@ -15,6 +15,19 @@ pub struct Led {
     pub at_us: u64,
 }
 
+/// For this whole time the primary's member table showed the server as active, without a break
+/// between two looks. Only what the primary of the newest known term shows counts: others may be
+/// late.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Active {
+    /// The server's name.
+    pub server: Name,
+    /// The first look that showed it.
+    pub from_us: u64,
+    /// The last look that showed it.
+    pub to_us: u64,
+}
+
 /// The reference gave a rank. The same may be noted often.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ranked {

@@ -62,7 +62,7 @@ pub struct Ack {
     pub seq: u64,
     /// The message's public id, where it was told.
     pub message_id: Option<[u8; 16]>,
-    /// On how many servers' disks it was, as the answer says.
+    /// On how many servers' disks it was, as the answer says; 0 when it does not say.
     pub stored: u32,
     /// How many servers the cluster had, as the answer says.
     pub members: u32,

@@ -2,8 +2,8 @@
 //! beginning and its end.
 
 use crate::history::{
-    Ack, Delivery, End, Fault, FinalRow, Folder, Gap, History, Led, Name, Outcome, Ranked, Read,
-    RequestId, Row, Source, State, Subscription, Topic,
+    Ack, Active, Delivery, End, Fault, FinalRow, Folder, Gap, History, Led, Name, Outcome, Ranked,
+    Read, RequestId, Row, Source, State, Subscription, Topic,
 };
 
 /// So far apart are the moments at which things take effect, µs.
@@ -65,6 +65,7 @@ impl Model {
                 at_us: 0,
             });
             history.folders.push(Folder { server: server.clone(), node: number + 100, at_us: 0 });
+            history.active.push(Active { server: server.clone(), from_us: 0, to_us: u64::MAX });
             end.states.push(State { server, position: 50, hash: [7; 32], active: true });
         }
         history.led.push(Led { server: name("s1"), node: 100, term: 1, at_us: 10 });

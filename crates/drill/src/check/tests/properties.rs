@@ -70,6 +70,7 @@ const CHANGES: &[(&str, Change)] = &[
     ("a state differs", flip_hash),
     ("a private message is published elsewhere", wrong_frame),
     ("a refused message is there", refuse_stored),
+    ("an acknowledgement did not wait", too_early),
 ];
 
 /// The places of all acknowledged rows: topic and index.
@@ -255,6 +256,19 @@ fn refuse_stored(history: &mut History, pick: usize) -> Option<Promise> {
         attempt.outcome = Outcome::Refused { at_us: 0, code: "unavailable".into() };
     }
     Some(Promise::P2)
+}
+
+fn too_early(history: &mut History, pick: usize) -> Option<Promise> {
+    let acks = history.writes.iter_mut().flat_map(|write| &mut write.attempts);
+    let mut acks: Vec<_> = acks
+        .filter_map(|attempt| match &mut attempt.outcome {
+            Outcome::Acked(ack) => Some(ack),
+            _ => None,
+        })
+        .collect();
+    let places = acks.len();
+    acks.get_mut(pick.checked_rem(places)?)?.stored = 1;
+    Some(Promise::P1)
 }
 
 proptest! {

@@ -103,6 +103,29 @@ fn p1_another_message_in_its_place() {
 }
 
 #[test]
+fn p1_an_acknowledgement_that_did_not_wait_for_an_active_server() {
+    let early = |history: &mut History| ack(history, 0).stored = 2;
+    let excerpt = broken(early, &[Promise::P1]);
+    assert!(excerpt.contains("on 2 disks, while 3 servers were active"), "{excerpt}");
+    assert!(excerpt.contains("active were s1, s2, s3"), "{excerpt}");
+}
+
+#[test]
+fn who_was_not_active_all_the_time_need_not_have_it() {
+    let at_us = ack(&mut good(), 0).at_us;
+    for (from_us, to_us) in [(at_us, u64::MAX), (0, at_us), (0, at_us + 100_000), (0, 1)] {
+        let mut history = good();
+        ack(&mut history, 0).stored = 2;
+        let third = &mut history.active[2];
+        (third.from_us, third.to_us) = (from_us, to_us);
+        assert_eq!(check(&history).broken(), [], "active from {from_us} to {to_us}");
+    }
+    let mut untold = good();
+    ack(&mut untold, 0).stored = 0;
+    assert_eq!(check(&untold).broken(), [], "an answer that says nothing proves nothing");
+}
+
+#[test]
 fn an_unknown_write_may_be_missing() {
     let mut history = good();
     unseen(&mut history);
