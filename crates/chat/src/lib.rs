@@ -9,6 +9,8 @@ pub mod command;
 pub mod machine;
 pub mod members;
 pub mod names;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod registry;
 pub mod rows;
 

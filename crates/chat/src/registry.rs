@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "planted")]
+use crate::planted::{self, Bug};
+
 #[cfg(test)]
 mod tests;
 
@@ -236,7 +239,10 @@ impl Registry {
             }
         }
         let kept = self.persistent.given.get(&said.name);
-        let kept = kept.filter(|given| said.boot.is_none() || given.boot == said.boot);
+        let own = |given: &&Given| said.boot.is_none() || given.boot == said.boot;
+        #[cfg(feature = "planted")]
+        let own = |given: &&Given| own(given) || planted::on(Bug::RankAgain);
+        let kept = kept.filter(own);
         let rank = match kept {
             Some(given) => given.rank,
             None => self.give_rank(&said),

@@ -11,6 +11,13 @@ use crate::options::{self, Fallback, Opt};
 /// Makes a child of `up` end when the pipe to its standard input closes.
 pub const EXIT_WITH_PARENT: &str = "exit-with-parent";
 
+#[cfg(not(feature = "planted"))]
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// A build that can be broken on purpose says so.
+#[cfg(feature = "planted")]
+const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " with planted bugs: for tests only, not to be used");
+
 /// What the command line says.
 pub struct CommandLine {
     /// What to run.
@@ -63,7 +70,7 @@ fn collect(command: Command, matches: &ArgMatches) -> CommandLine {
 fn build() -> clap::Command {
     let table = options::table();
     let mut app = clap::Command::new("recado")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(VERSION)
         .about("A distributed chat whose acknowledged messages survive the death of its servers.")
         .after_help(
             "Every option can also be set by its variable or in the --config file (TOML, keys \

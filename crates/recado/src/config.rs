@@ -39,6 +39,7 @@ pub fn warn_of_unknown_variables() {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         let known = name == "RECADO_CONFIG"
+            || cfg!(feature = "planted") && name == "RECADO_PLANTED_BUG"
             || options::table().iter().any(|option| option.variable() == name);
         if name.starts_with("RECADO_") && !known {
             tracing::warn!("the variable {name} is no option and is ignored");

@@ -9,6 +9,8 @@ mod demo;
 mod failure;
 mod logging;
 mod options;
+#[cfg(feature = "planted")]
+mod planted;
 mod ports;
 mod roles;
 mod runfile;
@@ -43,6 +45,8 @@ fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
         return demo::run(&settings);
     }
     logging::to_stderr(&settings.log)?;
+    #[cfg(feature = "planted")]
+    planted::plant()?;
     config::warn_of_unknown_variables();
     match line.command {
         Command::Client => return clients::client(&settings),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
 use recado_chat::members::Announcement;
+#[cfg(feature = "planted")]
+use recado_chat::planted::{self, Bug};
 use serde::Serialize;
 
 use crate::announce::{Announced, receive_announcement};
@@ -12,6 +14,8 @@ use crate::network::{kind, seal, unseal};
 use crate::reads::Reads;
 use crate::shared::Shared;
 use crate::snapshot::{Chunk, receive_chunk};
+#[cfg(feature = "planted")]
+use crate::types::VoteResponse;
 use crate::types::{AppendRequest, Engine, VoteRequest};
 
 /// Answers a peer's message; none when it is not one of this cluster's for this node, or can't be
@@ -31,7 +35,15 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
         }
         kind::VOTE => {
             let request: VoteRequest = unseal(cluster, me, &body)?;
+            #[cfg(feature = "planted")]
+            let asked = request.vote;
             let response = engine.vote(request).await.ok()?;
+            #[cfg(feature = "planted")]
+            let response = if planted::on(Bug::VoteTwice) {
+                VoteResponse { vote: asked, vote_granted: true, ..response }
+            } else {
+                response
+            };
             if response.vote_granted {
                 // Give the candidate time to win before standing against it.
                 shared.hush();

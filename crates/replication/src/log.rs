@@ -12,6 +12,8 @@ use openraft::{OptionalSend, RaftLogReader};
 use raft_log::RaftWalTypes;
 use raft_log::api::raft_log_writer::RaftLogWriter;
 use raft_log::chunked_wal::{self, ChunkedWal};
+#[cfg(feature = "planted")]
+use recado_chat::planted::{self, Bug};
 use tokio::sync::{oneshot, watch};
 
 use crate::log_codec::{DiskPayload, DiskVote};
@@ -394,6 +396,10 @@ impl RaftLogStorage<TypeConfig> for Log {
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         // A vote that is granted before it is on disk can be granted twice.
         self.lock().save_vote(DiskVote(*vote))?;
+        #[cfg(feature = "planted")]
+        if planted::on(Bug::VoteBeforeFsync) {
+            return Ok(());
+        }
         let synced = self.sync().await;
         synced.inspect_err(|error| self.trouble.tell("can't be written", error))
     }
@@ -426,6 +432,12 @@ impl RaftLogStorage<TypeConfig> for Log {
             last = Some(entry.log_id);
             (to_disk(&entry.log_id), DiskPayload(entry.payload))
         }))?;
+        #[cfg(feature = "planted")]
+        if planted::on(Bug::AckBeforeFsync) && last.is_some() {
+            self.flushed.send_replace(last);
+            callback.io_completed(Ok(()));
+            return log.flush(true, None);
+        }
         let flushed = match last {
             Some(upto) => Flushed::Engine {
                 callback,

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
+#[cfg(feature = "planted")]
+use recado_chat::planted::{self, Bug};
 use tokio::sync::{oneshot, watch};
 
 use crate::log::{NodeLog, indexes, within_a_message};
@@ -150,6 +152,10 @@ impl RaftLogStorage<TypeConfig> for JournalLog {
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         self.write(Write::Vote(*vote))?;
+        #[cfg(feature = "planted")]
+        if planted::on(Bug::VoteBeforeFsync) {
+            return Ok(());
+        }
         self.sync().await
     }
 
@@ -182,6 +188,13 @@ impl RaftLogStorage<TypeConfig> for JournalLog {
             callback.io_completed(Ok(()));
             return Ok(());
         };
+        #[cfg(feature = "planted")]
+        if planted::on(Bug::AckBeforeFsync) {
+            self.flushed.send_replace(Some(upto));
+            callback.io_completed(Ok(()));
+            self.journal.sync(Box::new(|_| {}));
+            return Ok(());
+        }
         let mark = self.flushed.clone();
         self.journal.sync(Box::new(move |result| {
             if result.is_ok() {

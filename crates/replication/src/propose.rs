@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use openraft::errors::ClientWriteError;
+#[cfg(feature = "planted")]
+use recado_chat::planted::{self, Bug};
 use recado_chat::{Command, LogEntry, Origin};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -125,6 +127,8 @@ async fn commit(
         let mut stamp = shared.stamps.stamp();
         stamp.time_ms = stamp.time_ms.max(*last_stamp_ms);
         *last_stamp_ms = stamp.time_ms;
+        #[cfg(feature = "planted")]
+        let gated = gated && !planted_repeat(origin);
         let entry = LogEntry { stamp, origin, published, command };
         payloads.push(Payload(entry.encode().into()));
         sent.push((stamp, reply, gated));
@@ -167,7 +171,8 @@ fn settle(shared: &Shared, waiting: Waiting, term: u64, gated: bool) {
     if !gated {
         let Waiting { outcome, position, stamp, reply } = waiting;
         let members = shared.server_count();
-        let _ = reply.send(Ok(Committed { outcome, position, stamp, stored: 0, members }));
+        let stored = lock(&shared.gate).stored(position);
+        let _ = reply.send(Ok(Committed { outcome, position, stamp, stored, members }));
         return;
     }
     let mut gate = lock(&shared.gate);
@@ -178,4 +183,11 @@ fn settle(shared: &Shared, waiting: Waiting, term: u64, gated: bool) {
         drop(gate);
         Shared::abandon(vec![waiting]);
     }
+}
+
+/// Whether this is a repeat that goes around the gate.
+#[cfg(feature = "planted")]
+fn planted_repeat(origin: Option<Origin>) -> bool {
+    planted::on(Bug::RepeatSkipsGate)
+        && origin.is_some_and(|origin| planted::is_repeat(origin.session, origin.n))
 }

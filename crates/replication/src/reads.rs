@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::raft::ReadPolicy;
+#[cfg(feature = "planted")]
+use recado_chat::planted::{self, Bug};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::network::{call, kind};
@@ -53,6 +55,10 @@ async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<oneshot::Sender<Op
 
 async fn ask(shared: &Shared) -> Option<u64> {
     let engine = shared.engine()?;
+    #[cfg(feature = "planted")]
+    if planted::on(if engine.is_leader() { Bug::StalePrimary } else { Bug::StaleBackup }) {
+        return Some(*shared.position.borrow());
+    }
     if engine.is_leader() {
         let (read, _) = engine.get_read_log_id(ReadPolicy::ReadIndex).await.ok()?;
         return Some(read.log_id().index);

@@ -25,6 +25,8 @@ mod frames;
 mod journal;
 mod links;
 mod peer_port;
+#[cfg(feature = "planted")]
+mod planted;
 mod publisher;
 mod reference;
 mod registration;
@@ -34,6 +36,8 @@ mod status;
 
 pub use config::{ReferenceConfig, ServerConfig};
 pub use error::{FolderError, ReferenceError, ServerError};
+#[cfg(feature = "planted")]
+pub use recado_chat::planted as bugs;
 pub use reference::run_reference;
 pub use run::run_server;
 // Part of the configuration, so that callers need not name the crate below.

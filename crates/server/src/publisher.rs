@@ -204,7 +204,11 @@ impl EventPublisher {
 
     /// Whether it left.
     async fn publish(&self, event: &Event) -> bool {
-        let topic = Bytes::copy_from_slice(event.topic().as_bytes());
+        #[cfg(not(feature = "planted"))]
+        let topic = event.topic();
+        #[cfg(feature = "planted")]
+        let topic = crate::planted::topic(event);
+        let topic = Bytes::copy_from_slice(topic.as_bytes());
         self.publisher.publish(topic, codec::encode_event(event)).await.is_ok()
     }
 }

@@ -184,6 +184,8 @@ impl Core {
     }
 
     fn events(&self, publisher: Publisher) -> EventPublisher {
+        #[cfg(feature = "planted")]
+        tokio::spawn(crate::planted::publish_early(publisher.clone(), self.replica.clone()));
         EventPublisher {
             publisher,
             replica: self.replica.clone(),

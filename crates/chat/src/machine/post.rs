@@ -5,6 +5,8 @@ use sha2::{Digest, Sha256};
 use super::{Applied, Outcome, Refusal, next_topic};
 use crate::command::{LogEntry, Origin, Stamp};
 use crate::names;
+#[cfg(feature = "planted")]
+use crate::planted::{self, Bug};
 use crate::rows::{Head, Holder, MessageKey, MessageRow, NameRow, Rows, TopicId};
 
 /// In front of everything that becomes a message id, so that such a hash means nothing elsewhere.
@@ -40,6 +42,8 @@ pub(super) fn native<R: Rows>(
         stamp: Stamp { time_ms: entry.stamp.time_ms.max(head.time_ms), clock: entry.stamp.clock },
         imported: false,
     };
+    #[cfg(feature = "planted")]
+    let place = Place { stamp: planted_time(place.stamp), ..place };
     if let Err(refusal) = store(rows, &place, head, post)? {
         return Ok(Applied::refused(refusal));
     }
@@ -100,6 +104,10 @@ fn store<R: Rows>(
     head: Head,
     post: Post<'_>,
 ) -> Result<Result<(), Refusal>, R::Error> {
+    #[cfg(feature = "planted")]
+    if planted::on(Bug::LostPrivate) && post.private && place.seq.is_multiple_of(5) {
+        return Ok(Ok(()));
+    }
     if post.private {
         let Some(from) = person(rows, post.from)? else { return Ok(Err(Refusal::TooLarge)) };
         let Some(to) = person(rows, post.to)? else { return Ok(Err(Refusal::TooLarge)) };
@@ -151,4 +159,11 @@ fn message_id(origin: Option<Origin>, position: u64, row: u16) -> [u8; 16] {
     let mut id = [0; 16];
     id.copy_from_slice(&hash.finalize()[..16]);
     id
+}
+
+/// The time that who applies it has on a clock of its own.
+#[cfg(feature = "planted")]
+fn planted_time(stamp: Stamp) -> Stamp {
+    let late = planted::on(Bug::ClockInApply) && planted::whim(2);
+    Stamp { time_ms: stamp.time_ms + u64::from(late), ..stamp }
 }

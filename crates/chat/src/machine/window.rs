@@ -6,6 +6,8 @@
 
 use super::{Outcome, Refusal};
 use crate::command::Origin;
+#[cfg(feature = "planted")]
+use crate::planted::{self, Bug};
 use crate::rows::{Rows, SessionRow, SlotRow};
 
 /// How many results a session's window holds.
@@ -41,6 +43,8 @@ pub(super) fn look<R: Rows>(rows: &mut R, position: u64, origin: Origin) -> Resu
     Ok(match rows.slot(session.window, slot_of(origin.n))? {
         Some(slot) if slot.session != origin.session || slot.n < origin.n => never,
         Some(slot) if slot.n > origin.n => expired,
+        #[cfg(feature = "planted")]
+        Some(_) if planted::on(Bug::NoDedup) => never,
         Some(slot) if slot.digest != origin.digest => {
             Seen::Before(Outcome::Refused(Refusal::IdConflict))
         }
@@ -56,6 +60,10 @@ pub(super) fn remember<R: Rows>(
     origin: Origin,
     outcome: &Outcome,
 ) -> Result<(), R::Error> {
+    #[cfg(feature = "planted")]
+    if planted::on(Bug::DedupDiffers) && planted::whim(3) {
+        return Ok(());
+    }
     let Origin { session, n, digest } = origin;
     let row = SlotRow { session, n, digest, outcome: outcome.clone() };
     rows.put_slot(window, slot_of(n), &row)

@@ -106,6 +106,8 @@ impl<C: Cluster> Service<C> {
         else {
             return Answer::ELSEWHERE;
         };
+        #[cfg(feature = "planted")]
+        crate::planted::proposed(&command);
         match self.cluster.propose(command, origin).await {
             Ok(committed) => self.done(service, &command::reply(committed, left_out)),
             Err(ProposeError::NotPrimary { .. } | ProposeError::Busy) => Answer::ELSEWHERE,
