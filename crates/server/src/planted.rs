@@ -33,7 +33,7 @@ pub fn proposed(command: &Command) {
 
 /// Publishes what is proposed at once, under the number that it should get; for ever.
 pub async fn publish_early(publisher: Publisher, replica: Replica) {
-    loop {
+    while on(Bug::PublishBeforeCommit) {
         MORE.notified().await;
         let proposed =
             std::mem::take(&mut *PROPOSED.lock().unwrap_or_else(PoisonError::into_inner));
