@@ -1,5 +1,6 @@
 //! From options to end points.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::failure::Failure;
@@ -104,6 +105,26 @@ fn pair(key: &str, address: &str, default_port: u16) -> Result<(String, String),
     Ok((endpoint(host, first), endpoint(host, second)))
 }
 
+/// End points that are reached at another one, from `FROM=TO,FROM=TO`.
+///
+/// # Errors
+/// One sentence that names the pair that is none.
+pub fn routes(text: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let full = |address: &str| match split(address.trim())? {
+                (host, Some(port)) => Some(endpoint(host, port)),
+                (_, None) => None,
+            };
+            let route = pair.split_once('=').and_then(|(from, to)| full(from).zip(full(to)));
+            route.ok_or_else(|| {
+                Failure::Usage(format!("--route {pair} is no route; give HOST:PORT=HOST:PORT"))
+            })
+        })
+        .collect()
+}
+
 /// Splits an address into its host, without brackets, and its port.
 pub fn split(address: &str) -> Option<(&str, Option<u16>)> {
     let rest = address.strip_prefix("tcp://").unwrap_or(address);
@@ -167,6 +188,17 @@ mod tests {
         let (first, second) = pair("broker", "::1", 5555).unwrap();
         assert_eq!((first.as_str(), second.as_str()), ("tcp://[::1]:5555", "tcp://[::1]:5556"));
         assert!(pair("broker", "box:65535", 5555).is_err());
+    }
+
+    #[test]
+    fn routes_have_two_full_addresses() {
+        let found = routes("box:7=tcp://[::1]:8, 10.0.0.1:9=b:9,").unwrap();
+        let expected = [("tcp://box:7", "tcp://[::1]:8"), ("tcp://10.0.0.1:9", "tcp://b:9")];
+        assert_eq!(found, expected.map(|(from, to)| (from.into(), to.into())).into());
+        assert_eq!(routes("").unwrap(), BTreeMap::new());
+        for wrong in ["box:7", "box=b:8", "box:7=b", "=b:7", "a:1=b:2=c:3"] {
+            assert!(routes(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

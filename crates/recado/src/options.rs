@@ -160,6 +160,10 @@ options! {
     /// Host or address under which other servers reach this one.
     advertise: Option<String>, "HOST", Fallback::Derived("what --listen says"),
         &[Server, Up, Demo];
+    /// Reach the server that advertises FROM at TO instead, both HOST:PORT: for a port that is
+    /// mapped on the way. Several are separated by commas.
+    route: Option<String>, "FROM=TO", Fallback::Derived("none"),
+        &[Server, Reference], rare;
     /// Where the broker is: HOST, HOST:PORT or tcp://HOST:PORT of its client port; its server
     /// port is the next one. A server takes several, separated by commas.
     broker: String, "ADDRESS", Fallback::Value("127.0.0.1"), CALLERS;

@@ -67,6 +67,7 @@ pub fn reference(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure>
     let data_dir = settings.data_dir().join("reference");
     let config = ReferenceConfig {
         witness: !settings.no_replica,
+        routes: address::routes(settings.route.as_deref().unwrap_or_default())?,
         ..ReferenceConfig::new(at.reference, data_dir)
     };
     block_on(async { run_reference(config, shutdown.wait()).await.map_err(Failure::failed) })
@@ -105,6 +106,7 @@ pub fn server(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         data_dir: settings.data_dir().join(&settings.name),
         endpoint,
         advertise: Some(address::endpoint(host, port)),
+        routes: address::routes(settings.route.as_deref().unwrap_or_default())?,
         brokers: at.backs,
         proxy: at.xsub,
         reference: at.reference,

@@ -1,5 +1,6 @@
 //! What the two roles are told at start, and the limits they keep.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use recado_protocol::limits::DEFAULT_MESSAGE_BYTES;
@@ -53,6 +54,8 @@ pub struct ServerConfig {
     pub endpoint: String,
     /// Where other servers reach it; none when that is where it listens.
     pub advertise: Option<String>,
+    /// Other servers' addresses that are reached from here at another one.
+    pub routes: BTreeMap<String, String>,
     /// The brokers' ports for servers.
     pub brokers: Vec<String>,
     /// The proxy's port for publishers.
@@ -75,6 +78,7 @@ impl ServerConfig {
             data_dir: data_dir.into(),
             endpoint: format!("tcp://127.0.0.1:{}", 5559u16.saturating_add(number)),
             advertise: None,
+            routes: BTreeMap::new(),
             brokers: vec!["tcp://127.0.0.1:5556".into()],
             proxy: "tcp://127.0.0.1:5557".into(),
             reference: "tcp://127.0.0.1:5559".into(),
@@ -97,6 +101,8 @@ pub struct ReferenceConfig {
     pub data_dir: PathBuf,
     /// Whether it keeps a replica too, which votes when the servers are even in number.
     pub witness: bool,
+    /// Servers' addresses that are reached from here at another one.
+    pub routes: BTreeMap<String, String>,
     /// The servers' time-outs of replication.
     pub timing: Timing,
 }
@@ -105,6 +111,12 @@ impl ReferenceConfig {
     /// A reference with a replica and the servers' default time-outs.
     pub fn new(endpoint: impl Into<String>, data_dir: impl Into<PathBuf>) -> Self {
         let (endpoint, data_dir) = (endpoint.into(), data_dir.into());
-        ReferenceConfig { endpoint, data_dir, witness: true, timing: Timing::default() }
+        ReferenceConfig {
+            endpoint,
+            data_dir,
+            witness: true,
+            routes: BTreeMap::new(),
+            timing: Timing::default(),
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! Connecting takes time and the callers of [`PeerTransport`] have none, so one task owns the
 //! connecting; everybody else only looks into the table that it fills.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -23,7 +23,6 @@ const LANES: [Lane; 4] = [Lane::Control, Lane::Log, Lane::Snapshot, Lane::Forwar
 pub struct Links {
     table: Arc<RwLock<HashMap<NodeId, Link>>>,
     wanted: mpsc::UnboundedSender<(NodeId, String)>,
-    reference: Arc<str>,
 }
 
 /// The connections to one node.
@@ -32,12 +31,13 @@ struct Link {
 }
 
 impl Links {
-    /// No connections yet, and the task that will make them; it ends with the last clone.
-    /// [`WITNESS_ADDRESS`] stands for `reference`.
-    pub fn start(reference: &str) -> Links {
+    /// No connections yet, and the task that will make them; it ends with the last clone. An
+    /// address that is among the routes' keys is reached by the address beside it, so
+    /// [`WITNESS_ADDRESS`] should be one of them.
+    pub fn start(routes: BTreeMap<String, String>) -> Links {
         let (wanted, wishes) = mpsc::unbounded_channel();
-        let links = Links { table: Arc::default(), wanted, reference: reference.into() };
-        tokio::spawn(connect_all(links.table.clone(), wishes));
+        let links = Links { table: Arc::default(), wanted };
+        tokio::spawn(connect_all(links.table.clone(), wishes, routes));
         links
     }
 
@@ -69,7 +69,6 @@ impl Links {
 
 impl PeerTransport for Links {
     fn set_address(&self, node: NodeId, address: &str) {
-        let address = if address == WITNESS_ADDRESS { &self.reference } else { address };
         // The task is there as long as `self` is; if the runtime is going down, nobody minds.
         let _ = self.wanted.send((node, address.to_owned()));
     }
@@ -101,13 +100,14 @@ fn peer_error(error: CallError) -> PeerError {
 async fn connect_all(
     table: Arc<RwLock<HashMap<NodeId, Link>>>,
     mut wishes: mpsc::UnboundedReceiver<(NodeId, String)>,
+    routes: BTreeMap<String, String>,
 ) {
     let mut addresses: HashMap<NodeId, String> = HashMap::new();
     while let Some((node, address)) = wishes.recv().await {
         if addresses.get(&node) == Some(&address) {
             continue;
         }
-        let link = match connect_one(&address).await {
+        let link = match connect_one(routes.get(&address).unwrap_or(&address)).await {
             Ok(link) => link,
             Err(error) => {
                 tracing::warn!(node, %address, %error, "another server's address can't be used");
@@ -145,6 +145,8 @@ async fn close(link: Link) {
 
 #[cfg(test)]
 mod tests {
+    use recado_transport::Responder;
+
     use super::*;
 
     #[test]
@@ -156,9 +158,29 @@ mod tests {
 
     #[tokio::test]
     async fn a_node_nobody_told_us_of_is_not_connected() {
-        let links = Links::start("");
+        let links = Links::start(BTreeMap::new());
         let refused = links.send(7, Lane::Log, 1, Bytes::new()).err();
         assert_eq!(refused, Some(PeerError::NotConnected));
         assert!(!links.connected(7, Lane::Control));
+    }
+
+    #[tokio::test]
+    async fn an_address_with_a_route_is_reached_there() {
+        let advertised = Responder::bind("tcp://127.0.0.1:0").await.unwrap();
+        let real = Responder::bind("tcp://127.0.0.1:0").await.unwrap();
+        let route = (advertised.endpoint().to_owned(), real.endpoint().to_owned());
+        let links = Links::start([route].into());
+        links.set_address(7, advertised.endpoint());
+        let answer = async {
+            while links.send(7, Lane::Control, 1, Bytes::new()).is_err() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), answer).await.unwrap();
+        let asked = tokio::select! {
+            batch = advertised.receive(1) => panic!("asked at the old address: {batch:?}"),
+            batch = real.receive(1) => batch.unwrap(),
+        };
+        assert_eq!(asked.len(), 1);
     }
 }

@@ -15,7 +15,7 @@ use crate::cluster::{Cluster, Leadership, Node};
 use crate::config::ServerConfig;
 use crate::error::{ServerError, prepare_folder};
 use crate::facts::Facts;
-use crate::links::Links;
+use crate::links::{Links, WITNESS_ADDRESS};
 use crate::peer_port::{ClockPort, PeerPort};
 use crate::publisher::EventPublisher;
 use crate::registration::Registrar;
@@ -87,7 +87,9 @@ impl Server {
         let boot: u64 = rand::random();
         let clocks = Arc::new(Clocks::new(config.clock_offset_ms));
         let facts = Arc::new(Facts::new(&config.reference, &config.proxy));
-        let links = Links::start(&config.reference);
+        let mut routes = config.routes.clone();
+        routes.insert(WITNESS_ADDRESS.to_owned(), config.reference.clone());
+        let links = Links::start(routes);
         let replica = start_replica(&config, &address, boot, &links, &clocks).await?;
         tracing::info!(name = %config.name, %address, node = replica.node(), "server started");
 

@@ -133,7 +133,7 @@ async fn start(config: &ReferenceConfig) -> Result<Replica, StartError> {
         witness: true,
     };
     // It is the reference, and never asks where that is.
-    let links = Arc::new(Links::start(""));
+    let links = Arc::new(Links::start(config.routes.clone()));
     Replica::start(replica, links, Arc::new(Clocks::new(0))).await
 }
 
