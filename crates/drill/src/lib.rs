@@ -1,6 +1,26 @@
 //! The drill: runs a cluster, breaks things on purpose, and checks whether the promises P1–P8 held
 //! for everything that was acknowledged and everything that was received.
+//!
+//! [`run`] does it with real processes: a cluster as `recado up` starts it, with a relay on every
+//! link ([`net`]), clients ([`workload`]) and a seeded [`schedule`] of [`faults`]. What was seen
+//! becomes a [`history`], and [`check`] says what it means.
 
+mod arena;
+mod availability;
 pub mod check;
+mod cluster;
+mod faults;
+mod gather;
 pub mod history;
+mod journal;
+mod net;
 pub mod report;
+mod run;
+mod schedule;
+mod screen;
+mod summary;
+mod workload;
+
+pub use faults::Kind;
+pub use run::{DrillConfig, DrillEnd, DrillError, run};
+pub use screen::Screen;

@@ -28,6 +28,8 @@ pub struct CommandLine {
     pub config: Option<PathBuf>,
     /// Whether to print JSON.
     pub json: bool,
+    /// Whether to name the faults instead of injecting them.
+    pub list_faults: bool,
     /// The folder of `export` and `import`.
     pub dir: Option<PathBuf>,
     /// Whether to end with the parent process.
@@ -62,6 +64,7 @@ fn collect(command: Command, matches: &ArgMatches) -> CommandLine {
         flags,
         config: path("config"),
         json: switch("json"),
+        list_faults: switch("list-faults"),
         dir: path("dir"),
         exit_with_parent: switch(EXIT_WITH_PARENT),
     }
@@ -143,6 +146,12 @@ fn with_extras(sub: clap::Command, command: Command) -> clap::Command {
         Command::Status | Command::Bench => {
             sub.arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON"))
         }
+        Command::Drill => sub.arg(
+            Arg::new("list-faults")
+                .long("list-faults")
+                .action(ArgAction::SetTrue)
+                .help("Print the names of all faults, and what they do"),
+        ),
         Command::Export | Command::Import => sub.arg(
             Arg::new("dir")
                 .value_name("DIR")

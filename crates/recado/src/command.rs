@@ -48,6 +48,9 @@ commands! {
         "It takes a random user name, picks a random channel (or creates one), sends ten \
          messages, and starts again.";
     Bench "bench" "Measure acknowledged messages per second" "";
+    Drill "drill" "Break a cluster on purpose, and check that no acknowledged message is lost"
+        "It starts a cluster of its own on free ports and leaves no other one touched. The exit \
+         code is 0 when every promise held. Ctrl-C ends it early.";
     Export "export" "Write users, channels and messages to four JSON files in a folder" "";
     Import "import" "Read the four JSON files of a folder into the cluster"
         "Importing the same files again changes nothing. Names that conflict are listed and left \

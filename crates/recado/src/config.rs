@@ -106,6 +106,11 @@ fn check(settings: &Settings) -> Result<(), (&'static str, String)> {
     if settings.seconds == 0 {
         return Err(("seconds", "at least 1 is needed".into()));
     }
+    for (key, time) in [("duration", settings.duration), ("interval", settings.interval)] {
+        if time.0 == 0 {
+            return Err((key, "at least 1 s is needed".into()));
+        }
+    }
     let limit = recado_protocol::limits::MAX_REQUEST_BYTES as u64 / 2;
     for (key, bytes) in
         [("message-limit-bytes", settings.message_limit_bytes), ("size", settings.size)]

@@ -6,6 +6,7 @@ mod clients;
 mod command;
 mod config;
 mod demo;
+mod drill;
 mod failure;
 mod logging;
 mod options;
@@ -51,11 +52,18 @@ fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
     match line.command {
         Command::Client => return clients::client(&settings),
         Command::Status => return print_status(&settings, line.json),
+        Command::Drill if line.list_faults => {
+            print(&drill::faults());
+            return Ok(ExitCode::SUCCESS);
+        }
         _ => {}
     }
     let mut shutdown = Shutdown::on_signals()?;
     if line.exit_with_parent {
         shutdown = shutdown.or_with_parent()?;
+    }
+    if line.command == Command::Drill {
+        return drill::run(&settings, shutdown);
     }
     run_until(&settings, &line, shutdown).map(|()| ExitCode::SUCCESS)
 }
@@ -76,7 +84,7 @@ fn run_until(settings: &Settings, line: &CommandLine, shutdown: Shutdown) -> Res
             let output = up::Output::to_screen()?;
             roles::block_on(up::run(settings, output, shutdown))
         }
-        Command::Client | Command::Status | Command::Demo => Ok(()),
+        Command::Client | Command::Status | Command::Demo | Command::Drill => Ok(()),
     }
 }
 

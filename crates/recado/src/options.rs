@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::command::Command;
 use crate::command::Command::{
-    Bench, Bot, Broker, Client, Demo, Export, Import, Proxy, Reference, Server, Status, Up,
+    Bench, Bot, Broker, Client, Demo, Drill, Export, Import, Proxy, Reference, Server, Status, Up,
 };
 
 /// What an option is when nobody sets it.
@@ -92,6 +92,29 @@ impl OptionValue for bool {
             "false" | "0" | "no" | "off" | "" => Ok(Value::from(false)),
             _ => Err("true or false is needed".into()),
         }
+    }
+}
+
+/// A time in whole seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "u64")]
+pub struct Seconds(pub u64);
+
+impl From<u64> for Seconds {
+    fn from(seconds: u64) -> Seconds {
+        Seconds(seconds)
+    }
+}
+
+impl OptionValue for Seconds {
+    fn parse(text: &str) -> Result<Value, String> {
+        let text = text.trim();
+        let (number, unit) = match text.strip_suffix('m') {
+            Some(minutes) => (minutes, 60),
+            None => (text.strip_suffix('s').unwrap_or(text), 1),
+        };
+        let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+        seconds.map(Value::from).ok_or_else(|| "a time like 90s or 5m is needed".into())
     }
 }
 
@@ -190,21 +213,31 @@ options! {
     /// Who logs in at the start.
     user: Option<String>, "NAME", Fallback::Derived("nobody"), &[Client, Demo];
     /// How many servers to start.
-    servers: u16, "N", Fallback::Value("3"), CLUSTERS;
+    servers: u16, "N", Fallback::Value("3"), &[Up, Demo, Drill];
     /// How many bots to start.
     bots: u16, "N", Fallback::Value("2"), CLUSTERS;
     /// Leave dead what dies.
     no_restart: bool, "", Fallback::Off, CLUSTERS;
     /// Time between two messages of a bot, ms.
     pace_ms: u64, "MS", Fallback::Value("500"), &[Bot, Up, Demo];
-    /// Seed of a bot's choices: the same seed, the same choices.
-    seed: Option<u64>, "N", Fallback::Derived("random"), &[Bot];
+    /// Seed of a bot's or a drill's choices: the same seed, the same choices.
+    seed: Option<u64>, "N", Fallback::Derived("random"), &[Bot, Drill];
     /// How many clients publish at a time, each waiting for its acknowledgement.
     clients: u16, "K", Fallback::Value("64"), &[Bench];
     /// Over how many connections the clients share the way to the broker.
     connections: Option<u16>, "N", Fallback::Derived("one for each client"), &[Bench];
     /// How long to publish, s.
     seconds: u64, "S", Fallback::Value("10"), &[Bench];
+    /// How long a drill injects faults: 90, 90s or 5m.
+    duration: Seconds, "TIME", Fallback::Value("120s"), &[Drill];
+    /// From one fault of a drill to the next: 8, 8s or 1m.
+    interval: Seconds, "TIME", Fallback::Value("8s"), &[Drill];
+    /// Which faults a drill injects, separated by commas; --list-faults names them all.
+    faults: String, "LIST", Fallback::Value("all"), &[Drill];
+    /// About how many messages a second a drill writes.
+    rate: u16, "N", Fallback::Value("300"), &[Drill];
+    /// Keep a drill's data and logs also when all went well.
+    keep: bool, "", Fallback::Off, &[Drill];
     /// Length of each message, bytes.
     size: u64, "BYTES", Fallback::Value("200"), &[Bench];
 }

@@ -1,0 +1,110 @@
+//! What stands there at the end: every history through the broker, and every store's rows.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use recado_client::{Client, ClientConfig, ClientError};
+use recado_protocol::{HistoryQuery, Record};
+use recado_storage::{STORE_FILE, Store};
+
+use crate::arena::Arena;
+use crate::history::{FinalRow, State, Topic};
+use crate::net::Node;
+use crate::workload;
+
+/// Rows in a page.
+const PAGE_ROWS: usize = 1000;
+/// How long one page is asked for.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long servers may take until they are level when nothing is written.
+const LEVEL: Duration = Duration::from_secs(15);
+/// Nothing goes over the links for so long before the servers stop.
+const STILL: Duration = Duration::from_millis(300);
+
+/// All rows of all topics.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub async fn topics(broker: &str) -> Result<BTreeMap<Topic, Vec<FinalRow>>, ClientError> {
+    let mut config = ClientConfig::new(broker, "");
+    config.patience = PATIENCE;
+    let client = Client::connect(config).await?;
+    let mut topics = BTreeMap::new();
+    for topic in workload::topics() {
+        let mut rows: Vec<FinalRow> = Vec::new();
+        loop {
+            let after = rows.last().map_or(0, |row| row.row.seq);
+            let of = workload::history_of(&topic);
+            let query = HistoryQuery { of, after: Some(after), before: None, limit: PAGE_ROWS };
+            let page = client.history(query).await?;
+            if page.messages.is_empty() {
+                break;
+            }
+            rows.extend(page.messages.iter().map(final_row));
+        }
+        topics.insert(topic, rows);
+    }
+    client.close().await;
+    Ok(topics)
+}
+
+fn final_row(record: &Record) -> FinalRow {
+    FinalRow {
+        row: workload::row(record),
+        message_id: <[u8; 16]>::try_from(&*record.id).unwrap_or_default(),
+        timestamp_ms: record.timestamp,
+    }
+}
+
+/// Stops all processes and looks into the stores. When the servers stop one after the other,
+/// those that are left still write down who left; so first the links between them stand still.
+///
+/// # Errors
+/// When the drill was told to stop.
+pub async fn states(arena: &mut Arena) -> io::Result<Vec<State>> {
+    let level = |arena: &mut Arena| arena.watch.now().is_level();
+    arena.until(LEVEL, level).await?;
+    let view = arena.watch.now();
+    for link in arena.net.between_replicas() {
+        link.change(|rules| (rules.hold_forward, rules.hold_backward) = (true, true));
+    }
+    arena.wait(STILL).await?;
+    arena.cluster.stop_all().await;
+    let mut states = Vec::new();
+    for node in arena.cluster.nodes().collect::<Vec<_>>() {
+        let active = match node {
+            Node::Server(server) => view.is_active(server),
+            // A replica that serves nobody is there to be compared all the same.
+            _ => true,
+        };
+        for folder in stores(&arena.cluster.folder(node)) {
+            match state(&folder) {
+                Ok((position, hash)) => {
+                    let server = node.to_string().as_str().into();
+                    states.push(State { server, position, hash, active });
+                }
+                Err(why) => arena.fails(&format!("{node}'s store can't be read: {why}")),
+            }
+        }
+    }
+    Ok(states)
+}
+
+/// Folders with a store, in a process's data folder.
+fn stores(folder: &Path) -> Vec<PathBuf> {
+    let below = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut folders = vec![folder.to_owned()];
+    folders.extend(below.filter(|path| path.is_dir()));
+    folders.retain(|folder| folder.join(STORE_FILE).exists());
+    folders
+}
+
+fn state(folder: &Path) -> Result<(u64, [u8; 32]), String> {
+    let store = Store::open(folder).map_err(|why| why.to_string())?;
+    let reader = store.reader().map_err(|why| why.to_string())?;
+    let position = reader.position().map_err(|why| why.to_string())?;
+    let hash = reader.state_hash().map_err(|why| why.to_string())?;
+    Ok((position, hash))
+}

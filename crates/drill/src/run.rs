@@ -1,0 +1,333 @@
+//! A drill, from its start to its verdict.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+
+use crate::arena::{Arena, Injected};
+use crate::availability;
+use crate::cluster::{Cluster, Watch, ports};
+use crate::faults::{self, Kind, Outcome, Planned};
+use crate::history::{End, Fault, Skipped};
+use crate::net::{Net, Node, Ports};
+use crate::report::Report;
+use crate::schedule;
+use crate::screen::Screen;
+use crate::summary::Summary;
+use crate::workload::{Doors, Workload};
+use crate::{gather, journal};
+
+/// How long the cluster may take at the start until every server is active.
+const START: Duration = Duration::from_secs(60);
+/// How long the servers may take to be active again: one that kept falling silent has to keep
+/// pace for a minute first, and for another one when it falters in that.
+const SETTLE: Duration = Duration::from_secs(130);
+/// The workload goes on for so long after the last healing.
+const AFTERMATH: Duration = Duration::from_secs(2);
+/// How long writers may take to end what they began.
+const LAST_WRITES: Duration = Duration::from_secs(15);
+/// How long subscribers may take to fill their gaps.
+const LAST_FILLS: Duration = Duration::from_secs(20);
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub struct DrillConfig {
+    /// The program that is each of the processes.
+    pub program: PathBuf,
+    /// Where data and logs are kept while it runs.
+    pub dir: PathBuf,
+    /// The same seed, the same schedule.
+    pub seed: u64,
+    /// How long faults are injected.
+    pub duration: Duration,
+    /// From one fault to the next.
+    pub interval: Duration,
+    /// How many servers.
+    pub servers: usize,
+    /// Which kinds of faults.
+    pub kinds: Vec<Kind>,
+    /// How many messages a second are written, about.
+    pub rate: u32,
+    /// The processes' filter for what they log.
+    pub log: String,
+}
+
+/// Why there was no drill.
+#[derive(Debug, thiserror::Error)]
+pub enum DrillError {
+    /// The machine did not let it begin or go on.
+    #[error("the drill could not go on: {0}")]
+    Machine(#[from] io::Error),
+    /// The cluster did not get so far that anything could be broken.
+    #[error("the cluster did not start: {0}; look at its logs")]
+    Cluster(String),
+}
+
+/// How a drill ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DrillEnd {
+    /// Every promise held, and nothing else failed.
+    Held,
+    /// A promise was broken or could not be checked, or something else failed.
+    Failed,
+    /// It was told to stop before its end; what it saw until then was right.
+    Stopped,
+}
+
+/// Runs a drill and says how it went. It ends early, with what it has, when `stop` becomes true.
+///
+/// # Errors
+/// When there was nothing to judge.
+pub async fn run(
+    config: DrillConfig,
+    screen: Arc<dyn Screen>,
+    stop: watch::Receiver<bool>,
+) -> Result<DrillEnd, DrillError> {
+    let planned = schedule::plan(config.seed, &config.kinds, config.duration, config.interval);
+    screen.line(&format!(
+        "drill with seed {}: {} servers for {} s, {} faults of {} kinds",
+        config.seed,
+        config.servers,
+        config.duration.as_secs(),
+        planned.len(),
+        config.kinds.len()
+    ));
+    screen.line(schedule::table(&planned).trim_end());
+    let began = SystemTime::now();
+    let mut drill = Drill::start(&config, screen.clone(), stop).await?;
+    let outcome = drill.faults(&planned).await;
+    let stopped = interrupted(outcome)?;
+    let summary = drill.finish(began, planned.len(), stopped).await?;
+    screen.line("");
+    for line in summary.lines() {
+        screen.line(&line);
+    }
+    Ok(summary.end())
+}
+
+/// True when it was told to stop.
+fn interrupted(outcome: io::Result<()>) -> io::Result<bool> {
+    match outcome {
+        Ok(()) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// A running drill.
+struct Drill {
+    arena: Arena,
+    workload: Workload,
+    began_us: u64,
+    injected: Vec<Injected>,
+    skipped: usize,
+    duration: Duration,
+    broker: String,
+}
+
+impl Drill {
+    async fn start(
+        config: &DrillConfig,
+        screen: Arc<dyn Screen>,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Drill, DrillError> {
+        let row = u16::try_from(config.servers).unwrap_or(u16::MAX).saturating_add(5);
+        let base = ports::free_row(row)
+            .ok_or_else(|| io::Error::other("there is no row of free ports"))?;
+        let ports = Ports { base, servers: config.servers };
+        let net = Net::start(&ports).await?;
+        let at = |port: u16| format!("tcp://127.0.0.1:{port}");
+        let doors = Doors { broker: at(net.to_broker.port()), proxy: at(net.to_proxy.port()) };
+        let broker = at(ports.front());
+        let mut cluster = Cluster::new(&config.program, &config.dir, &config.log, ports.clone())?;
+        cluster.bring_back(&net)?;
+        let unusable = |why: &dyn std::fmt::Display| DrillError::Cluster(why.to_string());
+        let watch = Watch::start(ports.front()).await.map_err(|why| unusable(&why))?;
+        let servers = config.servers;
+        tokio::select! {
+            ready = watch.until(START, |view| view.active() == servers) => if !ready {
+                return Err(unusable(&"not all servers became active"));
+            },
+            () = told(stop.clone()) => return Err(unusable(&"it was told to stop")),
+        }
+        let workload = Workload::start(doors, config.rate, config.seed).await;
+        let workload = workload.map_err(|why| unusable(&why))?;
+        let clients = (workload.recorder.clone(), workload.wishes.clone());
+        let began_us = workload.recorder.now_us();
+        let arena = Arena::new(cluster, net, watch, clients, screen, stop);
+        Ok(Drill {
+            arena,
+            workload,
+            began_us,
+            injected: Vec::new(),
+            skipped: 0,
+            duration: config.duration,
+            broker,
+        })
+    }
+
+    /// The schedule, one fault after the other.
+    async fn faults(&mut self, planned: &[Planned]) -> io::Result<()> {
+        let mut destroyed = false;
+        for fault in planned {
+            let since = self.since_start();
+            if since >= self.duration {
+                break;
+            }
+            self.arena.now.clear();
+            self.arena.wait(fault.at.saturating_sub(since)).await?;
+            destroyed = self.one(fault, destroyed).await?;
+        }
+        self.arena.now.clear();
+        let left = self.duration.saturating_sub(self.since_start());
+        self.arena.wait(left).await
+    }
+
+    fn since_start(&self) -> Duration {
+        Duration::from_micros(self.arena.recorder.now_us().saturating_sub(self.began_us))
+    }
+
+    /// Injects one fault; true when something is destroyed that has to be mended before the next.
+    async fn one(&mut self, fault: &Planned, destroyed: bool) -> io::Result<bool> {
+        let word = fault.kind.word();
+        if destroyed || fault.kind.needs_all_active() {
+            self.arena.now = format!("waiting until all servers are active for {word}");
+            if !self.arena.until_all_active(SETTLE).await? {
+                self.arena.fails("not all servers became active again");
+                if fault.kind.needs_all_active() {
+                    self.skip(fault.kind, "not all servers were active".into());
+                    return Ok(destroyed);
+                }
+            }
+        }
+        self.arena.now = word.to_owned();
+        self.arena.say(&format!("{word} for {:.1} s", fault.hold.as_secs_f64()));
+        let all_active = self.arena.watch.now().active() == self.arena.cluster.servers();
+        self.arena.began_us = None;
+        match faults::inject(&mut self.arena, fault).await? {
+            Outcome::Skipped(why) => {
+                self.skip(fault.kind, why);
+                Ok(destroyed)
+            }
+            Outcome::Done(target) => {
+                let healed_us = self.arena.recorder.now_us();
+                let began_us = self.arena.began_us.unwrap_or(healed_us);
+                self.arena.say(&format!("{word} is over: {target}"));
+                // What a cluster at full strength does is another figure.
+                let kind = if all_active { word.into() } else { format!("{word} (weakened)") };
+                self.arena.recorder.history().faults.push(Fault {
+                    kind: kind.as_str().into(),
+                    target: target.as_str().into(),
+                    from_us: began_us,
+                    to_us: Some(healed_us),
+                });
+                self.injected.push(Injected { kind: fault.kind, began_us, healed_us });
+                Ok(fault.kind.destroys())
+            }
+        }
+    }
+
+    fn skip(&mut self, kind: Kind, why: String) {
+        self.arena.say(&format!("{} skipped: {why}", kind.word()));
+        self.skipped += 1;
+        let skipped = Skipped { kind: kind.word().into(), why: why.as_str().into() };
+        self.arena.recorder.history().skipped.push(skipped);
+    }
+
+    /// Mends everything, lets it settle, looks at what is there, and judges.
+    async fn finish(
+        mut self,
+        began: SystemTime,
+        planned: usize,
+        stopped: bool,
+    ) -> Result<Summary, DrillError> {
+        let mut end_us = self.arena.recorder.now_us();
+        let mut end = None;
+        let mut stopped = stopped;
+        if !stopped {
+            match self.settle(&mut end_us).await {
+                Ok(settled) => end = settled,
+                Err(error) => stopped = interrupted(Err(error))?,
+            }
+        }
+        self.arena.now = "stopping".into();
+        let lost_replies = self.arena.net.lost_replies();
+        self.arena.cluster.stop_all().await;
+        let filled = self.arena.recorder.counts().filled;
+        let logs = logs(&self.arena.cluster);
+        let mut history = self.workload.finish().await;
+        history.end = end;
+        for (server, log) in &logs {
+            journal::read(&mut history, server, log, began);
+        }
+        Ok(Summary {
+            resumed: availability::resumed(&history, &self.injected, end_us),
+            report: Report::of(&history),
+            lost_replies,
+            filled,
+            not_reached: planned.saturating_sub(self.injected.len() + self.skipped),
+            failures: self.arena.failures,
+            stopped,
+        })
+    }
+
+    /// None when the cluster does not come back so far that its history can be read.
+    async fn settle(&mut self, end_us: &mut u64) -> io::Result<Option<End>> {
+        self.arena.now = "mending".into();
+        self.arena.say("everything is mended; waiting until all servers are active");
+        self.arena.net.heal();
+        self.workload.wishes.slow.store(false, Relaxed);
+        self.arena.cluster.bring_back(&self.arena.net)?;
+        let all_back = self.arena.until_all_active(SETTLE).await?;
+        if !all_back {
+            self.arena.fails("not all servers became active again in the end");
+        }
+        self.arena.wait(AFTERMATH).await?;
+        *end_us = self.arena.recorder.now_us();
+        self.arena.now = "reading everything".into();
+        self.workload.stop_writers(LAST_WRITES).await;
+        let topics = match gather::topics(&self.broker).await {
+            Ok(topics) => topics,
+            Err(why) => {
+                self.arena.fails(&format!("the history can't be read in the end: {why}"));
+                return Ok(None);
+            }
+        };
+        let newest = topics
+            .iter()
+            .map(|(topic, rows)| (topic.clone(), rows.last().map_or(0, |row| row.row.seq)));
+        for lacking in self.workload.settle(&newest.collect(), LAST_FILLS).await {
+            self.arena.fails(&lacking);
+        }
+        let at_us = self.arena.recorder.now_us();
+        let view = self.arena.watch.now();
+        let servers = 0..self.arena.cluster.servers();
+        let missing = servers.filter(|server| !view.is_active(*server));
+        let missing = missing.map(|server| Node::Server(server).to_string().as_str().into());
+        let missing = missing.collect();
+        let states = gather::states(&mut self.arena).await?;
+        Ok(Some(End { at_us, states, missing, topics }))
+    }
+}
+
+/// Each server's log.
+fn logs(cluster: &Cluster) -> Vec<(crate::history::Name, String)> {
+    let replicas = cluster.nodes().filter(|n| matches!(n, Node::Server(_) | Node::Reference));
+    replicas
+        .map(|node| {
+            let bytes = std::fs::read(cluster.log_file(node)).unwrap_or_default();
+            (node.to_string().as_str().into(), String::from_utf8_lossy(&bytes).into_owned())
+        })
+        .collect()
+}
+
+async fn told(mut stop: watch::Receiver<bool>) {
+    // A lost sender means that nobody can ask any more: go on.
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,139 @@
+//! What is said at the end: the report on the promises, and what else went wrong.
+
+use crate::arena::Failure;
+use crate::availability::{RESUME_LIMIT_MS, Resumed};
+use crate::report::Report;
+use crate::run::DrillEnd;
+
+/// The most failures that are written out.
+const MAX_SHOWN_FAILURES: usize = 20;
+
+/// Everything that a drill found.
+pub struct Summary {
+    /// What became of the promises.
+    pub report: Report,
+    /// From each healing to the next acknowledgement; the longest first.
+    pub resumed: Vec<Resumed>,
+    /// Acknowledgements that the relays lost.
+    pub lost_replies: u32,
+    /// Messages that subscribers fetched from the history.
+    pub filled: u64,
+    /// Faults for which there was no time.
+    pub not_reached: usize,
+    /// What went wrong beside the promises.
+    pub failures: Vec<Failure>,
+    /// Whether the drill was told to stop before its end.
+    pub stopped: bool,
+}
+
+impl Summary {
+    /// How the drill ended. One that was stopped can't have checked everything; what it saw was
+    /// right or wrong all the same.
+    pub fn end(&self) -> DrillEnd {
+        let findings = &self.report.findings;
+        let good = findings.broken().is_empty() && self.wrong() == 0;
+        match (good, self.stopped) {
+            (true, true) => DrillEnd::Stopped,
+            (true, false) if findings.not_checked().is_empty() => DrillEnd::Held,
+            _ => DrillEnd::Failed,
+        }
+    }
+
+    /// How many things went wrong beside the promises.
+    fn wrong(&self) -> usize {
+        self.failures.len() + usize::from(!self.resumed_in_time())
+    }
+
+    fn resumed_in_time(&self) -> bool {
+        self.resumed.first().is_none_or(|longest| longest.ms <= RESUME_LIMIT_MS)
+    }
+
+    /// The summary for people; the last line is the verdict.
+    pub fn lines(&self) -> Vec<String> {
+        let text = self.report.to_string();
+        let mut lines: Vec<String> = text.trim_end().lines().map(str::to_owned).collect();
+        let verdict = lines.pop().unwrap_or_default();
+        while lines.last().is_some_and(String::is_empty) {
+            lines.pop();
+        }
+        lines.push(format!(
+            "acknowledgements lost on purpose: {}; messages that subscribers missed and fetched: {}",
+            self.lost_replies, self.filled
+        ));
+        if let Some(longest) = self.resumed.first() {
+            let word = if self.resumed_in_time() { "within" } else { "NOT within" };
+            lines.push(format!(
+                "after {} healings acknowledgements went on {word} {RESUME_LIMIT_MS} ms: longest \
+                 {} ms, after {}",
+                self.resumed.len(),
+                longest.ms,
+                longest.kind
+            ));
+        }
+        if self.not_reached > 0 {
+            lines.push(format!("no time was left for {} faults", self.not_reached));
+        }
+        for failure in self.failures.iter().take(MAX_SHOWN_FAILURES) {
+            lines.push(format!("FAILED at {:.1} s: {}", failure.at_us as f64 / 1e6, failure.text));
+        }
+        if self.failures.len() > MAX_SHOWN_FAILURES {
+            let more = self.failures.len() - MAX_SHOWN_FAILURES;
+            lines.push(format!("FAILED: {more} more; see above"));
+        }
+        lines.push(String::new());
+        lines.push(self.verdict(verdict));
+        lines
+    }
+
+    /// The report's verdict, and what it does not know.
+    fn verdict(&self, mut verdict: String) -> String {
+        if self.wrong() > 0 {
+            verdict.push_str(&format!("; FAILED beside the promises: {}", self.wrong()));
+        }
+        if self.stopped {
+            verdict.push_str("; stopped before its end");
+        }
+        verdict
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::History;
+
+    fn summary() -> Summary {
+        Summary {
+            report: Report::of(&History::default()),
+            resumed: Vec::new(),
+            lost_replies: 0,
+            filled: 0,
+            not_reached: 0,
+            failures: Vec::new(),
+            stopped: false,
+        }
+    }
+
+    #[test]
+    fn a_drill_that_checked_nothing_has_failed_unless_it_was_stopped() {
+        assert_eq!(summary().end(), DrillEnd::Failed);
+        assert_eq!(Summary { stopped: true, ..summary() }.end(), DrillEnd::Stopped);
+    }
+
+    #[test]
+    fn what_failed_beside_the_promises_is_in_the_last_line() {
+        let failures = vec![Failure { at_us: 1_500_000, text: "server-1 ended by itself".into() }];
+        let failed = Summary { failures, stopped: true, ..summary() };
+        assert_eq!(failed.end(), DrillEnd::Failed);
+        let lines = failed.lines();
+        assert!(lines.contains(&"FAILED at 1.5 s: server-1 ended by itself".to_owned()));
+        let last = lines.last().unwrap();
+        assert!(
+            last.ends_with("; FAILED beside the promises: 1; stopped before its end"),
+            "{last}"
+        );
+        let resumed = vec![Resumed { ms: RESUME_LIMIT_MS + 1, kind: "partition" }];
+        let late = Summary { resumed, ..summary() };
+        assert!(late.lines().last().unwrap().ends_with("; FAILED beside the promises: 1"));
+    }
+}

@@ -1,0 +1,154 @@
+//! `drill`: a cluster of its own that is broken on purpose.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use recado_drill::{DrillConfig, DrillEnd, Kind, Screen};
+use tokio::sync::watch;
+
+use crate::failure::Failure;
+use crate::logging;
+use crate::options::Settings;
+use crate::roles;
+use crate::shutdown::Shutdown;
+
+/// What stands for every kind of fault.
+const ALL: &str = "all";
+
+/// Without a terminal only every so manieth progress is shown: one in 10 s.
+const SHOWN_PROGRESS: u64 = 10;
+
+/// What a process ends with after SIGINT or SIGTERM.
+const SIGNAL_EXIT: u8 = 130;
+
+/// How wide a progress line is; longer ones would break, and stay.
+const PROGRESS_COLUMNS: usize = 100;
+
+/// The names of all faults, for people.
+pub fn faults() -> String {
+    let width = Kind::ALL.iter().map(|kind| kind.word().len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for kind in Kind::ALL {
+        // Writing to a string can't fail.
+        _ = writeln!(text, "{:width$}  {}", kind.word(), kind.about());
+    }
+    text
+}
+
+/// Runs a drill. Its folder stays when something was wrong.
+///
+/// # Errors
+/// One sentence.
+pub fn run(settings: &Settings, shutdown: Shutdown) -> Result<ExitCode, Failure> {
+    let kinds = parse(&settings.faults)?;
+    // The processes get the same filter; a wrong one is better said now.
+    logging::parse(&settings.log)?;
+    let seed = settings.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
+    let dir = folder(settings.data_dir(), seed)?;
+    let config = DrillConfig {
+        program: std::env::current_exe().map_err(Failure::failed)?,
+        dir: dir.clone(),
+        seed,
+        duration: Duration::from_secs(settings.duration.0),
+        interval: Duration::from_secs(settings.interval.0),
+        servers: usize::from(settings.servers),
+        kinds,
+        rate: u32::from(settings.rate),
+        log: settings.log.clone(),
+    };
+    let terminal = Terminal { live: std::io::stdout().is_terminal(), turns: AtomicU64::new(0) };
+    let screen: Arc<dyn Screen> = Arc::new(terminal);
+    let outcome = roles::block_on(async {
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(async move {
+            shutdown.wait().await;
+            stop.send_replace(true);
+        });
+        recado_drill::run(config, screen, stopped).await.map_err(Failure::failed)
+    });
+    if matches!(outcome, Ok(DrillEnd::Held)) && !settings.keep {
+        _ = std::fs::remove_dir_all(&dir);
+    } else {
+        _ = writeln!(std::io::stderr(), "data and logs are kept in {}", dir.display());
+    }
+    outcome.map(|end| match end {
+        DrillEnd::Held => ExitCode::SUCCESS,
+        DrillEnd::Failed => ExitCode::FAILURE,
+        DrillEnd::Stopped => ExitCode::from(SIGNAL_EXIT),
+    })
+}
+
+fn parse(list: &str) -> Result<Vec<Kind>, Failure> {
+    let mut kinds = Vec::new();
+    for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        if word == ALL {
+            kinds.extend(Kind::ALL);
+            continue;
+        }
+        kinds.push(Kind::parse(word).ok_or_else(|| {
+            Failure::Usage(format!(
+                "--faults {word}: there is no such fault; --list-faults names them all"
+            ))
+        })?);
+    }
+    Ok(kinds)
+}
+
+/// A folder that no other drill has.
+fn folder(data_dir: &Path, seed: u64) -> Result<PathBuf, Failure> {
+    let name = format!("drill-{seed}-{}", std::process::id());
+    let dir = std::path::absolute(data_dir.join(name)).map_err(Failure::failed)?;
+    std::fs::create_dir_all(&dir).map_err(|why| {
+        Failure::Failed(format!("can't make {}: {why}; choose another --data-dir", dir.display()))
+    })?;
+    Ok(dir)
+}
+
+/// Standard output. A reader that went away is no failure.
+struct Terminal {
+    /// Whether a line can be written over.
+    live: bool,
+    turns: AtomicU64,
+}
+
+impl Screen for Terminal {
+    fn line(&self, text: &str) {
+        let clear = if self.live { "\r\x1b[K" } else { "" };
+        write(&format!("{clear}{text}\n"));
+    }
+
+    fn progress(&self, text: &str) {
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        let text: String = text.chars().take(PROGRESS_COLUMNS).collect();
+        if self.live {
+            write(&format!("\r\x1b[K{text}"));
+        } else if turn.is_multiple_of(SHOWN_PROGRESS) {
+            write(&format!("{text}\n"));
+        }
+    }
+}
+
+fn write(text: &str) {
+    let mut out = std::io::stdout().lock();
+    _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_found_by_their_names() {
+        assert_eq!(parse("all").unwrap(), Kind::ALL);
+        assert_eq!(parse("kill-all, partition").unwrap(), [Kind::KillAll, Kind::Partition]);
+        assert_eq!(parse("").unwrap(), []);
+        let failure = parse("kill-all,earthquake").unwrap_err().to_string();
+        assert!(failure.contains("earthquake") && failure.contains("--list-faults"), "{failure}");
+        assert_eq!(faults().lines().count(), Kind::ALL.len());
+    }
+}
