@@ -1,5 +1,7 @@
 //! The drill as a process: what it says, what it leaves, and how it ends.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
