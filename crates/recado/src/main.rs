@@ -6,6 +6,7 @@ mod clients;
 mod command;
 mod config;
 mod demo;
+mod disk;
 mod drill;
 mod failure;
 mod logging;

@@ -1,12 +1,14 @@
 //! The roles that listen: broker, proxy, reference, server.
 
 use std::future::Future;
+use std::path::PathBuf;
 
 use recado_broker::{BrokerConfig, ProxyConfig, run_broker, run_proxy};
 use recado_server::{ReferenceConfig, ServerConfig, run_reference, run_server};
 
 use crate::address::{self, Endpoints};
 use crate::config::SERVER_PORT_SCAN;
+use crate::disk;
 use crate::failure::Failure;
 use crate::options::Settings;
 use crate::ports;
@@ -62,9 +64,19 @@ pub fn proxy(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
 /// # Errors
 /// One sentence.
 pub fn reference(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
+    let data_dir = settings.data_dir().join("reference");
+    disk::with_room(&data_dir.clone(), &shutdown.clone(), || {
+        run_reference_in(settings, data_dir, shutdown)
+    })
+}
+
+fn run_reference_in(
+    settings: &Settings,
+    data_dir: PathBuf,
+    shutdown: Shutdown,
+) -> Result<(), Failure> {
     let at = Endpoints::to_bind(settings);
     let _running = begin(settings, "reference", &[("servers", &at.reference)])?;
-    let data_dir = settings.data_dir().join("reference");
     let config = ReferenceConfig {
         witness: !settings.no_replica,
         routes: address::routes(settings.route.as_deref().unwrap_or_default())?,
@@ -78,6 +90,17 @@ pub fn reference(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure>
 /// # Errors
 /// One sentence.
 pub fn server(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
+    let data_dir = settings.data_dir().join(&settings.name);
+    disk::with_room(&data_dir.clone(), &shutdown.clone(), || {
+        run_server_in(settings, data_dir, shutdown)
+    })
+}
+
+fn run_server_in(
+    settings: &Settings,
+    data_dir: PathBuf,
+    shutdown: Shutdown,
+) -> Result<(), Failure> {
     let at = Endpoints::to_connect(settings)?;
     let host = match &settings.advertise {
         Some(host) => host,
@@ -103,7 +126,7 @@ pub fn server(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let _running = begin(settings, &settings.name, &[("servers", &endpoint)])?;
     let config = ServerConfig {
         name: settings.name.clone(),
-        data_dir: settings.data_dir().join(&settings.name),
+        data_dir,
         endpoint,
         advertise: Some(address::endpoint(host, port)),
         routes: address::routes(settings.route.as_deref().unwrap_or_default())?,

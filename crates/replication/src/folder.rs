@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use recado_storage::{OpenError, STORE_FILE, Store};
+use recado_storage::{OpenError, STORE_FILE, Store, reread};
 
 use crate::entropy::Entropy;
 use crate::identity::{IDENTITY_FILE, Identity};
@@ -47,6 +47,7 @@ async fn open_whole(dir: &Path, entropy: &dyn Entropy) -> Result<Folder, StartEr
         StartError::Failed(format!("can't use {}: {what}: {error}", dir.display()))
     };
     let log_dir = dir.join(LOG_FOLDER);
+    drop_the_cache(dir).map_err(|error| failed("it can't be read", &error))?;
     let holds_data = log_dir.exists() || dir.join(STORE_FILE).exists();
     if holds_data && Identity::read(dir)?.is_none() {
         let what = format!("the identity of the data in {} is gone", dir.display());
@@ -65,6 +66,18 @@ async fn open_whole(dir: &Path, entropy: &dyn Entropy) -> Result<Folder, StartEr
     sync(dir).map_err(|error| failed("it can't be synced", &error))?;
     find_a_gap(dir, &identity, &log, &store)?;
     Ok(Folder { identity, log, store })
+}
+
+/// What is opened is what the disk has.
+fn drop_the_cache(dir: &Path) -> io::Result<()> {
+    for name in [IDENTITY_FILE, STORE_FILE] {
+        reread(&dir.join(name))?;
+    }
+    let Ok(log) = fs::read_dir(dir.join(LOG_FOLDER)) else { return Ok(()) };
+    for entry in log {
+        reread(&entry?.path())?;
+    }
+    Ok(())
 }
 
 /// A node that lost its log has forgotten whom it voted for and what it acknowledged; under the

@@ -71,6 +71,8 @@ pub enum Flushed {
         /// Where a failure is told.
         trouble: Trouble,
     },
+    /// Nobody but whoever looks for trouble.
+    Nobody(Trouble),
     /// A waiting call.
     Caller(oneshot::Sender<io::Result<()>>),
 }
@@ -86,6 +88,11 @@ impl raft_log::Callback for Flushed {
                     Err(error) => trouble.tell("can't be written", error),
                 }
                 callback.io_completed(result);
+            }
+            Flushed::Nobody(trouble) => {
+                if let Err(error) = result {
+                    trouble.tell("can't be written", &error);
+                }
             }
             Flushed::Caller(sender) => {
                 // A caller that is gone no longer cares.
@@ -464,6 +471,6 @@ impl RaftLogStorage<TypeConfig> for Log {
         let mut log = self.lock();
         log.purge(to_disk(&upto))?;
         // Only a synced flush removes chunk files.
-        log.flush(true, None)
+        log.flush(true, Some(Flushed::Nobody(self.trouble.clone())))
     }
 }

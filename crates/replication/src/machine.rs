@@ -76,7 +76,10 @@ impl Machine {
         if !identity.note_voters(position, only_voter) {
             return Ok(false);
         }
-        identity.save(&self.shared.config.dir).map_err(fatal)?;
+        identity
+            .save(&self.shared.config.dir)
+            .inspect_err(|error| self.shared.fail(error.to_string()))
+            .map_err(fatal)?;
         Ok(true)
     }
 

@@ -307,7 +307,9 @@ impl Replica {
         // Last: a server that says that it holds a cluster's data is never told to form one again.
         let mut identity = lock(&self.shared.identity);
         identity.cluster = Some(cluster);
-        identity.save(&self.shared.config.dir)
+        identity
+            .save(&self.shared.config.dir)
+            .inspect_err(|error| self.shared.fail(error.to_string()))
     }
 
     /// The rank that the reference gave to the current [`Replica::boot`]; the replica announces
@@ -379,6 +381,11 @@ impl Replica {
     /// to say. Messages may be handled in any order: consensus orders them itself.
     pub fn handle_peer(&self, kind: u8, body: Bytes) -> BoxFuture<'static, Option<Bytes>> {
         Box::pin(inbound::handle(self.shared.clone(), self.reads.clone(), kind, body))
+    }
+
+    /// Why the replica had to stop, if it had.
+    pub fn failure(&self) -> Option<String> {
+        self.shared.failed.borrow().clone()
     }
 
     /// Resolves, with one sentence, when the replica had to stop (a failed fsync, a damaged file).

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use recado_storage::verify_snapshot;
+use recado_storage::{STORE_FILE, free_bytes, verify_snapshot};
 use serde::{Deserialize, Serialize};
 
 use crate::NodeId;
@@ -22,6 +22,8 @@ use crate::types::{Snapshot, SnapshotData, SnapshotMeta, SnapshotResponse, Vote}
 const CHUNK_BYTES: usize = 1024 * 1024;
 /// Files on their way out, on their way in, and complete.
 pub const TRANSFER_SUFFIXES: [&str; 3] = [".out", ".in", ".whole"];
+/// What a snapshot on its way leaves free on the disk.
+const SPARED_BYTES: u64 = 8 * 1024 * 1024;
 /// How long a chunk may take; the last one is answered after the installation.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -77,11 +79,21 @@ pub async fn send_snapshot(
     let transfer = shared.entropy.number();
     let path = shared.config.dir.join(format!("snapshot-{transfer:016x}.out"));
     let cleanup = RemoveOnDrop(path.clone());
-    let file = blocking(shared.files, move || {
-        view.write_snapshot(&path).map_err(io::Error::other)?;
-        File::open(&path)
+    let dir = shared.config.dir.clone();
+    blocking(shared.files, move || {
+        // At the most about as long as the store.
+        let store = fs::metadata(dir.join(STORE_FILE)).map_or(0, |file| file.len());
+        need_room(&dir, store)
     })
     .await?;
+    let written = blocking(shared.files, move || {
+        view.write_snapshot(&path).map_err(io::Error::other)?;
+        File::open(&path)
+    });
+    let file = written.await.inspect_err(|why| {
+        // It is synced, and an fsync that failed says that the disk does.
+        shared.fail(format!("a snapshot can't be written: {why}"));
+    })?;
     tracing::info!(target, "sending a snapshot");
     let result = send_file(shared, target, vote, snapshot.meta, transfer, file).await;
     drop(cleanup);
@@ -158,17 +170,31 @@ fn write_chunk(dir: &Path, path: &Path, chunk: &Chunk) -> io::Result<()> {
     if chunk.offset == 0 {
         remove_leftovers(dir, ".in")?;
     }
+    need_room(dir, chunk.bytes.len() as u64)?;
     let mut file =
         OpenOptions::new().create(chunk.offset == 0).write(true).truncate(false).open(path)?;
     if file.metadata()?.len() != chunk.offset {
         return Err(io::Error::other("a piece of the snapshot is missing"));
     }
     file.seek(SeekFrom::Start(chunk.offset))?;
-    file.write_all(&chunk.bytes)?;
-    if chunk.end.is_some() {
-        file.sync_all()?;
+    // Not synced: the store is, once it has the rows, and the file is gone then.
+    file.write_all(&chunk.bytes)
+}
+
+/// A transfer can wait; the log, which needs the same disk, can't.
+fn need_room(dir: &Path, bytes: u64) -> io::Result<()> {
+    let free = free_bytes(dir)?;
+    if free >= bytes.saturating_add(SPARED_BYTES) {
+        return Ok(());
     }
-    Ok(())
+    Err(io::Error::new(
+        io::ErrorKind::StorageFull,
+        format!(
+            "there is no room for a snapshot in {}: it needs {bytes} bytes, and {free} are free, of \
+             which {SPARED_BYTES} are for the log",
+            dir.display()
+        ),
+    ))
 }
 
 /// Removes what interrupted transfers left.

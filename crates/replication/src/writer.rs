@@ -136,7 +136,7 @@ impl Writer {
     fn carry_out(&mut self, job: Job) {
         match job {
             Job::Apply { batch, marks, done } => {
-                let result = self.store.apply(&batch, &marks);
+                let result = self.checked(self.store.apply(&batch, &marks));
                 self.unflushed += batch.len() as u64;
                 let _ = done.send(result);
                 if self.unflushed >= UNFLUSHED_ENTRIES {
@@ -145,20 +145,26 @@ impl Writer {
             }
             Job::Flush { done } => {
                 self.unflushed = 0;
-                let _ = done.send(self.store.flush());
+                let _ = done.send(self.checked(self.store.flush()));
             }
             Job::Install { path, done } => {
                 self.unflushed = 0;
-                let _ = done.send(self.store.install(&path));
+                let _ = done.send(self.checked(self.store.install(&path)));
             }
         }
     }
 
-    /// A store that can't be written is not written again: the node stops.
     fn flush(&mut self) {
         self.unflushed = 0;
-        if let Err(error) = self.store.flush() {
-            self.shared.fail(format!("the store can't be written to disk: {error}"));
-        }
+        // Nobody waits for it, and whoever looks for failures hears of this one.
+        let _ = self.checked(self.store.flush());
+    }
+
+    /// A store that failed once is not used again: the node stops.
+    fn checked<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        result.inspect_err(|error| {
+            self.shared
+                .fail(format!("the store in {} failed: {error}", self.store.path().display()));
+        })
     }
 }

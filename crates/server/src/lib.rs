@@ -32,6 +32,7 @@ mod reference;
 mod registration;
 mod run;
 mod service;
+pub mod space;
 mod status;
 
 pub use config::{ReferenceConfig, ServerConfig};

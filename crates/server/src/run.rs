@@ -146,7 +146,8 @@ impl Server {
         self.replica.shutdown().await;
         self.parts.shutdown().await;
         self.responder.close().await;
-        match failure {
+        // The last things that were written may be what failed.
+        match failure.or_else(|| self.replica.failure()) {
             None => Ok(()),
             Some(why) => Err(ServerError::Stopped(why)),
         }

@@ -6,6 +6,7 @@
 //! forgets, so [`Store::flush`] is needed only before the log may forget.
 
 mod digest;
+mod disk;
 mod error;
 mod export;
 mod history;
@@ -17,6 +18,7 @@ mod store;
 mod tables;
 mod values;
 
+pub use disk::{free_bytes, reread};
 pub use error::{OpenError, StoreError};
 pub use export::{ExportPage, ExportTable};
 pub use history::{HistoryOf, HistoryPage, PageLimit, Publishable};

@@ -7,6 +7,8 @@ mod bad_input;
 mod clocks;
 mod damage;
 mod failover;
+mod fsync;
+mod full_disk;
 mod last_server;
 mod restart;
 mod services;

@@ -88,6 +88,16 @@ impl Cluster {
         self.start(&name.clone(), &words);
     }
 
+    /// Starts a server under a tool that runs it.
+    pub fn start_server_under(&mut self, tool: &[&str], number: usize) {
+        let name = format!("server-{number}");
+        let port = (usize::from(self.base) + 4 + number).to_string();
+        let args = self.args(&["server", "--name", &name, "--port", &port]);
+        let tool: Vec<String> = tool.iter().map(|word| (*word).to_owned()).collect();
+        let process = Process::start_under(&tool, &args, &self.log_path());
+        self.processes.insert(name, process);
+    }
+
     /// Starts a process that is known by this name from then on.
     pub fn start(&mut self, name: &str, words: &[&str]) {
         let process = Process::start(&self.args(words), &self.log_path());

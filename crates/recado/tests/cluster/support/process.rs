@@ -39,11 +39,30 @@ pub fn command(args: &[String]) -> Command {
     command
 }
 
+/// The command as an argument of this tool.
+fn under(tool: &[String], command: Command) -> Command {
+    let Some((program, first)) = tool.split_first() else { return command };
+    let mut tool = Command::new(program);
+    tool.args(first).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => tool.env(name, value),
+            None => tool.env_remove(name),
+        };
+    }
+    tool
+}
+
 impl Process {
     /// Starts it with its output in a file.
     pub fn start(args: &[String], log: &Path) -> Process {
+        Process::start_under(&[], args, log)
+    }
+
+    /// The same under a tool that runs it, given with the tool's own arguments.
+    pub fn start_under(tool: &[String], args: &[String], log: &Path) -> Process {
         let log = File::options().create(true).append(true).open(log).unwrap();
-        let child = command(args)
+        let child = under(tool, command(args))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -61,6 +80,11 @@ impl Process {
     pub fn kill(&mut self) {
         _ = self.child.kill();
         _ = self.child.wait();
+    }
+
+    /// The exit code, once it ended by itself.
+    pub fn ended(&mut self) -> Option<i32> {
+        self.child.try_wait().unwrap()?.code()
     }
 
     /// SIGTERM, and the exit code.

@@ -1,0 +1,42 @@
+//! Roles that keep data, on a disk that may be full.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use recado_server::space;
+
+use crate::failure::Failure;
+use crate::shutdown::Shutdown;
+
+/// Runs a role on a data folder when there is room for it. When it stops because the disk is full,
+/// the whole process starts over, under its old number and with all of its files closed, and waits
+/// for room: whoever supervises it has nothing to do, and it returns by itself.
+///
+/// # Errors
+/// Those of the role, while there is room.
+pub fn with_room(
+    dir: &Path,
+    shutdown: &Shutdown,
+    role: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    space::wait_for_room(dir, || shutdown.wanted());
+    if shutdown.wanted() {
+        return Ok(());
+    }
+    let ended = role();
+    match ended {
+        Err(Failure::Failed(why)) if space::is_short(dir) && !shutdown.wanted() => {
+            tracing::error!("{why}; the disk of {} is full", dir.display());
+            Err(start_over(why))
+        }
+        ended => ended,
+    }
+}
+
+/// Replaces this process by a new one of the same arguments; comes back only if it can't.
+fn start_over(why: String) -> Failure {
+    let Ok(program) = std::env::current_exe() else { return Failure::Failed(why) };
+    let error = Command::new(program).args(std::env::args_os().skip(1)).exec();
+    Failure::Failed(format!("{why}; and it can't be started over: {error}"))
+}
