@@ -189,9 +189,11 @@ impl Log {
         let failed = |error: io::Error| {
             StartError::Failed(format!("can't open the log in {}: {error}", dir.display()))
         };
+        let begins_well = tail::begins_well(dir).map_err(failed)?;
+        // Whoever opens or mends it holds it again.
+        drop(held);
         let mut opened = None;
-        if tail::begins_well(dir).map_err(failed)? {
-            drop(held);
+        if begins_well {
             match Log::open_whole(dir) {
                 Ok(log) => opened = Some(log),
                 Err(error) if is_damage(&error) => {}

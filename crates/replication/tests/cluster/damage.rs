@@ -73,6 +73,17 @@ async fn damage_in_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_in_the_logs_first_record() {
+    comes_back_after(Sizes::default(), |dir| {
+        let path = log_file(dir);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[13] ^= 1 << 5;
+        fs::write(path, bytes).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damage_in_the_logs_last_record() {
     comes_back_after(Sizes::default(), |dir| {
         let path = log_file(dir);
