@@ -435,6 +435,9 @@ fn engine_config(timing: &Timing, sizes: &Sizes) -> Result<openraft::Config, Sta
         snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(sizes.snapshot_entries),
         max_in_snapshot_log_to_keep: sizes.keep_entries,
         purge_batch_size: sizes.keep_entries.clamp(1, 1024),
+        // A follower whose disk lost what it had reported done is brought level again. Without this
+        // the primary would end over it, though nothing is lost as long as the others have it.
+        allow_log_reversion: Some(true),
         backoff: "50ms 100ms 200ms ...500ms".to_owned(),
         quorum_loss_probe_interval: Some(2 * timing.election_ms),
         ..openraft::Config::default()

@@ -94,6 +94,35 @@ async fn damage_in_the_logs_last_record() {
     .await;
 }
 
+/// A disk that reported a write done and lost it when the server was killed: no server can see that
+/// of itself. The primary had counted on it, and must neither stop nor leave the server behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_last_record_that_was_acknowledged_and_is_gone() {
+    let mut cluster = Cluster::start(3).await;
+    let session = cluster.prepare().await;
+    let (store, kept) = {
+        let dir = &cluster.servers[2].dir;
+        (dir.join("chat.redb"), dir.join("kept"))
+    };
+    cluster.stop(2).await;
+    fs::copy(&store, &kept).unwrap();
+    cluster.restart(2).await;
+    cluster.wait_active(3).await;
+    for n in 1..=20 {
+        cluster.publish_until_acked(session, n).await;
+    }
+    cluster.stop(2).await;
+    // A killed server's store has what was flushed at some time; the log has the rest.
+    fs::rename(&kept, &store).unwrap();
+    let path = log_file(&cluster.servers[2].dir);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(path, &bytes[..bytes.len() - 200]).unwrap();
+    cluster.restart(2).await;
+    cluster.wait_active(3).await;
+    assert_eq!(seq(&cluster.publish_until_acked(session, 21).await), 21);
+    cluster.wait_equal().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damage_in_the_store() {
     comes_back_after(Sizes::default(), |dir| spoil(&dir.join("chat.redb"))).await;
