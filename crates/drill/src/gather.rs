@@ -3,23 +3,30 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use recado_client::{Client, ClientConfig, ClientError};
 use recado_protocol::{HistoryQuery, Record};
 use recado_storage::{STORE_FILE, Store};
 
 use crate::arena::Arena;
-use crate::history::{FinalRow, State, Topic};
+use crate::history::{FinalRow, Name, State, Topic};
 use crate::net::Node;
 use crate::workload;
+
+/// The reference's replica, in the reference's folder.
+const WITNESS_FOLDER: &str = "replica";
 
 /// Rows in a page.
 const PAGE_ROWS: usize = 1000;
 /// How long one page is asked for.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long servers may take until they are level when nothing is written.
-const LEVEL: Duration = Duration::from_secs(15);
+/// How long servers may take until all are active and level when nothing is written: one that a
+/// busy machine made fall silent has to keep pace first.
+const LEVEL: Duration = Duration::from_secs(130);
+/// So it must have been for this time, with nothing more applied: the voters follow two seconds
+/// behind the active servers, and whether the reference's replica is level nobody tells.
+const UNCHANGED: Duration = Duration::from_millis(3000);
 /// Nothing goes over the links for so long before the servers stop.
 const STILL: Duration = Duration::from_millis(300);
 
@@ -58,15 +65,33 @@ fn final_row(record: &Record) -> FinalRow {
     }
 }
 
+/// What the servers hold in the end, and which of them were not there.
+pub struct Standing {
+    /// Every replica's state.
+    pub states: Vec<State>,
+    /// Servers that are not active.
+    pub missing: Vec<Name>,
+}
+
 /// Stops all processes and looks into the stores. When the servers stop one after the other,
 /// those that are left still write down who left; so first the links between them stand still.
 ///
 /// # Errors
 /// When the drill was told to stop.
-pub async fn states(arena: &mut Arena) -> io::Result<Vec<State>> {
-    let level = |arena: &mut Arena| arena.watch.now().is_level();
+pub async fn standing(arena: &mut Arena) -> io::Result<Standing> {
+    let mut last = (None, Instant::now());
+    let level = |arena: &mut Arena| {
+        let view = arena.watch.now();
+        let applied = view.level().filter(|_| view.active() == arena.cluster.servers());
+        if applied.is_none() || applied != last.0 {
+            last = (applied, Instant::now());
+        }
+        last.1.elapsed() >= UNCHANGED
+    };
     arena.until(LEVEL, level).await?;
     let view = arena.watch.now();
+    let missing = (0..arena.cluster.servers()).filter(|server| !view.is_active(*server));
+    let missing = missing.map(|server| Node::Server(server).to_string().as_str().into()).collect();
     for link in arena.net.between_replicas() {
         link.change(|rules| (rules.hold_forward, rules.hold_backward) = (true, true));
     }
@@ -89,16 +114,13 @@ pub async fn states(arena: &mut Arena) -> io::Result<Vec<State>> {
             }
         }
     }
-    Ok(states)
+    Ok(Standing { states, missing })
 }
 
-/// Folders with a store, in a process's data folder.
+/// Folders with a store. What was damaged is kept beside a server's own, and is no state.
 fn stores(folder: &Path) -> Vec<PathBuf> {
-    let below = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut folders = vec![folder.to_owned()];
-    folders.extend(below.filter(|path| path.is_dir()));
-    folders.retain(|folder| folder.join(STORE_FILE).exists());
-    folders
+    let own = [folder.to_owned(), folder.join(WITNESS_FOLDER)];
+    own.into_iter().filter(|folder| folder.join(STORE_FILE).exists()).collect()
 }
 
 fn state(folder: &Path) -> Result<(u64, [u8; 32]), String> {

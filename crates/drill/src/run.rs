@@ -304,12 +304,7 @@ impl Drill {
             self.arena.fails(&lacking);
         }
         let at_us = self.arena.recorder.now_us();
-        let view = self.arena.watch.now();
-        let servers = 0..self.arena.cluster.servers();
-        let missing = servers.filter(|server| !view.is_active(*server));
-        let missing = missing.map(|server| Node::Server(server).to_string().as_str().into());
-        let missing = missing.collect();
-        let states = gather::states(&mut self.arena).await?;
+        let gather::Standing { states, missing } = gather::standing(&mut self.arena).await?;
         Ok(Some(End { at_us, states, missing, topics }))
     }
 }

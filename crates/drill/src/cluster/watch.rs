@@ -50,11 +50,11 @@ impl View {
         })
     }
 
-    /// Whether all active servers hold the same.
-    pub fn is_level(&self) -> bool {
+    /// The last position that all servers hold that are there; none while they differ.
+    pub fn level(&self) -> Option<u64> {
         let mut applied = self.members.iter().filter(|m| m.role != Role::Down).map(|m| m.applied);
-        let first = applied.next();
-        applied.all(|other| Some(other) == first)
+        let first = applied.next()?;
+        applied.all(|other| other == first).then_some(first)
     }
 }
 
