@@ -47,6 +47,10 @@ codes! {
     IdConflict = "id_conflict",
     /// The session is unknown or the request left its window; it was not executed now.
     IdExpired = "id_expired",
+    /// No server of this name belongs to the cluster.
+    UnknownServer = "unknown_server",
+    /// The server can't be removed while it is the primary.
+    ServerNeeded = "server_needed",
     /// Certainly not done: nobody could take the request. Trying again is safe.
     Unavailable = "unavailable",
     /// May be done: the answer was lost. Only a request with an id can safely be repeated.

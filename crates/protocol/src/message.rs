@@ -154,6 +154,11 @@ pub enum Request {
         /// The rows, in the order in which they are to be stored.
         rows: Vec<ImportRow>,
     },
+    /// Take a server out of the cluster for good.
+    Remove {
+        /// Its name.
+        server: String,
+    },
 }
 
 /// The four tables of the export, named as their files.
@@ -209,6 +214,7 @@ impl Request {
             Request::Status => "status",
             Request::Export { .. } => "export",
             Request::Import { .. } => "import",
+            Request::Remove { .. } => "remove",
         }
     }
 

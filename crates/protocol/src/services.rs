@@ -133,6 +133,7 @@ pub const SERVICES: &[Service] = &[
         of(&["rows", "next?"]),
     ),
     Service::ours("import", Link::Clients, of(&["rows", "id?"]), of(&["results"])),
+    Service::ours("remove", Link::Clients, of(&["server"]), STATUS),
     Service::told(
         "publication",
         Link::Subscribers,

@@ -32,6 +32,8 @@ pub struct CommandLine {
     pub list_faults: bool,
     /// The folder of `export` and `import`.
     pub dir: Option<PathBuf>,
+    /// The server that `server remove` names.
+    pub server: String,
     /// Whether to end with the parent process.
     pub exit_with_parent: bool,
 }
@@ -39,11 +41,17 @@ pub struct CommandLine {
 /// Reads the process's arguments; ends the process after `--help` and on wrong usage.
 pub fn read() -> CommandLine {
     let matches = build().get_matches();
-    let (word, matches) = matches.subcommand().unwrap_or(("", &matches));
+    let (word, matches) = innermost(&matches);
     let found = Command::ALL.iter().find(|command| command.word() == word);
     // clap lets only known subcommands through.
     let command = found.copied().unwrap_or(Command::Status);
     collect(command, matches)
+}
+
+/// The command's word and its own arguments; some commands stand behind another one's word.
+fn innermost(matches: &ArgMatches) -> (&str, &ArgMatches) {
+    let (word, outer) = matches.subcommand().unwrap_or(("", matches));
+    outer.subcommand().unwrap_or((word, outer))
 }
 
 fn collect(command: Command, matches: &ArgMatches) -> CommandLine {
@@ -66,6 +74,7 @@ fn collect(command: Command, matches: &ArgMatches) -> CommandLine {
         json: switch("json"),
         list_faults: switch("list-faults"),
         dir: path("dir"),
+        server: matches.try_get_one::<String>("server").ok().flatten().cloned().unwrap_or_default(),
         exit_with_parent: switch(EXIT_WITH_PARENT),
     }
 }
@@ -94,19 +103,23 @@ fn build() -> clap::Command {
     for option in table.iter().filter(is_common) {
         app = app.arg(arg(option).global(true).help_heading(COMMON));
     }
-    for command in Command::ALL {
-        let mut sub = clap::Command::new(command.word()).about(command.about());
-        if !command.more().is_empty() {
-            sub = sub.long_about(format!("{}\n\n{}", command.about(), command.more()));
-        }
-        for option in table {
-            if option.used_by.contains(command) && !is_common(&option) {
-                sub = sub.arg(arg(option));
-            }
-        }
-        app = app.subcommand(with_extras(sub, *command));
+    for command in Command::ALL.iter().filter(|command| **command != Command::Remove) {
+        app = app.subcommand(subcommand(*command));
     }
     app
+}
+
+fn subcommand(command: Command) -> clap::Command {
+    let mut sub = clap::Command::new(command.word()).about(command.about());
+    if !command.more().is_empty() {
+        sub = sub.long_about(format!("{}\n\n{}", command.about(), command.more()));
+    }
+    for option in options::table() {
+        if option.used_by.contains(&command) && !is_common(&option) {
+            sub = sub.arg(arg(option));
+        }
+    }
+    with_extras(sub, command)
 }
 
 const COMMON: &str = "Options of every command";
@@ -159,6 +172,13 @@ fn with_extras(sub: clap::Command, command: Command) -> clap::Command {
                 .value_parser(clap::value_parser!(PathBuf))
                 .help("Folder of users.json, channels.json, messages.json and publications.json"),
         ),
+        Command::Server => sub
+            .args_conflicts_with_subcommands(true)
+            .disable_help_subcommand(true)
+            .subcommand(subcommand(Command::Remove)),
+        Command::Remove => {
+            sub.arg(Arg::new("server").value_name("NAME").required(true).help("The server's name"))
+        }
         _ => sub,
     }
 }
@@ -169,7 +189,7 @@ mod tests {
 
     fn parse(words: &str) -> Result<CommandLine, clap::Error> {
         let matches = build().try_get_matches_from(words.split(' '))?;
-        let (word, matches) = matches.subcommand().unwrap();
+        let (word, matches) = innermost(&matches);
         let command = Command::ALL.iter().find(|command| command.word() == word).unwrap();
         Ok(collect(*command, matches))
     }
@@ -193,6 +213,18 @@ mod tests {
         assert!(parse("recado up --servers many").is_err());
         let line = parse("recado server --clock-offset-ms -250").unwrap();
         assert_eq!(line.flags, [("clock-offset-ms".to_owned(), Value::from(-250i64))]);
+    }
+
+    #[test]
+    fn a_server_is_removed_by_a_command_behind_its_own() {
+        let line = parse("recado server remove server-4 --port-base 7000").unwrap();
+        assert_eq!((line.command, line.server.as_str()), (Command::Remove, "server-4"));
+        assert_eq!(line.flags, [("port-base".to_owned(), Value::from(7000u16))]);
+        for wrong in ["server remove", "server remove a b", "server --name a remove b", "remove a"]
+        {
+            assert!(parse(&format!("recado {wrong}")).is_err(), "{wrong}");
+        }
+        assert_eq!(parse("recado server --name remove").unwrap().command, Command::Server);
     }
 
     #[test]

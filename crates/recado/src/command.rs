@@ -44,6 +44,10 @@ commands! {
     Server "server" "Run one of the replicated servers"
         "Stop it and start it again with the same --data-dir and --name, and it catches up with \
          the others by itself.";
+    Remove "remove" "Take a server out of the cluster for good, by its name"
+        "Its node id is never used again, and nothing waits for it any more. If it still runs, it \
+         stops. The primary can't be removed: stop it first, and another takes over. A server \
+         that is added needs no command: `recado server --name NEW` joins by itself.";
     Bot "bot" "Run a bot that chats by itself for ever"
         "It takes a random user name, picks a random channel (or creates one), sends ten \
          messages, and starts again.";

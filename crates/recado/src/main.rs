@@ -14,6 +14,7 @@ mod options;
 #[cfg(feature = "planted")]
 mod planted;
 mod ports;
+mod remove;
 mod roles;
 mod runfile;
 mod shutdown;
@@ -53,6 +54,7 @@ fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
     match line.command {
         Command::Client => return clients::client(&settings),
         Command::Status => return print_status(&settings, line.json),
+        Command::Remove => return remove_server(&settings, &line.server),
         Command::Drill if line.list_faults => {
             print(&drill::faults());
             return Ok(ExitCode::SUCCESS);
@@ -85,7 +87,9 @@ fn run_until(settings: &Settings, line: &CommandLine, shutdown: Shutdown) -> Res
             let output = up::Output::to_screen()?;
             roles::block_on(up::run(settings, output, shutdown))
         }
-        Command::Client | Command::Status | Command::Demo | Command::Drill => Ok(()),
+        Command::Client | Command::Status | Command::Remove | Command::Demo | Command::Drill => {
+            Ok(())
+        }
     }
 }
 
@@ -96,6 +100,12 @@ fn print_status(settings: &Settings, json: bool) -> Result<ExitCode, Failure> {
     } else {
         print(&status::table(&status));
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn remove_server(settings: &Settings, server: &str) -> Result<ExitCode, Failure> {
+    roles::block_on(remove::ask(settings, server))?;
+    print(&format!("{server} is removed for good\n"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use crate::command::Command;
 use crate::command::Command::{
-    Bench, Bot, Broker, Client, Demo, Drill, Export, Import, Proxy, Reference, Server, Status, Up,
+    Bench, Bot, Broker, Client, Demo, Drill, Export, Import, Proxy, Reference, Remove, Server,
+    Status, Up,
 };
 
 /// What an option is when nobody sets it.
@@ -163,7 +164,7 @@ impl Settings {
 /// Roles that bind ports.
 const LISTENERS: &[Command] = &[Broker, Proxy, Reference, Server, Up, Demo];
 /// Commands that call the broker.
-const CALLERS: &[Command] = &[Server, Client, Bot, Status, Bench, Export, Import];
+const CALLERS: &[Command] = &[Server, Client, Bot, Status, Bench, Export, Import, Remove];
 /// Commands that start a cluster.
 const CLUSTERS: &[Command] = &[Up, Demo];
 

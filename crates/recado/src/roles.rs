@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use recado_broker::{BrokerConfig, ProxyConfig, run_broker, run_proxy};
-use recado_server::{ReferenceConfig, ServerConfig, run_reference, run_server};
+use recado_server::{ReferenceConfig, ServerConfig, ServerError, run_reference, run_server};
 
 use crate::address::{self, Endpoints};
 use crate::config::SERVER_PORT_SCAN;
@@ -137,7 +137,11 @@ fn run_server_in(
         message_limit_bytes: usize::try_from(settings.message_limit_bytes).unwrap_or(usize::MAX),
         timing: recado_server::Timing::default(),
     };
-    block_on(async { run_server(config, shutdown.wait()).await.map_err(Failure::failed) })
+    let failure = |error: ServerError| match error {
+        ServerError::Removed(why) => Failure::Final(why),
+        other => Failure::failed(other),
+    };
+    block_on(async { run_server(config, shutdown.wait()).await.map_err(failure) })
 }
 
 /// Looks before anything is touched whether the ports are free, then says that the role runs.

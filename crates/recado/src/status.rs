@@ -74,31 +74,41 @@ pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
 }
 
 async fn ask_cluster(front: &str) -> Result<Status, Failure> {
-    let caller = Caller::connect(front).await.map_err(Failure::failed)?;
-    if !caller.wait_connected(Duration::from_millis(CONNECT_MS)).await {
-        return Err(no_broker(front));
-    }
-    let incoming = Incoming { request: Request::Status, clock: 0, id: None };
-    let body = codec::encode_request(&incoming, stamp());
-    let answer = caller.call(vec![body], Duration::from_millis(ANSWER_MS)).await;
-    let silent = |why: String| {
-        Failure::Failed(format!(
-            "the broker at {front} is there but gives no status ({why}); look at the logs of \
-             broker and servers"
-        ))
-    };
-    let frames = answer.map_err(|why| silent(why.to_string()))?;
-    let body = frames.first().ok_or_else(|| silent("its answer is empty".into()))?;
-    match codec::decode_reply(body) {
-        Ok((_, Reply::Status(status), _)) => Ok(status),
-        Ok((_, Reply::Refused(refusal), _)) => Err(Failure::Failed(format!(
+    match ask_broker(front, Request::Status).await? {
+        Reply::Status(status) => Ok(status),
+        Reply::Refused(refusal) => Err(Failure::Failed(format!(
             "the broker at {front} answers, but no server does: {}; start servers, or look at \
              their logs",
             refusal.text
         ))),
-        Ok(_) => Err(silent("its answer is none to this question".into())),
-        Err(why) => Err(silent(why.to_string())),
+        _ => Err(silent(front, "its answer is none to this question")),
     }
+}
+
+/// The broker is there, and can't be made use of.
+fn silent(front: &str, why: impl std::fmt::Display) -> Failure {
+    Failure::Failed(format!(
+        "the broker at {front} is there but gives no answer ({why}); look at the logs of broker \
+         and servers"
+    ))
+}
+
+/// Asks the cluster one thing, once.
+///
+/// # Errors
+/// One sentence when nobody answers, or not in a way that can be understood.
+pub async fn ask_broker(front: &str, request: Request) -> Result<Reply, Failure> {
+    let caller = Caller::connect(front).await.map_err(Failure::failed)?;
+    if !caller.wait_connected(Duration::from_millis(CONNECT_MS)).await {
+        return Err(no_broker(front));
+    }
+    let incoming = Incoming { request, clock: 0, id: None };
+    let body = codec::encode_request(&incoming, stamp());
+    let answer = caller.call(vec![body], Duration::from_millis(ANSWER_MS)).await;
+    let frames = answer.map_err(|why| silent(front, why))?;
+    let body = frames.first().ok_or_else(|| silent(front, "its answer is empty"))?;
+    let (_, reply, _) = codec::decode_reply(body).map_err(|why| silent(front, why))?;
+    Ok(reply)
 }
 
 /// Nobody is there to be asked.

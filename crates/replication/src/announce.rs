@@ -2,6 +2,7 @@
 //! what it says of itself.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use recado_chat::MemberCommand;
@@ -23,6 +24,8 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// A namesake that was silent for so long is gone.
 const NAMESAKE_SILENCE: Duration = Duration::from_secs(2);
+/// After so long without a primary a server asks whether it is still a member.
+const LONELINESS: Duration = Duration::from_secs(3);
 /// So often a name is in use before that is worth a warning: longer than a namesake's silence takes.
 const NAMESAKE_REFUSALS: u32 = 16;
 /// A server with data that got no rank in this time announces itself without one.
@@ -47,7 +50,9 @@ pub enum Announced {
     Later,
     /// Another server of this name is running, or was a moment ago.
     NameInUse,
-    /// Never.
+    /// This node was removed.
+    Removed,
+    /// Never, for another reason.
     Refused(String),
 }
 
@@ -70,6 +75,7 @@ pub async fn receive_announcement(shared: &Arc<Shared>, announcement: Announceme
     tracing::info!(server = %announcement.name, rank = announcement.rank, "a server announces itself");
     match proposals.change_members(MemberCommand::Announce(announcement)).await {
         Ok(committed) => match committed.outcome {
+            recado_chat::Outcome::Refused(recado_chat::Refusal::Removed) => Announced::Removed,
             recado_chat::Outcome::Refused(refusal) => Announced::Refused(format!("{refusal:?}")),
             _ => Announced::Welcome { cluster },
         },
@@ -128,7 +134,8 @@ pub async fn run(shared: Arc<Shared>) {
         remember_the_log(&shared);
         let patience_over = without_rank_since.elapsed() > RANK_PATIENCE;
         let Some(wanted) = wanted(&shared, patience_over) else { continue };
-        if shared.my_row().is_some_and(|row| row.announced == wanted) {
+        let known = shared.my_row().is_some_and(|row| row.announced == wanted);
+        if known && !is_lonely(&shared) {
             continue;
         }
         if was_dropped(&shared, &wanted) {
@@ -141,6 +148,12 @@ pub async fn run(shared: Arc<Shared>) {
         asked = announce(&shared, &wanted, asked, &mut refusals).await;
         tokio::time::sleep(RETRY_INTERVAL).await;
     }
+}
+
+/// Whether nobody has led this server for long: who was removed while it was cut off hears of
+/// nothing any more, that included, and must ask.
+fn is_lonely(shared: &Shared) -> bool {
+    lock(&shared.gate).term().is_none() && lock(&shared.quiet).elapsed() > LONELINESS
 }
 
 /// Once something was applied, the log exists, and an empty one at a later start was lost.
@@ -219,6 +232,15 @@ async fn announce(
                      gone. If it is meant to run, give this one another --name"
                 );
             }
+            None
+        }
+        Announced::Removed => {
+            shared.removed.store(true, Ordering::Relaxed);
+            shared.fail(format!(
+                "this server was removed from the cluster; to let it take part again, as a new \
+                 one, remove {} and start it",
+                shared.config.dir.display()
+            ));
             None
         }
         Announced::Refused(why) => {

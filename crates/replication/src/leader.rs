@@ -410,5 +410,8 @@ fn electorate(
     let laggards = members.iter().any(|member| lags(&member));
     drop(gate);
     let active = members.iter().filter(|m| m.active).map(|m| shared.candidate(m)).collect();
-    Electorate { voters: consensus.voters.clone(), active, witness, laggards }
+    // Who was removed does not come back: its vote holds no place for it.
+    let stays = |node: &&NodeId| members.iter().any(|m| m.announced.node == **node);
+    let voters = consensus.voters.iter().filter(stays).copied().collect();
+    Electorate { voters, active, witness, laggards }
 }

@@ -383,6 +383,11 @@ impl Replica {
         Box::pin(inbound::handle(self.shared.clone(), self.reads.clone(), kind, body))
     }
 
+    /// Whether it had to stop because the cluster removed it: a start with this folder is in vain.
+    pub fn was_removed(&self) -> bool {
+        self.shared.removed.load(Ordering::Relaxed)
+    }
+
     /// Why the replica had to stop, if it had.
     pub fn failure(&self) -> Option<String> {
         self.shared.failed.borrow().clone()

@@ -1,7 +1,7 @@
 //! What the replica's tasks share.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ pub struct Shared {
     pub members: watch::Sender<Arc<Vec<Member>>>,
     pub view: watch::Sender<Arc<View>>,
     pub failed: watch::Sender<Option<String>>,
+    /// Whether the cluster removed this node.
+    pub removed: AtomicBool,
     pub published: AtomicU64,
 }
 
@@ -102,6 +104,7 @@ impl Shared {
             members: watch::Sender::new(Arc::default()),
             view: watch::Sender::new(Arc::new(view)),
             failed: watch::Sender::new(None),
+            removed: AtomicBool::new(false),
             published: AtomicU64::new(0),
             config,
         }

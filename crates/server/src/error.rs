@@ -14,6 +14,9 @@ pub enum ServerError {
     /// The data can't be opened.
     #[error(transparent)]
     Start(#[from] recado_replication::StartError),
+    /// The cluster removed it.
+    #[error("{0}")]
+    Removed(String),
     /// It ran, and had to stop so as not to promise what it can't keep.
     #[error("the server had to stop: {0}")]
     Stopped(String),

@@ -149,6 +149,7 @@ impl Server {
         // The last things that were written may be what failed.
         match failure.or_else(|| self.replica.failure()) {
             None => Ok(()),
+            Some(why) if self.replica.was_removed() => Err(ServerError::Removed(why)),
             Some(why) => Err(ServerError::Stopped(why)),
         }
     }

@@ -40,6 +40,7 @@ pub fn request_digest(request: &Request) -> u64 {
             parts.number(*limit as u64);
         }
         Request::Import { rows } => rows.iter().for_each(|row| parts.row(row)),
+        Request::Remove { server } => parts.text(server),
     }
     let hash: [u8; 32] = parts.0.finalize().into();
     hash.first_chunk::<8>().map_or(0, |first| u64::from_be_bytes(*first))

@@ -56,6 +56,10 @@ fn read_request(service: &str, data: Fields<'_>) -> Option<Result<Request, Decod
             // One row too many is enough to refuse them all; the rest is not looked at.
             record::read_rows(rows, MAX_PAGE_ROWS + 1).map(|rows| Request::Import { rows })
         }
+        "remove" => {
+            let [server] = data.pick(["server"]);
+            server.string().map(|server| Request::Remove { server })
+        }
         _ => return None,
     })
 }
@@ -168,6 +172,7 @@ fn write_request(data: &mut MapWriter, request: &Request) {
             data.uint("limit", *limit as u64);
         }
         Request::Import { rows } => record::write_rows(data, rows),
+        Request::Remove { server } => data.str("server", server),
     }
 }
 

@@ -84,6 +84,7 @@ fn requests(samples: &mut Vec<Sample>) {
             None,
         ),
         ("import", Request::Import { rows: rows() }, Some(id)),
+        ("remove", Request::Remove { server: "server-4".into() }, None),
     ];
     for (name, request, id) in list {
         let service = request.service();
@@ -136,6 +137,7 @@ fn replies(samples: &mut Vec<Sample>) {
         ("export", export),
         ("export", last),
         ("import", Reply::Import(results)),
+        ("remove", Reply::Done),
     ];
     for (service, reply) in list {
         let name = match &reply {

@@ -102,6 +102,7 @@ pub fn request() -> impl Strategy<Value = Request> {
         (prop::sample::select(&ExportTable::ALL[..]), option::of(bytes()), 1..=MAX_PAGE_ROWS)
             .prop_map(|(table, after, limit)| Request::Export { table, after, limit }),
         vec(import_row(), 0..5).prop_map(|rows| Request::Import { rows }),
+        text().prop_map(|server| Request::Remove { server }),
     ]
 }
 
@@ -166,7 +167,8 @@ fn member() -> impl Strategy<Value = MemberStatus> {
 
 /// A reply with a service that it may answer.
 pub fn reply() -> impl Strategy<Value = (&'static str, Reply)> {
-    let done = prop::sample::select(&["login", "channel"][..]).prop_map(|s| (s, Reply::Done));
+    let done =
+        prop::sample::select(&["login", "channel", "remove"][..]).prop_map(|s| (s, Reply::Done));
     let ack = (bytes(), number(), any::<u32>(), any::<u32>())
         .prop_map(|(id, seq, stored, members)| Reply::Acked(Ack { id, seq, stored, members }));
     let status = (vec(member(), 0..3), free(), free(), free()).prop_map(

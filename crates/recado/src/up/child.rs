@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::failure::FINAL_EXIT;
 use crate::shutdown::Shutdown;
 use crate::up::output::Line;
 use crate::up::plan::Role;
@@ -30,10 +31,12 @@ pub async fn supervise(role: Role, line: Line, shutdown: Shutdown, restart: bool
     let mut pause = Pause::default();
     while !shutdown.wanted() {
         let started = Instant::now();
+        let mut restart = restart;
         match start(&role) {
             Ok(mut child) => {
                 let Some(ended) = attend(&mut child, &line, &shutdown).await else { return };
                 line.say(&format!("ended: {}", describe(ended)));
+                restart &= ended.code() != Some(FINAL_EXIT.into());
             }
             Err(why) => line.say(&format!("can't be started: {why}")),
         }

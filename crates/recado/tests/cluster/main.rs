@@ -10,6 +10,7 @@ mod failover;
 mod fsync;
 mod full_disk;
 mod last_server;
+mod remove;
 mod restart;
 mod services;
 mod slow_subscribers;

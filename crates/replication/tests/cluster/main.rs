@@ -6,6 +6,7 @@
 mod core;
 mod damage;
 mod memory;
+mod remove;
 mod witness;
 
 use recado_replication::Committed;

@@ -30,6 +30,7 @@ pub fn command(request: Request, message_limit_bytes: usize) -> Option<(Command,
         | Request::Channels
         | Request::History(_)
         | Request::Status
+        | Request::Remove { .. }
         | Request::Export { .. } => return None,
     };
     Some((command, LeftOut::new()))

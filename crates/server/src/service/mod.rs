@@ -6,6 +6,7 @@ mod command;
 #[cfg(test)]
 pub(crate) mod fake;
 mod read;
+mod remove;
 #[cfg(test)]
 mod tests;
 
@@ -77,6 +78,7 @@ impl<C: Cluster> Service<C> {
         self.clocks.observe(incoming.clock);
         match &incoming.request {
             Request::Status => self.status(asked).await,
+            Request::Remove { server } => self.remove(asked, server).await,
             request if request.is_write() => self.write(asked, incoming).await,
             _ => self.read(incoming.request).await,
         }
