@@ -15,7 +15,7 @@ use recado_replication::{
 };
 
 /// How long a condition may take before the test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The name of the reference's replica.
 const WITNESS: &str = "reference";
@@ -188,13 +188,21 @@ impl Cluster {
     /// Tries to start a stopped server; gives the reason why it does not.
     pub async fn try_restart(&mut self, index: usize) -> Result<(), String> {
         let Server { name, dir, .. } = &self.servers[index];
-        let clock = Arc::new(Clock(AtomicU64::new(0)));
-        match Replica::start(self.config(name, dir), self.transport(), clock).await {
-            Ok(replica) => {
-                replica.shutdown().await;
-                Ok(())
+        let start = Instant::now();
+        loop {
+            let clock = Arc::new(Clock(AtomicU64::new(0)));
+            match Replica::start(self.config(name, dir), self.transport(), clock).await {
+                Ok(replica) => {
+                    replica.shutdown().await;
+                    return Ok(());
+                }
+                // The last one may still be closing its files.
+                Err(error) if error.to_string().contains("in use") => {
+                    assert!(start.elapsed() < PATIENCE, "{error}");
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                Err(error) => return Err(error.to_string()),
             }
-            Err(error) => Err(error.to_string()),
         }
     }
 
@@ -389,14 +397,24 @@ impl Cluster {
         }
     }
 
-    /// Opens a channel and a session for [`Cluster::publish`].
+    /// Opens a channel and a session for [`Cluster::publish`], whoever leads meanwhile.
     pub async fn prepare(&self) -> u64 {
-        let primary = self.servers[self.primary().await].replica();
-        let channel = Command::Channel { channel: "general".into() };
-        assert_eq!(primary.propose(channel, None).await.unwrap().outcome, Outcome::Done);
-        let session = Command::Session { session: 99 };
-        primary.propose(session, None).await.unwrap();
-        99
+        let start = Instant::now();
+        loop {
+            let primary = self.servers[self.primary().await].replica();
+            let channel = Command::Channel { channel: "general".into() };
+            let session = Command::Session { session: 99 };
+            if let (Ok(channel), Ok(_)) =
+                (primary.propose(channel, None).await, primary.propose(session, None).await)
+            {
+                // A first try may have been carried out without being acknowledged.
+                let there = Outcome::Refused(recado_chat::Refusal::ChannelExists);
+                assert!([Outcome::Done, there].contains(&channel.outcome));
+                return 99;
+            }
+            assert!(start.elapsed() < PATIENCE, "nobody takes writes: {}", self.describe());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Waits until all running servers have applied the same and hold the same rows.
