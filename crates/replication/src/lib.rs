@@ -27,6 +27,7 @@ mod supervisor;
 mod tail;
 mod types;
 pub mod view;
+mod watch;
 mod writer;
 
 pub use entropy::Entropy;

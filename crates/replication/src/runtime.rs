@@ -1,4 +1,5 @@
-//! The engine's async runtime: tokio, with randomness that a simulation can seed.
+//! The engine's async runtime: tokio, with randomness that a simulation can seed and a fixed order
+//! of waking.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use rand::rngs::SmallRng;
 
 use crate::entropy::engine_seed;
 
-/// Tokio in everything but randomness.
+/// Tokio in everything but randomness and the order of waking.
 #[derive(Debug)]
 pub struct Runtime(TokioRuntime);
 
@@ -23,7 +24,7 @@ impl AsyncRuntime for Runtime {
         <TokioRuntime as AsyncRuntime>::Timeout<R, T>;
     type ThreadLocalRng = SmallRng;
     type Mpsc = <TokioRuntime as AsyncRuntime>::Mpsc;
-    type Watch = <TokioRuntime as AsyncRuntime>::Watch;
+    type Watch = crate::watch::Watch;
     type Oneshot = <TokioRuntime as AsyncRuntime>::Oneshot;
     type Mutex<T: OptionalSend + 'static> = <TokioRuntime as AsyncRuntime>::Mutex<T>;
 
