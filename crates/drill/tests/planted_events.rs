@@ -264,20 +264,20 @@ fn judge(bug: Option<Bug>) -> Findings {
 }
 
 #[test]
-fn without_a_bug_all_holds() {
+fn without_planted_bugs_all_holds() {
     let findings = judge(None);
     assert_eq!(findings.broken(), [], "{findings:#?}");
     assert_eq!(findings.not_checked(), [Promise::P6, Promise::P7]);
 }
 
 #[test]
-fn a_private_message_on_its_senders_topic_is_caught() {
+fn a_planted_event_on_its_senders_topic_is_caught() {
     let findings = judge(Some(Bug::WrongTopic));
     assert_eq!(findings.broken(), [Promise::P8], "{findings:#?}");
 }
 
 #[test]
-fn a_message_that_is_published_before_it_is_committed_is_caught() {
+fn a_planted_event_before_its_commit_is_caught() {
     let findings = judge(Some(Bug::PublishBeforeCommit));
     assert!(findings.broken().contains(&Promise::P5), "{findings:#?}");
 }

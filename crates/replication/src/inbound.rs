@@ -14,9 +14,9 @@ use crate::network::{kind, seal, unseal};
 use crate::reads::Reads;
 use crate::shared::Shared;
 use crate::snapshot::{Chunk, receive_chunk};
-#[cfg(feature = "planted")]
-use crate::types::VoteResponse;
 use crate::types::{AppendRequest, Engine, VoteRequest};
+#[cfg(feature = "planted")]
+use crate::types::{Vote, VoteResponse};
 
 /// Answers a peer's message; none when it is not one of this cluster's for this node, or can't be
 /// answered.
@@ -39,11 +39,7 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
             let asked = request.vote;
             let response = engine.vote(request).await.ok()?;
             #[cfg(feature = "planted")]
-            let response = if planted::on(Bug::VoteTwice) {
-                VoteResponse { vote: asked, vote_granted: true, ..response }
-            } else {
-                response
-            };
+            let response = planted_vote(asked, response);
             if response.vote_granted {
                 // Give the candidate time to win before standing against it.
                 shared.hush();
@@ -52,7 +48,12 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
         }
         kind::PRE_VOTE => {
             let request: VoteRequest = unseal(cluster, me, &body)?;
-            answer(&shared, &engine.pre_vote(request).await.ok()?)
+            #[cfg(feature = "planted")]
+            let asked = request.vote;
+            let response = engine.pre_vote(request).await.ok()?;
+            #[cfg(feature = "planted")]
+            let response = planted_vote(asked, response);
+            answer(&shared, &response)
         }
         kind::TRANSFER => {
             let request = unseal(cluster, me, &body)?;
@@ -79,6 +80,14 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
 fn answer<T: Serialize>(shared: &Shared, message: &T) -> Option<Bytes> {
     // A node without a cluster answers the one that is taking it in, which checks nothing yet.
     seal(shared.cluster().unwrap_or(0), shared.node, message).ok()
+}
+
+#[cfg(feature = "planted")]
+fn planted_vote(asked: Vote, response: VoteResponse) -> VoteResponse {
+    if planted::on(Bug::VoteTwice) {
+        return VoteResponse { vote: asked, vote_granted: true, ..response };
+    }
+    response
 }
 
 fn current_term(engine: &Engine) -> u64 {

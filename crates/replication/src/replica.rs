@@ -181,7 +181,7 @@ pub struct Replica {
     store: Store,
     proposals: Proposals,
     reads: Reads,
-    engine: Engine,
+    pub(crate) engine: Engine,
     tasks: Arc<Mutex<Vec<JoinHandle<()>>>>,
     store_thread: Arc<Mutex<Option<StoreThread>>>,
 }

@@ -8,6 +8,8 @@
 use std::io;
 use std::sync::Arc;
 
+use openraft::ServerState;
+use openraft::async_runtime::WatchReceiver;
 use recado_storage::{Medium, Store};
 
 use crate::entropy::{Entropy, seed_engines};
@@ -72,5 +74,13 @@ impl Replica {
         let parts = Parts { identity, log, store, entropy, files: Files::Inline };
         let start_writer = |writer: Writer| Ok((writer.on_task(pace), None));
         Replica::start_on(config, transport, stamps, parts, start_writer).await
+    }
+
+    /// The term that this node has won, if it has: it may not be ready to serve yet, or may have
+    /// been deposed without knowing.
+    pub fn won_term(&self) -> Option<u64> {
+        let metrics = self.engine.server_metrics();
+        let metrics = metrics.borrow_watched();
+        (metrics.state == ServerState::Leader).then_some(metrics.vote.leader_id.term)
     }
 }

@@ -15,9 +15,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod activity;
 mod client;
 mod disk;
 mod faults;
+#[cfg(feature = "planted")]
+mod planted;
 mod publisher;
 mod reference;
 mod run;

@@ -4,15 +4,19 @@ use std::cell::Cell;
 use std::sync::Once;
 
 use rand::RngExt;
+use rand::rngs::SmallRng;
 use recado_drill::check::{Promise, Verdict, check};
 
-use crate::faults::schedule;
+use crate::faults::{Planned, schedule};
 use crate::seed::dice;
 use crate::trace::Trace;
 use crate::world::{Times, World};
 
 /// Faults begin when the cluster has formed.
 const QUIET_MS: u64 = 1500;
+
+/// So long after the last fault all must be well.
+const PATIENCE_MS: u64 = 120_000;
 
 /// What came of a run.
 pub struct Run {
@@ -43,19 +47,34 @@ fn count_panics() {
     PANICS.set(0);
 }
 
-pub fn run(seed: u64, words: bool) -> Run {
-    count_panics();
+/// What makes the faults between two times, ms.
+pub type Schedule = fn(&mut SmallRng, (u64, u64)) -> Vec<Planned>;
+
+/// How one seed goes: the world at its end, what was done to it, and why it did not come to a good
+/// end, if so. After `patience_ms` behind the last fault it must have.
+pub fn play(
+    seed: u64,
+    schedule: Schedule,
+    words: bool,
+    patience_ms: u64,
+) -> (World, Vec<Planned>, Result<(), String>) {
     let mut dice = dice(seed, "run");
-    let faults_end_ms = QUIET_MS + dice.random_range(2_000..9_000);
+    let faults_end_ms = QUIET_MS + dice.random_range(4_000..12_000);
     let times = Times {
         faults_end_ms,
-        load_end_ms: faults_end_ms + 1_000,
-        patience_ms: faults_end_ms + 120_000,
+        load_end_ms: faults_end_ms + 2_000,
+        patience_ms: faults_end_ms + patience_ms,
     };
     let plan = schedule(&mut dice, (QUIET_MS, faults_end_ms));
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new(seed, folder.path(), plan.clone(), Trace::new(words));
     let result = world.run(3, times);
+    (world, plan, result)
+}
+
+pub fn run(seed: u64, words: bool) -> Run {
+    count_panics();
+    let (world, plan, result) = play(seed, schedule, words, PATIENCE_MS);
     let findings = check(&world.history);
     let mut complaints = String::new();
     if let Err(why) = result {

@@ -2,7 +2,7 @@
 //! happens to them. Time goes on in steps of a millisecond; within one everything happens in a
 //! fixed order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rand::RngExt;
@@ -11,6 +11,7 @@ use recado_drill::history::{self, End, FinalRow, Folder, History, Led, Row, Stat
 use recado_replication::Sizes;
 use recado_storage::PageLimit;
 
+use crate::activity::Activity;
 use crate::client::{CHANNELS, CLIENTS, Client, user};
 use crate::disk::Speed;
 use crate::faults::{Fault, Planned, Who};
@@ -67,6 +68,11 @@ pub struct World {
     later_count: u64,
     pub history: History,
     pub trace: Trace,
+    /// Servers whose folder is empty.
+    empty: BTreeSet<usize>,
+    activity: Activity,
+    /// Which node leads or led in which term.
+    won: BTreeSet<(u64, u64)>,
     /// Processes that had to stop, and why.
     pub stopped: Vec<(u64, String, String)>,
     pub log: Vec<String>,
@@ -109,6 +115,9 @@ impl World {
             later_count: 0,
             history: History::default(),
             trace,
+            empty: (0..=MAX_SERVERS).collect(),
+            activity: Activity::default(),
+            won: BTreeSet::new(),
             stopped: Vec::new(),
             log: Vec::new(),
         }
@@ -208,19 +217,24 @@ impl World {
         let s = &mut self.servers[server];
         let name: history::Name = s.name.as_str().into();
         if let Some(node) = s.new_node()
-            && !self.history.folders.iter().any(|f| f.node == node && f.server == name)
+            // A folder that was emptied gets a node id anew, whatever it was before.
+            && (self.empty.remove(&server)
+                || !self.history.folders.iter().any(|f| f.node == node && f.server == name))
         {
             self.history.folders.push(Folder { server: name.clone(), node, at_us });
         }
         if let Some(view) = s.view()
             && view.is_primary
         {
-            let known = self.history.led.last();
-            if known.is_none_or(|led| (led.node, led.term) != (view.node, view.term)) {
-                let led = Led { server: name, node: view.node, term: view.term, at_us };
-                self.history.led.push(led);
-                self.say(format!("{} leads in term {}", self.servers[server].name, view.term));
-            }
+            self.activity.look(&view, at_us, &mut self.history);
+        }
+        // Who wins a term leads in it, whether or not it ever gets as far as serving.
+        if let Some(replica) = s.replica()
+            && let Some(term) = replica.won_term()
+            && self.won.insert((replica.node(), term))
+        {
+            self.history.led.push(Led { server: name, node: replica.node(), term, at_us });
+            self.say(format!("{} leads in term {term}", self.servers[server].name));
         }
         if self.servers[server].disk().wants_crash() {
             self.say(format!("{} dies in a sync", self.servers[server].name));
@@ -470,6 +484,7 @@ impl World {
         self.note_fault("wipe", name, Some(down_ms));
         self.crash(server, true, down_ms);
         self.servers[server].wipe();
+        self.empty.insert(server);
     }
 
     fn everybody_is_up(&self) -> bool {
