@@ -35,6 +35,18 @@ test-python:
     cargo build -p recado
     target/python.venv/bin/python tests/python/run.py target/debug/recado
 
+# A cluster of real processes, broken on purpose.
+drill *args:
+    cargo run --release -- drill {{args}}
+
+# The deterministic drill: so many seeds, from this one on.
+simulate seeds="1000" first="1":
+    RECADO_SIM_SEEDS={{seeds}} RECADO_SIM_FIRST={{first}} cargo test --release -p recado-drill --test simulated -- --nocapture many_seeds
+
+# Bugs that are planted on purpose are caught.
+test-planted:
+    cargo test -p recado-drill --features planted -- planted --nocapture
+
 # Formatting and lints, as CI wants them.
 lint:
     cargo fmt --all --check
