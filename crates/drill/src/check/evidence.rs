@@ -17,7 +17,7 @@ impl<'a> Evidence<'a> {
     pub(super) fn gather(history: &'a History) -> Evidence<'a> {
         let by_text = history.writes.iter().map(|write| (&*write.text, write)).collect();
         let mut finals = HashMap::new();
-        let mut places = HashMap::new();
+        let mut places = HashMap::with_capacity(history.writes.len());
         for (topic, rows) in history.end.iter().flat_map(|end| &end.topics) {
             let mut rows: Vec<&FinalRow> = rows.iter().collect();
             rows.sort_by_key(|row| row.row.seq);

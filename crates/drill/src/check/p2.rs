@@ -51,8 +51,9 @@ fn answers<'a>(evidence: &Evidence<'a>, breaks: &mut Breaks<'a>) {
 
 /// What is there at the end.
 fn rows<'a>(evidence: &Evidence<'a>, end: &'a End, breaks: &mut Breaks<'a>) -> u64 {
-    let mut texts = HashMap::new();
-    let mut ids = HashMap::new();
+    let expected = evidence.history.writes.len();
+    let mut texts = HashMap::with_capacity(expected);
+    let mut ids = HashMap::with_capacity(expected);
     let mut checked = 0;
     let all = end.topics.iter().flat_map(|(topic, rows)| rows.iter().map(move |row| (topic, row)));
     for (topic, row) in all {
