@@ -18,7 +18,7 @@ use crate::workload::{Recorder, Wishes};
 const TICK: Duration = Duration::from_millis(20);
 /// How often the progress is shown.
 const PROGRESS: Duration = Duration::from_secs(1);
-/// How long a fault waits for a primary to aim at.
+/// How long a fault waits for somebody to aim at.
 const AIM: Duration = Duration::from_secs(5);
 /// How long a process that is started again may take to run.
 const UP: Duration = Duration::from_secs(10);
@@ -182,9 +182,9 @@ impl Arena {
         self.cluster.is_up(node).then_some(node)
     }
 
-    /// One of the active backups whose process runs.
+    /// One of the active backups whose process runs, if there is one soon.
     pub async fn backup(&mut self, planned: &Planned) -> Option<Node> {
-        self.watch.until(AIM, |view| view.primary().is_some()).await;
+        self.watch.until(AIM, |view| view.active() > 1).await;
         let view = self.watch.now();
         let primary = view.primary()?;
         let backups = (0..self.cluster.servers())

@@ -58,8 +58,11 @@ impl Process {
             Some(inject) => under_strace(program, inject),
         };
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("RECADO_") {
-                command.env_remove(name);
+            let name = name.to_string_lossy();
+            // A planted bug is for the processes that the drill tries.
+            let planted = cfg!(feature = "planted") && name == "RECADO_PLANTED_BUG";
+            if name.starts_with("RECADO_") && !planted {
+                command.env_remove(&*name);
             }
         }
         let child = command
