@@ -34,7 +34,7 @@ const REPEATING_WRITERS: u32 = 3;
 /// Standard clients without request ids.
 const PLAIN_WRITERS: u32 = 2;
 /// Clients that read.
-const READERS: u32 = 2;
+const READERS: u32 = 4;
 
 /// How long one request of the library's clients is tried.
 const PATIENCE: Duration = Duration::from_secs(60);

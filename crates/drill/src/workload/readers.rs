@@ -12,7 +12,7 @@ use super::{Answer, Asker, Desk};
 use crate::history::{Read, Row, Topic};
 
 /// Between two reads of one reader.
-const PACE: Duration = Duration::from_millis(60);
+const PACE: Duration = Duration::from_millis(40);
 
 /// The longest page.
 const MAX_ROWS: usize = 20;
