@@ -84,6 +84,7 @@ impl Shared {
             applied: 0,
             members: Vec::new(),
             witness: None,
+            joint: false,
         };
         Shared {
             node,

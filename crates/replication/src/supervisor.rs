@@ -185,6 +185,7 @@ fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
         recado_chat::members::takeover_key(rank, m.member.announced.node)
     });
     let view = View {
+        joint: standing.joint,
         node: shared.node,
         term: standing.term,
         primary,

@@ -22,6 +22,9 @@ pub struct View {
     pub members: Vec<MemberView>,
     /// The reference's replica, if there is one.
     pub witness: Option<MemberView>,
+    /// Whether a change of the voters stands half done: then majorities of the old ones and of the
+    /// new ones are needed.
+    pub joint: bool,
 }
 
 /// One member, as a replica sees it.

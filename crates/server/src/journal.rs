@@ -112,7 +112,16 @@ mod tests {
     }
 
     fn view(term: u64, primary: Option<u64>, members: Vec<MemberView>) -> View {
-        View { node: 1, term, primary, is_primary: false, applied: 0, members, witness: None }
+        View {
+            node: 1,
+            term,
+            primary,
+            is_primary: false,
+            applied: 0,
+            members,
+            witness: None,
+            joint: false,
+        }
     }
 
     #[test]

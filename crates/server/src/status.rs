@@ -109,6 +109,7 @@ mod tests {
             applied: 77,
             members,
             witness: None,
+            joint: false,
         }
     }
 

@@ -200,7 +200,8 @@ async fn a_server_that_lost_its_disk_comes_back_as_another_node() {
     let committed = cluster.publish_until_acked(session, 2).await;
     assert_eq!((committed.stored, committed.members), (3, 3), "the old node is gone");
     cluster.wait_equal().await;
-    // The new node counts: with it, another one may die.
+    // The new node counts: once it votes in the old one's place, another one may die.
+    cluster.wait_voters(&[0, 1, 2]).await;
     cluster.stop(0).await;
     assert_eq!(seq(&cluster.publish_until_acked(session, 3).await), 3);
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use recado_chat::{Command, Origin, Outcome, Stamp};
 use recado_replication::{
     Committed, Lane, NodeId, Peer, PeerError, PeerTransport, PendingAnswer, ProposeError, Replica,
-    ReplicaConfig, Sizes, StampSource, Timing,
+    ReplicaConfig, Sizes, StampSource, Timing, View,
 };
 
 /// How long a condition may take before the test gives up.
@@ -303,13 +303,26 @@ impl Cluster {
         self.list();
     }
 
-    /// The indexes of the nodes that vote, as the primary sees it.
+    /// The indexes of the nodes that vote, as the primary sees it, and every active server too;
+    /// none while that changes.
     pub fn voters(&self) -> Option<BTreeSet<usize>> {
         let primary = self.servers.iter().find(|s| s.leads())?;
         let view = primary.replica().view().borrow().clone();
+        let voters = self.voters_in(&view)?;
+        let active = |s: &&Server| {
+            s.runs() && view.member(s.node).is_some_and(|member| member.member.active)
+        };
+        let same =
+            |s: &Server| self.voters_in(&s.replica().view().borrow()) == Some(voters.clone());
+        self.servers.iter().filter(active).all(same).then_some(voters)
+    }
+
+    fn voters_in(&self, view: &View) -> Option<BTreeSet<usize>> {
         let rows = view.members.iter().chain(&view.witness).filter(|m| m.voter);
         let index = |node| self.servers.iter().position(|s| s.node == node);
-        rows.map(|m| index(m.member.announced.node)).collect()
+        let voters: Option<BTreeSet<usize>> =
+            rows.map(|m| index(m.member.announced.node)).collect();
+        voters.filter(|_| !view.joint)
     }
 
     /// Waits until just these vote.

@@ -93,6 +93,7 @@ mod tests {
             applied: 9,
             members: vec![row(1, active[0]), row(2, active[1])],
             witness: None,
+            joint: false,
         }
     }
 
