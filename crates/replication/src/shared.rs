@@ -138,9 +138,11 @@ impl Shared {
         self.members.send_replace(Arc::new(members));
     }
 
-    /// How many servers the cluster has, the dead ones included.
+    /// How many servers the cluster has, the dead ones included; at least this one, whose own
+    /// announcement may not be applied yet.
     pub fn server_count(&self) -> u32 {
-        self.members.borrow().iter().filter(|m| !m.announced.witness).count() as u32
+        let members = self.members.borrow();
+        members.iter().filter(|m| !m.announced.witness).count().max(1) as u32
     }
 
     /// This node's own row.
@@ -190,7 +192,7 @@ impl Shared {
                 outcome: waiting.outcome,
                 position: waiting.position,
                 stamp: waiting.stamp,
-                stored: stored.min(members.max(1)),
+                stored: stored.min(members),
                 members,
             };
             // Whoever asked may be gone.

@@ -179,7 +179,7 @@ impl State {
                 Reply::Session { session: self.last_session, window: 8 }
             }
             Request::History(query) => self.history(&query),
-            Request::Status => refused(Code::UnknownService),
+            Request::Status | Request::Remove { .. } => refused(Code::UnknownService),
             Request::Export { table, after, limit } => self.export(table, after, limit),
             Request::Import { rows } => {
                 Reply::Import(rows.into_iter().map(|row| self.import(row)).collect())
