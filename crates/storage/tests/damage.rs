@@ -13,6 +13,8 @@ use recado_storage::{OpenError, STORE_FILE, Store};
 /// redb's header, and every so many bits of it.
 const HEADER_BYTES: usize = 320;
 const HEADER_STRIDE_BITS: usize = 7;
+/// The formats that its two commit slots name, which the stride may miss.
+const SLOT_FORMATS: [usize; 2] = [64, 192];
 /// Of the pages, one bit in so many bytes.
 const STRIDE_BYTES: usize = 997;
 
@@ -33,6 +35,7 @@ fn a_flipped_bit_anywhere_is_met_or_means_nothing() {
     let whole = fs::read(dir.path().join(STORE_FILE)).unwrap();
     let positions = (0..HEADER_BYTES * 8)
         .step_by(HEADER_STRIDE_BITS)
+        .chain(SLOT_FORMATS.into_iter().flat_map(|byte| byte * 8..byte * 8 + 8))
         .chain((HEADER_BYTES..whole.len()).step_by(STRIDE_BYTES).map(|byte| byte * 8 + byte % 8));
     let (mut met, mut opened) = (0, 0);
     for bit in positions {
