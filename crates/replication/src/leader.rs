@@ -13,7 +13,7 @@ use recado_chat::{Member, MemberCommand};
 use tokio::time::Instant;
 
 use crate::NodeId;
-use crate::election::{Electorate, target_voters};
+use crate::election::{Candidate, Electorate, target_voters};
 use crate::peer::Lane;
 use crate::shared::{Shared, lock};
 use crate::types::Engine;
@@ -68,6 +68,8 @@ pub struct Leadership {
 
 struct Pace {
     since: Instant,
+    /// Whether that is long enough.
+    ready: bool,
     must_reach: Option<u64>,
 }
 
@@ -109,7 +111,7 @@ impl Leadership {
         }
         self.activate_self(shared, &members);
         self.drop_the_gone(shared, &members, now);
-        self.take_back(shared, &members, now);
+        self.take_back(shared, &members, consensus, now);
         self.change_consensus(shared, engine, &members, consensus, now);
         self.hand_over(shared, engine, &members, consensus, now);
     }
@@ -168,7 +170,15 @@ impl Leadership {
     }
 
     /// Makes servers active again that have kept pace for long enough.
-    fn take_back(&mut self, shared: &Arc<Shared>, members: &[Member], now: Instant) {
+    ///
+    /// Who is to vote does so before: when a server counts as active, another one may die.
+    fn take_back(
+        &mut self,
+        shared: &Arc<Shared>,
+        members: &[Member],
+        consensus: &Consensus,
+        now: Instant,
+    ) {
         // What earlier primaries acknowledged is all applied here once an entry of this term is.
         let applied = *shared.applied.borrow();
         let Some(applied) = applied.filter(|id| id.leader_id.term == self.term) else { return };
@@ -187,10 +197,20 @@ impl Leadership {
                 continue;
             }
             let steady = self.steady(shared, node, now);
-            let pace = self.pace.entry(node).or_insert(Pace { since: now, must_reach: None });
+            let pace = self.pace.entry(node).or_insert(Pace {
+                since: now,
+                ready: false,
+                must_reach: None,
+            });
             if now.duration_since(pace.since) < steady {
                 continue;
             }
+            pace.ready = true;
+            let votes = consensus.voters.contains(&node) && !consensus.joint;
+            if !votes && self.target(shared, members, consensus, now).contains(&node) {
+                continue;
+            }
+            let Some(pace) = self.pace.get_mut(&node) else { continue };
             let must_reach = *pace
                 .must_reach
                 .get_or_insert_with(|| lock(&shared.gate).admit(node).max(applied.index));
@@ -241,7 +261,6 @@ impl Leadership {
         consensus: &Consensus,
         now: Instant,
     ) {
-        let mark = self.mark();
         let rested = self.changed.is_none_or(|at| now.duration_since(at) > CHANGE_COOL_DOWN);
         if self.changing.load(Ordering::Relaxed) || !rested {
             return;
@@ -269,12 +288,30 @@ impl Leadership {
             // It might take the vote from itself, and hands over in a moment.
             return;
         }
-        let target = target_voters(&electorate(shared, members, consensus, mark, now));
+        let target = self.target(shared, members, consensus, now);
         let wanted = (target != consensus.voters || consensus.joint) && !target.is_empty();
         if wanted {
             let change = ChangeMembers::ReplaceAllVoters(target);
             self.change(shared, engine, change, "the voters follow the active servers", now);
         }
+    }
+
+    /// Who should vote: the active servers, and those that are about to be.
+    fn target(
+        &self,
+        shared: &Shared,
+        members: &[Member],
+        consensus: &Consensus,
+        now: Instant,
+    ) -> BTreeSet<NodeId> {
+        if shared.config.witness {
+            // It changes no voters.
+            return BTreeSet::new();
+        }
+        let ready = |node: &NodeId| self.pace.get(node).is_some_and(|pace| pace.ready);
+        let counts = |m: &&Member| m.active || ready(&m.announced.node);
+        let active = members.iter().filter(counts).map(|m| shared.candidate(m)).collect();
+        target_voters(&electorate(shared, members, consensus, active, self.mark(), now))
     }
 
     fn change(
@@ -381,6 +418,7 @@ fn electorate(
     shared: &Shared,
     members: &[Member],
     consensus: &Consensus,
+    active: Vec<Candidate>,
     mark: u64,
     now: Instant,
 ) -> Electorate {
@@ -412,7 +450,6 @@ fn electorate(
     let witness = members.iter().find(useful).map(|member| member.announced.node);
     let laggards = members.iter().any(|member| lags(&member));
     drop(gate);
-    let active = members.iter().filter(|m| m.active).map(|m| shared.candidate(m)).collect();
     // Who was removed does not come back: its vote holds no place for it.
     let stays = |node: &&NodeId| members.iter().any(|m| m.announced.node == **node);
     let voters = consensus.voters.iter().filter(stays).copied().collect();
