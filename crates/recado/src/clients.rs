@@ -10,7 +10,7 @@ use recado_client::transfer::{self, Counts};
 use recado_client::{BenchConfig, BenchReport, BotConfig, Client, ClientConfig};
 use recado_client::{run_bench, run_bot};
 use recado_protocol::Request;
-use recado_terminal::{LineConfig, run_line_client};
+use recado_terminal::{Language, LineConfig, run_line_client};
 use serde_json::json;
 
 use crate::address::Endpoints;
@@ -67,6 +67,7 @@ pub async fn line_client(settings: &Settings) -> Result<ExitCode, Failure> {
     let at = Endpoints::to_connect(settings)?;
     let mut config = LineConfig::new(at.front, at.xpub);
     config.user = settings.user.clone();
+    config.language = settings.lang.map_or_else(Language::of_environment, |lang| lang.0);
     Ok(ExitCode::from(run_line_client(config).await))
 }
 

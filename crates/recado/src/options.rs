@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use figment::value::Value;
+use recado_terminal::Language;
 use serde::Deserialize;
 
 use crate::command::Command;
@@ -119,6 +120,26 @@ impl OptionValue for Seconds {
     }
 }
 
+/// The client's language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Lang(pub Language);
+
+impl TryFrom<String> for Lang {
+    type Error = String;
+
+    fn try_from(tag: String) -> Result<Lang, String> {
+        let language = Language::from_tag(&tag).map(Lang);
+        language.ok_or_else(|| format!("en or pt-BR is needed, not {tag}"))
+    }
+}
+
+impl OptionValue for Lang {
+    fn parse(text: &str) -> Result<Value, String> {
+        Lang::try_from(text.to_owned()).map(|lang| Value::from(lang.0.tag()))
+    }
+}
+
 impl<T: OptionValue> OptionValue for Option<T> {
     fn parse(text: &str) -> Result<Value, String> {
         T::parse(text)
@@ -213,6 +234,9 @@ options! {
     clock_offset_ms: i64, "MS", Fallback::Value("0"), &[Server], rare;
     /// Who logs in at the start.
     user: Option<String>, "NAME", Fallback::Derived("nobody"), &[Client, Demo];
+    /// The language of the client: en or pt-BR.
+    lang: Option<Lang>, "LANG", Fallback::Derived("the locale's: LC_ALL, LC_MESSAGES, LANG"),
+        &[Client, Demo];
     /// How many servers to start.
     servers: u16, "N", Fallback::Value("3"), &[Up, Demo, Drill];
     /// How many bots to start.

@@ -5,6 +5,7 @@
 
 mod line;
 mod render;
-mod text;
+mod texts;
 
 pub use line::{LineConfig, default_history_file, run_line_client, run_piped};
+pub use texts::Language;

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use recado_protocol::Record;
 
+use crate::texts::Texts;
+
 const MS_PER_DAY: u64 = 86_400_000;
 
 /// Which styles are used; all empty without colours.
@@ -74,13 +76,18 @@ fn turns_text(c: char) -> bool {
 }
 
 /// A message as it arrives: `[general] ana: hello`, `[private] bob: psst`.
-pub(crate) fn message(record: &Record, me: Option<&str>, palette: &Palette) -> String {
+pub(crate) fn message(
+    record: &Record,
+    me: Option<&str>,
+    palette: &Palette,
+    texts: Texts,
+) -> String {
     let place = if record.private {
         match me {
             Some(me) if record.from == me && record.to != me => {
-                format!("[private to {}]", escape(&record.to))
+                format!("[{}]", texts.private_to(&record.to))
             }
-            _ => "[private]".to_owned(),
+            _ => format!("[{}]", texts.private()),
         }
     } else {
         format!("[{}]", escape(&record.to))
@@ -96,20 +103,26 @@ pub(crate) fn message(record: &Record, me: Option<&str>, palette: &Palette) -> S
 }
 
 /// One's own private message, which comes back to nobody but the recipient.
-pub(crate) fn sent_privately(me: &str, to: &str, text: &str, palette: &Palette) -> String {
-    let place = format!("[private to {}]", escape(to));
+pub(crate) fn sent_privately(
+    me: &str,
+    to: &str,
+    text: &str,
+    palette: &Palette,
+    texts: Texts,
+) -> String {
+    let place = format!("[{}]", texts.private_to(to));
     let (place, me) = (paint(palette.private, &place), paint(palette.own, &escape(me)));
     format!("{place} {me}: {}", escape(text))
 }
 
 /// A message of the history: its time and number in front.
-pub(crate) fn stored(record: &Record, me: Option<&str>, palette: &Palette) -> String {
+pub(crate) fn stored(record: &Record, me: Option<&str>, palette: &Palette, texts: Texts) -> String {
     let mut front = utc(record.timestamp);
     if record.seq > 0 {
         // Writing to a string can't fail.
         let _ = write!(front, " #{}", record.seq);
     }
-    format!("{} {}", palette.dim(&front), message(record, me, palette))
+    format!("{} {}", palette.dim(&front), message(record, me, palette, texts))
 }
 
 /// `2024-05-01 12:30:00Z`; the fraction of a second is left out.
@@ -141,6 +154,9 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::texts::Language;
+
+    const ENGLISH: Texts = Texts::new(Language::English, "");
 
     fn record(from: &str, to: &str, message: &str, private: bool) -> Record {
         Record {
@@ -168,10 +184,10 @@ mod tests {
             (record("ana", "ana", "note", true), "[private] ana: note"),
         ];
         for (record, expected) in cases {
-            assert_eq!(message(&record, me, &plain), expected);
+            assert_eq!(message(&record, me, &plain, ENGLISH), expected);
         }
         assert_eq!(
-            stored(&record("bob", "general", "hi", false), me, &plain),
+            stored(&record("bob", "general", "hi", false), me, &plain, ENGLISH),
             "2024-05-01 12:30:00Z #5 [general] bob: hi"
         );
     }
@@ -179,7 +195,7 @@ mod tests {
     #[test]
     fn nothing_from_elsewhere_reaches_the_terminal_unescaped() {
         let evil = "a\u{1b}[2Jb\r\nc\u{9b}d\u{7f}e\u{202e}f\u{7}g\u{2028}h";
-        let line = message(&record(evil, evil, evil, false), None, &Palette::plain());
+        let line = message(&record(evil, evil, evil, false), None, &Palette::plain(), ENGLISH);
         assert!(!line.chars().any(|c| c.is_control() || turns_text(c)), "{line:?}");
         assert!(line.contains("a\\u{1b}[2Jb\\r\\nc\\u{9b}d"), "{line}");
     }
@@ -192,7 +208,8 @@ mod tests {
 
     #[test]
     fn colours_wrap_and_end() {
-        let line = message(&record("bob", "general", "hi", false), None, &Palette::coloured());
+        let line =
+            message(&record("bob", "general", "hi", false), None, &Palette::coloured(), ENGLISH);
         assert_eq!(line, "\u{1b}[36m[general]\u{1b}[0m \u{1b}[1mbob\u{1b}[0m: hi");
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use fake::{Fake, Fault};
 use recado_protocol::Code;
-use recado_terminal::{LineConfig, run_piped};
+use recado_terminal::{Language, LineConfig, run_piped};
 
 /// A stream that is looked at while it is written.
 #[derive(Clone, Default)]
@@ -116,6 +116,30 @@ async fn a_failed_command_is_told_and_the_next_ones_go_on() {
     assert_eq!(errors[5], "error: the channel tea exists already; join it with: join tea");
     assert!(errors[6].starts_with("error: "), "{err}");
     assert!(out.ends_with("ana\n"), "{out}");
+}
+
+#[tokio::test]
+async fn portuguese_speakers_read_portuguese_and_type_the_same_commands() {
+    let fake = Fake::start().await;
+    let lines = "pub chá oi\nlgoin ana\nlogin ana\nchannels\npub chá oi\nmsg bia oi\n\
+                 create chá\ncreate chá\npub chá oi\nmsg ana nota\nhistory chá\n";
+    let config = LineConfig { language: Language::Portuguese, ..config(&fake) };
+    let (code, out, err) = run(config, lines).await;
+    assert_eq!(code, 1);
+    assert_eq!(
+        err.lines().collect::<Vec<_>>(),
+        [
+            "erro: entre primeiro: login <nome>",
+            "erro: o comando \"lgoin\" não existe; você quis dizer login? help mostra todos",
+            "erro: o canal chá não existe; crie-o com: create chá",
+            "erro: o usuário bia não existe; users mostra quem está por aqui",
+            "erro: o canal chá já existe; entre com: join chá",
+        ],
+    );
+    assert!(out.starts_with("você entrou como ana\ncanal chá criado; você está nele\n"), "{out}");
+    assert!(out.contains("enviada para chá como #1, guardada em 1 de 1 servidores\n"), "{out}");
+    assert!(out.contains("[privado] ana: nota\n"), "{out}");
+    assert_eq!(times(&out, "#1 [chá] ana: oi\n"), 1, "{out}");
 }
 
 #[tokio::test]

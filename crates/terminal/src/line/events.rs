@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::input::Known;
 use super::screen::Screen;
-use crate::{render, text};
+use crate::render;
 
 /// Up to which `seq` each topic was printed.
 pub(crate) type Printed = HashMap<String, u64>;
@@ -33,18 +33,20 @@ pub(crate) async fn print_events(
                     } else {
                         names.joined.contains(&record.to)
                     };
-                    wanted.then(|| render::message(&record, me, &screen.palette))
+                    wanted.then(|| render::message(&record, me, &screen.palette, screen.texts))
                 }) {
                     screen.line(&line);
                 }
                 note_printed(&printed, record);
             }
-            ClientEvent::Election { coordinator } => screen.note(&text::elected(&coordinator)),
-            ClientEvent::GapFilled { topic, count } => {
-                screen.note(&text::gap_filled(&topic, count));
+            ClientEvent::Election { coordinator } => {
+                screen.note(&screen.texts.elected(&coordinator))
             }
-            ClientEvent::ProxyLost => screen.error(&text::proxy_lost(&proxy)),
-            ClientEvent::ProxyBack => screen.note(text::PROXY_BACK),
+            ClientEvent::GapFilled { topic, count } => {
+                screen.note(&screen.texts.gap_filled(count, &topic));
+            }
+            ClientEvent::ProxyLost => screen.error(&screen.texts.proxy_lost(&proxy)),
+            ClientEvent::ProxyBack => screen.note(&screen.texts.proxy_back()),
         }
     }
 }

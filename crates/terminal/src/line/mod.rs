@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::render::Palette;
-use crate::text;
+use crate::texts::{About, Language, Texts};
 use command::quote;
 use events::{Printed, print_events};
 use input::{Input, Known, Lines, MAX_LINE_BYTES, Prompt};
@@ -54,10 +54,12 @@ pub struct LineConfig {
     pub history_file: Option<PathBuf>,
     /// How long one command is tried in all.
     pub patience: Duration,
+    /// The language of all texts.
+    pub language: Language,
 }
 
 impl LineConfig {
-    /// Nobody logged in, the history of lines at its usual place.
+    /// Nobody logged in, the history of lines at its usual place, in English.
     pub fn new(broker: impl Into<String>, proxy: impl Into<String>) -> LineConfig {
         LineConfig {
             broker: broker.into(),
@@ -65,7 +67,12 @@ impl LineConfig {
             user: None,
             history_file: default_history_file(),
             patience: ClientConfig::DEFAULT_PATIENCE,
+            language: Language::default(),
         }
+    }
+
+    fn texts(&self) -> Texts {
+        Texts::new(self.language, "")
     }
 }
 
@@ -89,8 +96,11 @@ pub async fn run_line_client(config: LineConfig) -> u8 {
         let known = Known::default();
         match open_terminal(&config, &known) {
             Ok((lines, screen)) => return run(config, known, lines, screen).await,
-            Err(error) => Screen::streams(std::io::stdout(), std::io::stderr())
-                .error(&format!("can't edit lines here: {error}")),
+            Err(error) => {
+                let texts = config.texts();
+                Screen::streams(std::io::stdout(), std::io::stderr(), texts)
+                    .error(&texts.cant_edit_lines(&error.to_string()));
+            }
         }
     }
     run_piped(config, std::io::stdin(), std::io::stdout(), std::io::stderr()).await
@@ -103,11 +113,11 @@ pub async fn run_piped(
     out: impl Write + Send + 'static,
     err: impl Write + Send + 'static,
 ) -> u8 {
-    let screen = Screen::streams(out, err);
+    let screen = Screen::streams(out, err, config.texts());
     match Lines::piped(input) {
         Ok(lines) => run(config, Known::default(), lines, screen).await,
         Err(error) => {
-            screen.error(&format!("can't read commands: {error}"));
+            screen.error(&screen.texts.cant_read_commands(&error.to_string()));
             EXIT_FAILED
         }
     }
@@ -118,7 +128,7 @@ fn open_terminal(config: &LineConfig, known: &Known) -> rustyline::Result<(Lines
     let choice = anstream::AutoStream::choice(&std::io::stdout());
     let coloured = choice != anstream::ColorChoice::Never;
     let palette = if coloured { Palette::coloured() } else { Palette::plain() };
-    let screen = Screen::terminal(prompt.printer()?, palette)?;
+    let screen = Screen::terminal(prompt.printer()?, palette, config.texts())?;
     Ok((Lines::edited(prompt)?, screen))
 }
 
@@ -129,7 +139,7 @@ async fn run(config: LineConfig, known: Known, lines: Lines, screen: Screen) -> 
     let session = match open(&config, &known, &screen, &mut beside).await {
         Ok(session) => session,
         Err(error) => {
-            screen.error(&text::failed(&error, text::About::Nothing));
+            screen.error(&screen.texts.failed(&error, About::Nothing));
             screen.finish().await;
             return EXIT_FAILED;
         }
@@ -157,7 +167,8 @@ async fn open(
     let (printed_in, printed) = watch::channel(Printed::default());
     let proxy = config.proxy.clone();
     beside.spawn(print_events(events, screen.clone(), known.clone(), proxy, printed_in));
-    let greeting = if config.user.is_some() { text::CONNECTED } else { text::CONNECTED_NOBODY };
+    let texts = screen.texts;
+    let greeting = if config.user.is_some() { texts.connected() } else { texts.connected_nobody() };
     beside.spawn(watch_connection(client.clone(), screen.clone(), greeting));
     if screen.interactive {
         beside.spawn(refresh_names(client.clone(), known.clone()));
@@ -191,12 +202,12 @@ async fn obey(mut session: Session, mut lines: Lines, user: Option<String>) -> u
             Input::Line(line) => tokio::select! {
                 next = session.line(&line) => next,
                 () = interrupted(interactive) => {
-                    session.screen.error(text::GAVE_UP);
+                    session.screen.error(&session.screen.texts.gave_up());
                     Next::Failed
                 }
             },
-            Input::TooLong => fail(&session, &text::too_long(MAX_LINE_BYTES)),
-            Input::NotText => fail(&session, text::NOT_TEXT),
+            Input::TooLong => fail(&session, &session.screen.texts.too_long(MAX_LINE_BYTES)),
+            Input::NotText => fail(&session, &session.screen.texts.not_text()),
             Input::Interrupt => return EXIT_INTERRUPTED,
             Input::End => Next::Quit,
         };
@@ -225,22 +236,22 @@ async fn interrupted(interactive: bool) {
 }
 
 /// Says when the broker can't be reached, and when it is there.
-async fn watch_connection(client: Client, screen: Arc<Screen>, greeting: &str) {
+async fn watch_connection(client: Client, screen: Arc<Screen>, greeting: String) {
     let broker = client.config().broker.clone();
     if !client.wait_connected(TELL_AFTER).await {
-        screen.error(&text::cant_connect(&broker));
+        screen.error(&screen.texts.cant_connect(&broker));
         while !client.wait_connected(NAMES_EVERY).await {}
     }
-    screen.note(greeting);
+    screen.note(&greeting);
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         // A broker that is started again at once is nobody's concern.
         if client.connected() || client.wait_connected(TELL_AFTER).await {
             continue;
         }
-        screen.error(&text::broker_lost(&broker));
+        screen.error(&screen.texts.broker_lost(&broker));
         while !client.wait_connected(NAMES_EVERY).await {}
-        screen.note(text::BROKER_BACK);
+        screen.note(&screen.texts.broker_back());
     }
 }
 

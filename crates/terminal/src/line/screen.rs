@@ -9,7 +9,7 @@ use rustyline::ExternalPrinter;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::render::Palette;
-use crate::text;
+use crate::texts::Texts;
 
 /// How many lines may wait for a terminal; what comes faster is left out, and that is said.
 const MAX_WAITING_LINES: usize = 4096;
@@ -21,6 +21,7 @@ const LAST_LINES: Duration = Duration::from_millis(500);
 pub(crate) struct Screen {
     out: Out,
     pub(crate) palette: Palette,
+    pub(crate) texts: Texts,
     /// At a terminal, what goes on in the cluster is told too.
     pub(crate) interactive: bool,
 }
@@ -49,6 +50,7 @@ impl Screen {
     pub(crate) fn terminal(
         mut printer: impl ExternalPrinter + Send + 'static,
         palette: Palette,
+        texts: Texts,
     ) -> std::io::Result<Screen> {
         let (lines, mut waiting) = mpsc::channel(MAX_WAITING_LINES);
         std::thread::Builder::new().name("screen".to_owned()).spawn(move || {
@@ -61,17 +63,18 @@ impl Screen {
             }
         })?;
         let out = Out::Terminal { lines, left_out: AtomicU64::new(0) };
-        Ok(Screen { out, palette, interactive: true })
+        Ok(Screen { out, palette, texts, interactive: true })
     }
 
     /// Lines to one stream, errors to the other; no colours.
     pub(crate) fn streams(
         out: impl Write + Send + 'static,
         err: impl Write + Send + 'static,
+        texts: Texts,
     ) -> Screen {
         let streams = Streams { out: Box::new(out), err: Box::new(err) };
         let out = Out::Streams(Mutex::new(streams));
-        Screen { out, palette: Palette::plain(), interactive: false }
+        Screen { out, palette: Palette::plain(), texts, interactive: false }
     }
 
     /// Prints a line. Whoever reads it may be gone; then there is nobody to tell.
@@ -87,7 +90,7 @@ impl Screen {
 
     /// Prints what went wrong.
     pub(crate) fn error(&self, error: &str) {
-        let line = format!("{}{error}", text::ERROR);
+        let line = format!("{}{error}", self.texts.error());
         match &self.out {
             Out::Terminal { .. } => self.print(&self.palette.error(&line)),
             Out::Streams(streams) => {
@@ -118,7 +121,7 @@ impl Screen {
         let Out::Terminal { lines, left_out } = &self.out else { return };
         let missing = left_out.swap(0, Ordering::Relaxed);
         if missing > 0 {
-            let note = format!("{}\n", self.palette.dim(&text::left_out(missing)));
+            let note = format!("{}\n", self.palette.dim(&self.texts.left_out(missing)));
             if lines.try_send(Print::Line(note)).is_err() {
                 left_out.fetch_add(missing, Ordering::Relaxed);
             }

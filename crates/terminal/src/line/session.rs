@@ -10,12 +10,12 @@ use recado_protocol::message::HistoryOf;
 use recado_protocol::{Ack, Code, HistoryQuery};
 use tokio::sync::watch;
 
-use super::command::{Command, parse};
+use super::command::{Command, parse, quote};
 use super::events::{Printed, wait_printed};
 use super::input::Known;
 use super::screen::Screen;
 use crate::render;
-use crate::text::{self, About};
+use crate::texts::About;
 
 /// How many messages `history` shows when no number is given.
 const HISTORY_ROWS: usize = 20;
@@ -54,10 +54,6 @@ pub(crate) enum Next {
 /// Why a command failed: one sentence.
 struct Sentence(String);
 
-fn about(about: About<'_>) -> impl FnOnce(ClientError) -> Sentence {
-    move |error| Sentence(text::failed(&error, about))
-}
-
 type Done = Result<(), Sentence>;
 
 impl Session {
@@ -68,7 +64,7 @@ impl Session {
             Ok(Some(Command::Quit)) => return Next::Quit,
             Ok(Some(command)) => command,
             Err(fault) => {
-                self.screen.error(&text::fault(&fault));
+                self.screen.error(&self.screen.texts.fault(&fault));
                 return Next::Failed;
             }
         };
@@ -91,7 +87,7 @@ impl Session {
             Command::Message { user, message } => self.message(user, &message).await,
             Command::Join { channel } => {
                 self.join(&channel, StartAt::Now).await?;
-                self.screen.line(&text::joined(&channel));
+                self.screen.line(&self.screen.texts.joined(&channel));
                 self.last = Some(channel);
                 Ok(())
             }
@@ -99,7 +95,7 @@ impl Session {
             Command::History { name, count } => self.history(name, count).await,
             Command::Status => self.status().await,
             Command::Help => {
-                text::HELP.lines().for_each(|line| self.screen.line(line));
+                self.screen.texts.help().lines().for_each(|line| self.screen.line(line));
                 Ok(())
             }
             // Taken care of before.
@@ -107,39 +103,45 @@ impl Session {
         }
     }
 
+    /// What a failed request makes of its error.
+    fn why(&self, about: About<'_>) -> impl FnOnce(ClientError) -> Sentence {
+        let texts = self.screen.texts;
+        move |error| Sentence(texts.failed(&error, about))
+    }
+
     fn me(&self) -> Option<String> {
         self.known.read(|me, _| me.map(str::to_owned))
     }
 
     fn logged_in(&self) -> Result<String, Sentence> {
-        self.me().ok_or_else(|| Sentence(text::LOG_IN_FIRST.to_owned()))
+        self.me().ok_or_else(|| Sentence(self.screen.texts.log_in_first()))
     }
 
     async fn login(&mut self, user: String) -> Done {
-        self.client.login(&user).await.map_err(about(About::User(&user)))?;
+        self.client.login(&user).await.map_err(self.why(About::User(&user)))?;
         if let Some(before) = self.me().filter(|before| *before != user) {
             self.subscription.leave(&before).await;
         }
         let inbox = self.subscription.open_inbox(&user, StartAt::Now).await;
-        inbox.map_err(about(About::User(&user)))?;
+        inbox.map_err(self.why(About::User(&user)))?;
         self.known.change(|me, names| {
             *me = Some(user.clone());
             names.users.insert(user.clone());
         });
-        self.screen.line(&text::logged_in(&user));
+        self.screen.line(&self.screen.texts.logged_in(&user));
         Ok(())
     }
 
     async fn users(&self) -> Done {
-        let users = self.client.users().await.map_err(about(About::Nothing))?;
-        self.list(&users, text::NO_USERS);
+        let users = self.client.users().await.map_err(self.why(About::Nothing))?;
+        self.list(&users, &self.screen.texts.no_users());
         self.known.change(|_, names| names.users = users.into_iter().collect());
         Ok(())
     }
 
     async fn channels(&self) -> Done {
-        let channels = self.client.channels().await.map_err(about(About::Nothing))?;
-        self.list(&channels, text::NO_CHANNELS);
+        let channels = self.client.channels().await.map_err(self.why(About::Nothing))?;
+        self.list(&channels, &self.screen.texts.no_channels());
         self.known.change(|_, names| names.channels = channels.into_iter().collect());
         Ok(())
     }
@@ -153,10 +155,10 @@ impl Session {
 
     async fn create(&mut self, channel: String) -> Done {
         let created = self.client.create_channel(&channel).await;
-        created.map_err(about(About::Channel(&channel)))?;
+        created.map_err(self.why(About::Channel(&channel)))?;
         // From its first message on: somebody may have been faster than our joining.
         self.join(&channel, StartAt::After(0)).await?;
-        self.screen.line(&text::created(&channel));
+        self.screen.line(&self.screen.texts.created(&channel));
         self.last = Some(channel);
         Ok(())
     }
@@ -169,17 +171,17 @@ impl Session {
             Ok(()) => names.channels.insert(channel.to_owned()),
             Err(_) => names.joined.remove(channel),
         });
-        joined.map_err(about(About::Channel(channel)))
+        joined.map_err(self.why(About::Channel(channel)))
     }
 
     async fn leave(&mut self, channel: &str) -> Done {
         let was_joined = self.known.change(|_, names| names.joined.remove(channel));
         if !was_joined {
-            return Err(Sentence(text::not_joined(channel)));
+            return Err(Sentence(self.screen.texts.not_joined(channel, &quote(channel))));
         }
         self.subscription.leave(channel).await;
         self.published.remove(channel);
-        self.screen.line(&text::left(channel));
+        self.screen.line(&self.screen.texts.left(channel));
         Ok(())
     }
 
@@ -189,7 +191,7 @@ impl Session {
             self.join(&channel, StartAt::Now).await?;
         }
         let sent = self.client.publish(&me, &channel, message).await;
-        let ack = sent.map_err(about(About::Channel(&channel)))?;
+        let ack = sent.map_err(self.why(About::Channel(&channel)))?;
         self.acknowledged(&channel, &ack);
         // The message itself is printed when it comes back, in the order that everybody sees.
         self.published.insert(channel.clone(), ack.seq);
@@ -200,12 +202,18 @@ impl Session {
     async fn message(&mut self, user: String, message: &str) -> Done {
         let me = self.logged_in()?;
         let sent = self.client.message(&me, &user, message).await;
-        let ack = sent.map_err(about(About::User(&user)))?;
+        let ack = sent.map_err(self.why(About::User(&user)))?;
         if user == me {
             self.published.insert(user.clone(), ack.seq);
         } else {
             // It comes back to nobody but the recipient.
-            let line = render::sent_privately(&me, &user, message, &self.screen.palette);
+            let line = render::sent_privately(
+                &me,
+                &user,
+                message,
+                &self.screen.palette,
+                self.screen.texts,
+            );
             self.screen.line(&line);
         }
         self.acknowledged(&user, &ack);
@@ -214,15 +222,15 @@ impl Session {
     }
 
     fn acknowledged(&self, to: &str, ack: &Ack) {
-        self.screen.line(&self.screen.palette.dim(&text::sent(to, ack)));
+        self.screen.line(&self.screen.palette.dim(&self.screen.texts.acknowledged(to, ack)));
     }
 
     async fn history(&mut self, name: Option<String>, count: Option<usize>) -> Done {
-        let me = self.me();
+        let (me, texts) = (self.me(), self.screen.texts);
         let name = name
             .or_else(|| self.last.clone())
             .or_else(|| me.clone())
-            .ok_or_else(|| Sentence(text::WHICH_HISTORY.to_owned()))?;
+            .ok_or_else(|| Sentence(texts.which_history()))?;
         let limit = count.unwrap_or(HISTORY_ROWS).clamp(1, MAX_PAGE_ROWS);
         let page = |of| HistoryQuery { of, after: None, before: None, limit };
         let channel = self.client.history(page(HistoryOf::Channel(name.clone()))).await;
@@ -231,7 +239,8 @@ impl Session {
             Err(error) if error.code() == Some(Code::UnknownChannel) => {
                 // Only conversations that one takes part in are shown.
                 let Some(me) = me.clone() else {
-                    let sentence = format!("{}; {}", text::no_such_name(&name), text::LOG_IN_FIRST);
+                    let sentence =
+                        format!("{}; {}", texts.no_such_name(&name), texts.log_in_first());
                     return Err(Sentence(sentence));
                 };
                 let of = if name == me {
@@ -242,26 +251,26 @@ impl Session {
                 match self.client.history(page(of)).await {
                     Ok(reply) => reply.messages,
                     Err(error) if error.code() == Some(Code::UnknownUser) => {
-                        return Err(Sentence(text::no_such_name(&name)));
+                        return Err(Sentence(texts.no_such_name(&name)));
                     }
-                    Err(error) => return Err(about(About::User(&name))(error)),
+                    Err(error) => return Err(self.why(About::User(&name))(error)),
                 }
             }
-            Err(error) => return Err(about(About::Channel(&name))(error)),
+            Err(error) => return Err(self.why(About::Channel(&name))(error)),
         };
         if rows.is_empty() {
-            self.screen.note(text::NO_MESSAGES);
+            self.screen.note(&texts.no_messages());
         }
         for record in &rows {
-            self.screen.line(&render::stored(record, me.as_deref(), &self.screen.palette));
+            self.screen.line(&render::stored(record, me.as_deref(), &self.screen.palette, texts));
         }
         self.last = Some(name);
         Ok(())
     }
 
     async fn status(&self) -> Done {
-        let status = self.client.status().await.map_err(about(About::Nothing))?;
-        text::status(&status).iter().for_each(|line| self.screen.line(line));
+        let status = self.client.status().await.map_err(self.why(About::Nothing))?;
+        self.screen.texts.status(&status).iter().for_each(|line| self.screen.line(line));
         Ok(())
     }
 

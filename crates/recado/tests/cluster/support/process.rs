@@ -35,7 +35,7 @@ pub fn command(args: &[String]) -> Command {
             command.env_remove(name);
         }
     }
-    command.args(args).env("NO_COLOR", "1");
+    command.args(args).env("NO_COLOR", "1").env("LC_ALL", "C");
     command
 }
 
