@@ -135,7 +135,10 @@ fn config_arg() -> Arg {
         .value_parser(clap::value_parser!(PathBuf))
         .global(true)
         .help_heading(COMMON)
-        .help("A TOML file with options [default: none] [variable: RECADO_CONFIG]")
+        .help(
+            "A TOML file with options [default: for people's commands recado/config.toml in the \
+             configuration folder, else none] [variable: RECADO_CONFIG]",
+        )
 }
 
 fn arg(option: &'static Opt) -> Arg {
@@ -156,7 +159,7 @@ fn arg(option: &'static Opt) -> Arg {
 
 fn with_extras(sub: clap::Command, command: Command) -> clap::Command {
     match command {
-        Command::Status | Command::Bench => {
+        Command::Status | Command::Bench | Command::Config => {
             sub.arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON"))
         }
         Command::Drill => sub.arg(

@@ -37,6 +37,8 @@ commands! {
     Client "client" "Chat in this terminal, line by line"
         "At a terminal with line editing, history and completion; in a pipe with plain lines, \
          and the exit code tells whether every command succeeded. Type `help` for the commands.";
+    Config "config" "Show the options of the client, and where each value comes from"
+        "Flags that stand here count as they would for `recado client`.";
     Status "status" "Show the servers, the broker, the proxy and the reference" "";
     Broker "broker" "Run the broker: takes requests from clients, deals them among servers" "";
     Proxy "proxy" "Run the proxy: carries publications from servers to subscribers" "";

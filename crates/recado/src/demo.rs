@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
+use crate::address;
 use crate::clients;
 use crate::failure::Failure;
 use crate::logging;
@@ -27,6 +28,7 @@ const SIGNAL_EXIT: u8 = 130;
 /// # Errors
 /// One sentence when the cluster can't be started or the client fails.
 pub fn run(settings: &Settings) -> Result<ExitCode, Failure> {
+    let settings = &on_this_machine(settings);
     // The children get the same filter; a wrong one is better said now.
     logging::parse(&settings.log)?;
     let plan = Plan::new(settings);
@@ -70,6 +72,12 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     }
 }
 
+/// What is configured is where people chat every day; here they chat on what they started.
+fn on_this_machine(settings: &Settings) -> Settings {
+    let host = address::local_host(&settings.listen);
+    Settings { broker: host.clone(), proxy: host, ..settings.clone() }
+}
+
 async fn chat(settings: &Settings) -> Result<ExitCode, Failure> {
     clients::wait_until_serving(settings).await?;
     clients::line_client(settings).await
@@ -96,5 +104,21 @@ impl Drop for Terminal {
         if let Some(settings) = &self.0 {
             _ = tcsetattr(std::io::stdin(), OptionalActions::Now, settings);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Command;
+    use crate::config;
+
+    #[test]
+    fn a_demo_is_chatted_on_where_it_was_started() {
+        let flags = [("broker", "hub"), ("proxy", "hub"), ("listen", "0.0.0.0")];
+        let flags = flags.map(|(key, value)| (key.to_owned(), value.into())).to_vec();
+        let settings = config::load(Command::Up, flags, None).unwrap().settings;
+        let here = on_this_machine(&settings);
+        assert_eq!((here.broker.as_str(), here.proxy.as_str()), ("127.0.0.1", "127.0.0.1"));
     }
 }

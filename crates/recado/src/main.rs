@@ -43,18 +43,23 @@ fn main() -> ExitCode {
 }
 
 fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
-    let settings = config::load(std::mem::take(&mut line.flags), line.config.take())?;
+    let loaded = config::load(line.command, std::mem::take(&mut line.flags), line.config.take())?;
+    let settings = &loaded.settings;
     if line.command == Command::Demo {
-        return demo::run(&settings);
+        return demo::run(settings);
     }
     logging::to_stderr(&settings.log)?;
     #[cfg(feature = "planted")]
     planted::plant()?;
     config::warn_of_unknown_variables();
     match line.command {
-        Command::Client => return clients::client(&settings),
-        Command::Status => return print_status(&settings, line.json),
-        Command::Remove => return remove_server(&settings, &line.server),
+        Command::Client => return clients::client(settings),
+        Command::Status => return print_status(settings, line.json),
+        Command::Config => {
+            print_config(&loaded, line.json);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Remove => return remove_server(settings, &line.server),
         Command::Drill if line.list_faults => {
             print(&drill::faults());
             return Ok(ExitCode::SUCCESS);
@@ -66,9 +71,9 @@ fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
         shutdown = shutdown.or_with_parent()?;
     }
     if line.command == Command::Drill {
-        return drill::run(&settings, shutdown);
+        return drill::run(settings, shutdown);
     }
-    run_until(&settings, &line, shutdown).map(|()| ExitCode::SUCCESS)
+    run_until(settings, &line, shutdown).map(|()| ExitCode::SUCCESS)
 }
 
 /// The commands that end on a signal in their own, clean way.
@@ -87,9 +92,20 @@ fn run_until(settings: &Settings, line: &CommandLine, shutdown: Shutdown) -> Res
             let output = up::Output::to_screen()?;
             roles::block_on(up::run(settings, output, shutdown))
         }
-        Command::Client | Command::Status | Command::Remove | Command::Demo | Command::Drill => {
-            Ok(())
-        }
+        Command::Client
+        | Command::Config
+        | Command::Status
+        | Command::Remove
+        | Command::Demo
+        | Command::Drill => Ok(()),
+    }
+}
+
+fn print_config(loaded: &config::Loaded, json: bool) {
+    if json {
+        print(&format!("{:#}\n", config::origin::json(loaded)));
+    } else {
+        print(&config::origin::table(loaded));
     }
 }
 

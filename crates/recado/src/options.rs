@@ -10,8 +10,8 @@ use serde::Deserialize;
 
 use crate::command::Command;
 use crate::command::Command::{
-    Bench, Bot, Broker, Client, Demo, Drill, Export, Import, Proxy, Reference, Remove, Server,
-    Status, Up,
+    Bench, Bot, Broker, Client, Config, Demo, Drill, Export, Import, Proxy, Reference, Remove,
+    Server, Status, Up,
 };
 
 /// What an option is when nobody sets it.
@@ -185,7 +185,9 @@ impl Settings {
 /// Roles that bind ports.
 const LISTENERS: &[Command] = &[Broker, Proxy, Reference, Server, Up, Demo];
 /// Commands that call the broker.
-const CALLERS: &[Command] = &[Server, Client, Bot, Status, Bench, Export, Import, Remove];
+const CALLERS: &[Command] = &[Server, Client, Config, Bot, Status, Bench, Export, Import, Remove];
+/// Commands for people, who have a configuration file of their own.
+pub const PERSONAL: &[Command] = &[Client, Demo, Config, Status, Bench, Export, Import, Remove];
 /// Commands that start a cluster.
 const CLUSTERS: &[Command] = &[Up, Demo];
 
@@ -214,7 +216,7 @@ options! {
     broker: String, "ADDRESS", Fallback::Value("127.0.0.1"), CALLERS;
     /// Where the proxy is: HOST, HOST:PORT or tcp://HOST:PORT of its publisher port; its
     /// subscriber port is the next one.
-    proxy: String, "ADDRESS", Fallback::Value("127.0.0.1"), &[Server, Client, Bot, Status];
+    proxy: String, "ADDRESS", Fallback::Value("127.0.0.1"), &[Server, Client, Config, Bot, Status];
     /// Where the reference is: HOST, HOST:PORT or tcp://HOST:PORT.
     reference: String, "ADDRESS", Fallback::Value("127.0.0.1"), &[Server, Status];
     /// Pump bytes between clients and servers in turn, as the standard's broker does, and know
@@ -233,10 +235,11 @@ options! {
     /// Start with a clock that is wrong by so much, for tests of the synchronisation.
     clock_offset_ms: i64, "MS", Fallback::Value("0"), &[Server], rare;
     /// Who logs in at the start.
-    user: Option<String>, "NAME", Fallback::Derived("nobody"), &[Client, Demo];
+    user: Option<String>, "NAME", Fallback::Derived("nobody"),
+        &[Client, Config, Demo];
     /// The language of the client: en or pt-BR.
     lang: Option<Lang>, "LANG", Fallback::Derived("the locale's: LC_ALL, LC_MESSAGES, LANG"),
-        &[Client, Demo];
+        &[Client, Config, Demo];
     /// How many servers to start.
     servers: u16, "N", Fallback::Value("3"), &[Up, Demo, Drill];
     /// How many bots to start.

@@ -189,7 +189,7 @@ mod tests {
 
     fn plan(flags: &[(&str, &str)]) -> Plan {
         let flags = flags.iter().map(|(k, v)| ((*k).to_owned(), v.parse().unwrap())).collect();
-        Plan::new(&crate::config::load(flags, None).unwrap())
+        Plan::new(&crate::config::load(Command::Up, flags, None).unwrap().settings)
     }
 
     #[test]

@@ -68,6 +68,7 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::Command;
     use crate::roles;
 
     #[test]
@@ -76,7 +77,9 @@ mod tests {
         let base = free.local_addr().unwrap().port() - crate::address::REFERENCE;
         drop(free);
         let flags = vec![("port-base".to_owned(), u64::from(base).into())];
-        let mut turns = Turns::new(&Plan::new(&crate::config::load(flags, None).unwrap()));
+        let mut turns = Turns::new(&Plan::new(
+            &crate::config::load(Command::Up, flags, None).unwrap().settings,
+        ));
         let (ender, shutdown) = Shutdown::manual();
         let started = Instant::now();
         let all = async {

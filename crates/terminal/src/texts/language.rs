@@ -19,12 +19,17 @@ impl Language {
         Language::of_locale(|name| std::env::var(name).ok())
     }
 
-    /// The language by the variables that name a locale's messages; the first one that is set
-    /// and not empty decides.
+    /// The language by the variables that name a locale's messages.
     pub fn of_locale(variable: impl Fn(&str) -> Option<String>) -> Language {
-        let mut set = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(|name| variable(name));
-        let locale = set.find(|value| !value.is_empty()).unwrap_or_default();
-        Language::from_tag(&locale).unwrap_or_default()
+        let locale = Language::locale(variable);
+        locale.and_then(|(_, value)| Language::from_tag(&value)).unwrap_or_default()
+    }
+
+    /// The variable that decides, and what it says: the first one that is set and not empty.
+    pub fn locale(variable: impl Fn(&str) -> Option<String>) -> Option<(&'static str, String)> {
+        let names = ["LC_ALL", "LC_MESSAGES", "LANG"];
+        let mut set = names.into_iter().filter_map(|name| Some((name, variable(name)?)));
+        set.find(|(_, value)| !value.is_empty())
     }
 
     /// The language that a tag or a locale names: `en`, `pt-BR`, `pt_PT.UTF-8`; none for

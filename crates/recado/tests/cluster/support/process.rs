@@ -14,6 +14,9 @@ use super::eventually;
 /// How long a process may take to end after SIGTERM.
 const STOP_S: u64 = 20;
 
+/// A folder that is not there.
+const NO_FOLDER: &str = "/no/such/folder";
+
 /// A process that is stopped, and killed if need be, when this goes.
 pub struct Process {
     child: Child,
@@ -36,6 +39,8 @@ pub fn command(args: &[String]) -> Command {
         }
     }
     command.args(args).env("NO_COLOR", "1").env("LC_ALL", "C");
+    // Nobody's own configuration.
+    command.env("XDG_CONFIG_HOME", NO_FOLDER);
     command
 }
 

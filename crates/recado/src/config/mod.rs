@@ -1,13 +1,17 @@
 //! Which value of an option holds: flags over variables over file over defaults.
 
-use std::path::{Path, PathBuf};
+mod file;
+pub mod origin;
 
-use figment::error::Kind;
-use figment::providers::{Format, Toml};
+use std::path::PathBuf;
+
+use figment::error::{Actual, Kind};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
+use self::file::{ConfigFile, one_line};
 use crate::address;
+use crate::command::Command;
 use crate::failure::Failure;
 use crate::options::{self, Fallback, Settings};
 
@@ -17,20 +21,43 @@ pub const SERVER_PORT_SCAN: u16 = 64;
 /// The port base of the standard, and so the one whose data folder has no number.
 pub const STANDARD_PORT_BASE: u16 = 5555;
 
-/// Where a value comes from that stands on the command line.
+/// Where values come from, as errors name them.
+const DEFAULT: &str = "the default of";
+const FILE: &str = "the file";
+const VARIABLE: &str = "the variable for";
 const FLAG: &str = "the flag";
+
+/// At least so much alike is a word that is suggested, from 0 to 1.
+const ALIKE: f64 = 0.7;
 
 /// The most children of one kind that `up` starts.
 const MAX_CHILDREN: u16 = 32;
 
-/// Merges the sources, and checks what holds.
+/// What holds for this run, and what it was made from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// All values.
+    pub settings: Settings,
+    sources: Figment,
+    file: Option<ConfigFile>,
+    from_file: Dict,
+}
+
+/// Merges the sources, and checks what holds. Without a file that is named by flag or variable,
+/// people's commands look into their own.
 ///
 /// # Errors
 /// One sentence that names the key and where it stands.
-pub fn load(flags: Vec<(String, Value)>, file: Option<PathBuf>) -> Result<Settings, Failure> {
+pub fn load(
+    command: Command,
+    flags: Vec<(String, Value)>,
+    file: Option<PathBuf>,
+) -> Result<Loaded, Failure> {
     let variables = |name: &str| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
-    let file = file.or_else(|| variables("RECADO_CONFIG").map(PathBuf::from));
-    merge(flags, variables, file.as_deref())
+    let named = || variables("RECADO_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let file = file.or_else(named).or_else(|| file::unnamed(command));
+    let file = file.map(|path| ConfigFile::read(&path)).transpose()?;
+    merge(flags, variables, file)
 }
 
 /// A misspelt variable would go unnoticed. It is not refused: container platforms set variables
@@ -50,30 +77,28 @@ pub fn warn_of_unknown_variables() {
 fn merge(
     flags: Vec<(String, Value)>,
     variable: impl Fn(&str) -> Option<String>,
-    file: Option<&Path>,
-) -> Result<Settings, Failure> {
-    let mut figment = Figment::new().merge(Source::new("the default of", defaults()?));
-    if let Some(path) = file {
-        std::fs::read_to_string(path).map_err(|why| {
-            Failure::Usage(format!("can't read the configuration file {}: {why}", path.display()))
-        })?;
-        figment = figment.merge(Toml::file_exact(path));
-    }
-    let figment = figment
-        .merge(Source::new("the variable for", from_variables(variable)?))
+    file: Option<ConfigFile>,
+) -> Result<Loaded, Failure> {
+    let from_file = file.as_ref().map(ConfigFile::values).transpose()?.unwrap_or_default();
+    let sources = Figment::new()
+        .merge(Source::new(DEFAULT, defaults()?))
+        .merge(Source::new(FILE, from_file.clone()))
+        .merge(Source::new(VARIABLE, from_variables(variable)?))
         .merge(Source::new(FLAG, flags.into_iter().collect()));
-    let mut settings: Settings = figment.extract().map_err(|error| explain(error, file))?;
+    let extracted = sources.extract();
+    let mut settings: Settings = extracted.map_err(|error| explain(error, file.as_ref()))?;
     check(&settings).map_err(|(key, why)| {
-        let place = match figment.find_metadata(key) {
-            Some(source) if source.source.is_some() => in_file(key, file),
-            Some(source) if source.name == FLAG => format!("--{key}"),
-            Some(source) => format!("{} {key}", source.name),
-            None => key.to_owned(),
+        let source = sources.find_metadata(key).map(|source| source.name.as_ref());
+        let place = match (source, &file) {
+            (Some(FILE), Some(file)) => file.place(key),
+            (Some(FLAG), _) => format!("--{key}"),
+            (Some(source), _) => format!("{source} {key}"),
+            (None, _) => key.to_owned(),
         };
         Failure::Usage(format!("{place}: {why}"))
     })?;
     settings.data_dir.get_or_insert_with(|| default_data_dir(settings.port_base));
-    Ok(settings)
+    Ok(Loaded { settings, sources, file, from_file })
 }
 
 fn default_data_dir(port_base: u16) -> PathBuf {
@@ -176,41 +201,70 @@ impl Provider for Source {
 }
 
 /// Flags, variables and defaults are typed already: what is wrong here stands in the file.
-fn explain(error: figment::Error, file: Option<&Path>) -> Failure {
+fn explain(error: figment::Error, file: Option<&ConfigFile>) -> Failure {
     let Some(first) = error.into_iter().next() else {
         return Failure::Usage("the configuration can't be read".into());
     };
     let key = first.path.join(".");
+    let place = |key: &str| file.map_or_else(|| key.to_owned(), |file| file.place(key));
     Failure::Usage(match &first.kind {
-        Kind::UnknownField(key, _) => {
-            format!("{}: there is no such option; see recado --help", in_file(key, file))
-        }
+        Kind::UnknownField(key, _) => format!("{}: {}", place(key), no_such_option(key)),
         Kind::InvalidType(found, wanted) | Kind::InvalidValue(found, wanted) => {
-            format!("{}: {wanted} is needed, not {found}", in_file(&key, file))
+            format!("{}: {} is needed, not {}", place(&key), in_words(wanted), as_written(found))
         }
-        _ if key.is_empty() => format!("{}: {}", in_file("", file), one_line(&first.to_string())),
-        _ => format!("{}: {}", in_file(&key, file), one_line(&first.kind.to_string())),
+        kind => format!("{}: {}", place(&key), one_line(&kind.to_string())),
     })
 }
 
-fn in_file(key: &str, file: Option<&Path>) -> String {
-    let file = file.map_or_else(|| "the configuration".into(), |path| path.display().to_string());
-    if key.is_empty() { file } else { format!("{key} in {file}") }
+/// What a file must hold, as people write it.
+fn in_words(wanted: &str) -> &str {
+    match wanted {
+        "a string" => "a text in double quotes",
+        "a boolean" => "true or false",
+        "u16" => "a whole number from 0 to 65535",
+        "u64" => "a whole number from 0 on",
+        "i64" => "a whole number",
+        other => other,
+    }
 }
 
-/// The first and the last line of a report that has pictures between them.
-fn one_line(text: &str) -> String {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or_default();
-    match lines.next_back() {
-        Some(last) => format!("{first}: {last}"),
-        None => first.to_owned(),
+/// What it holds instead.
+fn as_written(found: &Actual) -> String {
+    match found {
+        Actual::Unsigned(number) => number.to_string(),
+        Actual::Signed(number) => number.to_string(),
+        Actual::Float(number) => number.to_string(),
+        Actual::Bool(yes) => yes.to_string(),
+        Actual::Str(text) => format!("\"{text}\""),
+        Actual::Seq => "a list".to_owned(),
+        Actual::Map => "a table".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn no_such_option(key: &str) -> String {
+    let known = options::table().iter().map(|option| option.key.as_str());
+    let alike = known.map(|known| (strsim::jaro_winkler(key, known), known));
+    match alike.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(alike, _)| *alike >= ALIKE) {
+        Some((_, known)) => format!("there is no such option; did you mean {known}?"),
+        None => "there is no such option; `recado COMMAND --help` lists them".to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    fn merge(
+        flags: Vec<(String, Value)>,
+        variable: impl Fn(&str) -> Option<String>,
+        file: Option<&Path>,
+    ) -> Result<Settings, Failure> {
+        let file = file.map(ConfigFile::read).transpose()?;
+        super::merge(flags, variable, file).map(|loaded| loaded.settings)
+    }
 
     fn with_file(text: &str) -> Result<Settings, Failure> {
         let file = tempfile::NamedTempFile::new().unwrap();
