@@ -18,7 +18,6 @@ pub mod timeline;
 pub mod transfer;
 mod window;
 
-pub use bench::{BenchConfig, BenchReport, run_bench};
 pub use bot::{BotConfig, run_bot};
 pub use clock::{LogicalClock, now_ms};
 pub use error::ClientError;

@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fake::{Fake, Fault};
-use recado_client::{BenchConfig, BotConfig, run_bench, run_bot};
+use recado_client::bench::{
+    BenchConfig, run_fan_out, run_latency, run_proxy, run_reads, run_writes,
+};
+use recado_client::{BotConfig, run_bot};
 use recado_protocol::{Code, Request};
 
 #[tokio::test]
@@ -23,9 +26,13 @@ async fn the_load_counts_what_was_acknowledged_and_what_was_not() {
     };
     // The first ids are those of the channels, the others of the load.
     fake.state().faults.extend([Fault::Refuse(Code::Unavailable); 6]);
-    let report = run_bench(config).await.unwrap();
+    let reports = run_writes(&config).await.unwrap();
+    let [report] = &reports[..] else { panic!("{reports:?}") };
     let stored = fake.state().log.len() as u64;
-    assert!(report.acks > 0 && report.acks <= stored && stored <= report.acks + 3, "{report:?}");
+    assert!(
+        report.answers > 0 && report.answers <= stored && stored <= report.answers + 3,
+        "{report:?}"
+    );
     assert!(report.p50_ms <= report.p99_ms && report.p99_ms <= report.max_ms);
     assert!(fake.state().log.iter().all(|row| row.message.len() == 50));
     let channels: BTreeSet<_> = fake.state().log.iter().map(|row| row.to.clone()).collect();
@@ -41,12 +48,91 @@ async fn errors_of_the_load_are_counted_and_not_repeated() {
         warm_up_seconds: 0,
         ..BenchConfig::new(&fake.broker)
     };
-    let running = tokio::spawn(run_bench(config));
+    let running = tokio::spawn(async move { run_writes(&config).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     fake.state().faults.extend([Fault::Refuse(Code::Unavailable); 5]);
-    let report = running.await.unwrap().unwrap();
+    let report = running.await.unwrap().unwrap().remove(0);
     assert_eq!(report.errors, 5);
     assert_eq!(report.first_error.as_deref(), Some("unavailable: unavailable"));
+}
+
+/// A load of so many clients, for a second.
+fn load(fake: &Fake, clients: usize) -> BenchConfig {
+    BenchConfig { clients, seconds: 1, warm_up_seconds: 0, ..BenchConfig::new(&fake.broker) }
+}
+
+#[tokio::test]
+async fn every_round_is_measured_by_itself() {
+    let fake = Fake::start().await;
+    let reports = run_writes(&BenchConfig { rounds: 2, ..load(&fake, 2) }).await.unwrap();
+    let stored = fake.state().log.len() as u64;
+    let [first, second] = &reports[..] else { panic!("{reports:?}") };
+    assert!(first.answers > 0 && second.answers > 0, "{reports:?}");
+    let counted = first.answers + second.answers;
+    assert!(counted <= stored && stored <= counted + 4, "{stored} stored, {reports:?}");
+}
+
+#[tokio::test]
+async fn a_standstill_counts_for_every_message_that_was_due_meanwhile() {
+    let fake = Fake::start().await;
+    let config = load(&fake, 1);
+    let running = tokio::spawn(async move { run_latency(&config, 100).await });
+    while fake.state().log.len() < 20 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // The one thread of cluster and client stands still.
+    std::thread::sleep(Duration::from_millis(400));
+    let report = running.await.unwrap().unwrap().remove(0);
+    assert_eq!(report.due, 100, "a hundred a second for a second");
+    assert_eq!(report.answers.answers, 100, "{report:?}");
+    assert_eq!((report.unanswered, report.answers.errors), (0, 0));
+    assert!(report.behind >= 30, "forty were due while one was under way: {report:?}");
+    // A closed loop would have one latency of 400 ms; here every tenth is above 300.
+    assert!(report.answers.p90_ms > 250.0, "{report:?}");
+}
+
+#[tokio::test]
+async fn reads_are_full_pages_and_lists() {
+    let fake = Fake::start().await;
+    let report = run_reads(&load(&fake, 2)).await.unwrap();
+    assert!(report.history[0].answers > 0 && report.channels[0].answers > 0, "{report:?}");
+    assert_eq!((report.history[0].errors, report.channels[0].errors), (0, 0));
+    assert_eq!(fake.state().log.len(), 200, "two channels with a page each");
+}
+
+#[tokio::test]
+async fn a_fan_out_counts_what_arrives_and_what_does_not() {
+    let fake = Fake::start().await;
+    // Late enough that every subscriber listens by then.
+    fake.state().lose_events = vec![150, 151];
+    let report = run_fan_out(&load(&fake, 2), &fake.proxy, 3).await.unwrap().remove(0);
+    let stored = fake.state().log.len() as u64;
+    assert!(report.published > 350 && report.published <= stored, "{report:?}");
+    assert!(report.deliveries > 2 * report.published, "{report:?}");
+    assert_eq!(report.lost, 12, "two of each of two channels, for each of three subscribers");
+    assert_eq!(report.repeated, 0);
+}
+
+#[tokio::test]
+async fn what_a_proxy_passes_on_is_counted() {
+    let any = "tcp://127.0.0.1:0";
+    let proxy = recado_transport::EventProxy::bind(any, any).await.unwrap();
+    let [publishers, subscribers] = proxy.endpoints().map(str::to_owned);
+    let passing = tokio::spawn(proxy.run(std::future::pending()));
+    let config = BenchConfig {
+        clients: 2,
+        seconds: 1,
+        warm_up_seconds: 0,
+        rounds: 2,
+        ..BenchConfig::new("tcp://127.0.0.1:1")
+    };
+    let reports = run_proxy(&config, &publishers, &subscribers, 3).await.unwrap();
+    for report in &reports {
+        assert!(report.published > 100, "{report:?}");
+        assert!(report.deliveries > report.published, "{report:?}");
+        assert_eq!((report.lost, report.repeated), (0, 0), "{report:?}");
+    }
+    passing.abort();
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The commands that talk to a running cluster: client, bot, bench, export, import.
+//! The commands that talk to a running cluster: client, bot, export, import.
 
 use std::fmt::Write;
 use std::future::Future;
@@ -7,11 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use recado_client::transfer::{self, Counts};
-use recado_client::{BenchConfig, BenchReport, BotConfig, Client, ClientConfig};
-use recado_client::{run_bench, run_bot};
+use recado_client::{BotConfig, Client, ClientConfig, run_bot};
 use recado_protocol::Request;
 use recado_terminal::{Language, LineConfig, run_line_client};
-use serde_json::json;
 
 use crate::address::Endpoints;
 use crate::failure::Failure;
@@ -31,7 +29,10 @@ async fn connect(settings: &Settings) -> Result<Client, Failure> {
 
 /// Connects for a task that is done once: without a broker that is said at once, rather than after
 /// the patience that a chat has.
-async fn connect_now(settings: &Settings) -> Result<Client, Failure> {
+///
+/// # Errors
+/// One sentence.
+pub async fn connect_now(settings: &Settings) -> Result<Client, Failure> {
     let client = connect(settings).await?;
     if client.wait_connected(Duration::from_millis(status::CONNECT_MS)).await {
         return Ok(client);
@@ -84,61 +85,6 @@ pub fn bot(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         pace: Duration::from_millis(settings.pace_ms),
     };
     block_on(async { run_bot(config, shutdown.wait()).await.map_err(Failure::failed) })
-}
-
-/// Measures.
-///
-/// # Errors
-/// One sentence.
-pub fn bench(settings: &Settings, json: bool, shutdown: Shutdown) -> Result<(), Failure> {
-    let config = BenchConfig {
-        clients: usize::from(settings.clients),
-        seconds: settings.seconds,
-        size_bytes: usize::try_from(settings.size).unwrap_or(usize::MAX),
-        connections: settings.connections.map(usize::from),
-        ..BenchConfig::new(Endpoints::to_connect(settings)?.front)
-    };
-    let measure = async {
-        connect_now(settings).await?.close().await;
-        run_bench(config).await.map_err(Failure::failed)
-    };
-    let report = block_on(unless_stopped(shutdown, measure))?;
-    if report.acks == 0 {
-        let why = report.first_error.unwrap_or_else(|| "no answer came".into());
-        return Err(Failure::Failed(format!("nothing was acknowledged: {why}")));
-    }
-    print(&if json { bench_json(&report) } else { bench_text(&report) });
-    Ok(())
-}
-
-fn bench_json(report: &BenchReport) -> String {
-    let shown = json!({
-        "acks_per_s": report.acks_per_s,
-        "p50_ms": report.p50_ms,
-        "p99_ms": report.p99_ms,
-        "max_ms": report.max_ms,
-        "errors": report.errors,
-    });
-    format!("{shown}\n")
-}
-
-fn bench_text(report: &BenchReport) -> String {
-    let mut text = format!(
-        "{} acknowledged in {:.1} s: {:.0} per s\nlatency: median {:.2} ms, 99 % within {:.2} ms, \
-         longest {:.2} ms\nlongest time without an acknowledgement: {:.0} ms\nerrors: {}\n",
-        report.acks,
-        report.seconds,
-        report.acks_per_s,
-        report.p50_ms,
-        report.p99_ms,
-        report.max_ms,
-        report.longest_gap_ms,
-        report.errors,
-    );
-    if let Some(why) = &report.first_error {
-        _ = writeln!(text, "the first error: {why}");
-    }
-    text
 }
 
 /// Writes the four files.
@@ -196,7 +142,11 @@ fn describe(counts: &Counts) -> String {
     format!("{stored} stored, {known} there already, {left_out} left out")
 }
 
-async fn unless_stopped<T>(
+/// Does the work, unless the shutdown comes first.
+///
+/// # Errors
+/// Those of the work; also when it was stopped.
+pub async fn unless_stopped<T>(
     shutdown: Shutdown,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {

@@ -53,7 +53,14 @@ commands! {
     Bot "bot" "Run a bot that chats by itself for ever"
         "It takes a random user name, picks a random channel (or creates one), sends ten \
          messages, and starts again.";
-    Bench "bench" "Measure acknowledged messages per second" "";
+    Bench "bench" "Measure acknowledged messages per second, and more with --what"
+        "--what writes: each client publishes, waits for the acknowledgement, and publishes again.\n\
+         --what latency: messages are due at a fixed --rate; each latency counts from then on.\n\
+         --what reads: pages of history, then lists of channels.\n\
+         --what fan-out: --publishers publish through the cluster to --subscribers.\n\
+         --what proxy: the same through nothing but a proxy, which may be any standard one.\n\
+         --what fail-over: the longest time without an acknowledgement around the death of a \
+         primary, which somebody kills meanwhile, or --kill-primary itself.";
     Drill "drill" "Break a cluster on purpose, and check that no acknowledged message is lost"
         "It starts a cluster of its own on free ports and leaves no other one touched. The exit \
          code is 0 when every promise held. Ctrl-C ends it early.";

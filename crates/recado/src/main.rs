@@ -1,6 +1,7 @@
 //! `recado`: every role of the messaging system, and the tools around it, in one binary.
 
 mod address;
+mod bench;
 mod cli;
 mod clients;
 mod command;
@@ -85,7 +86,7 @@ fn run_until(settings: &Settings, line: &CommandLine, shutdown: Shutdown) -> Res
         Command::Reference => roles::reference(settings, shutdown),
         Command::Server => roles::server(settings, shutdown),
         Command::Bot => clients::bot(settings, shutdown),
-        Command::Bench => clients::bench(settings, line.json, shutdown),
+        Command::Bench => bench::run(settings, line.json, shutdown),
         Command::Export => clients::export(settings, dir, shutdown),
         Command::Import => clients::import(settings, dir, shutdown),
         Command::Up => {

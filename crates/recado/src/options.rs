@@ -216,7 +216,8 @@ options! {
     broker: String, "ADDRESS", Fallback::Value("127.0.0.1"), CALLERS;
     /// Where the proxy is: HOST, HOST:PORT or tcp://HOST:PORT of its publisher port; its
     /// subscriber port is the next one.
-    proxy: String, "ADDRESS", Fallback::Value("127.0.0.1"), &[Server, Client, Config, Bot, Status];
+    proxy: String, "ADDRESS", Fallback::Value("127.0.0.1"),
+        &[Server, Client, Config, Bot, Status, Bench];
     /// Where the reference is: HOST, HOST:PORT or tcp://HOST:PORT.
     reference: String, "ADDRESS", Fallback::Value("127.0.0.1"), &[Server, Status];
     /// Pump bytes between clients and servers in turn, as the standard's broker does, and know
@@ -250,20 +251,33 @@ options! {
     pace_ms: u64, "MS", Fallback::Value("500"), &[Bot, Up, Demo];
     /// Seed of a bot's or a drill's choices: the same seed, the same choices.
     seed: Option<u64>, "N", Fallback::Derived("random"), &[Bot, Drill];
-    /// How many clients publish at a time, each waiting for its acknowledgement.
+    /// What to measure: writes, latency, reads, fan-out, proxy or fail-over.
+    what: String, "WHAT", Fallback::Value("writes"), &[Bench];
+    /// How many clients ask at a time, each waiting for its answer.
     clients: u16, "K", Fallback::Value("64"), &[Bench];
     /// Over how many connections the clients share the way to the broker.
     connections: Option<u16>, "N", Fallback::Derived("one for each client"), &[Bench];
-    /// How long to publish, s.
+    /// How long to measure in each round, s.
     seconds: u64, "S", Fallback::Value("10"), &[Bench];
+    /// How long the load runs before each round is measured, s.
+    warm_up: u64, "S", Fallback::Value("1"), &[Bench];
+    /// How many rounds; shown is the median, with the smallest and the largest.
+    rounds: u16, "N", Fallback::Value("1"), &[Bench];
+    /// How many publishers a fan-out has.
+    publishers: u16, "P", Fallback::Value("1"), &[Bench];
+    /// How many subscribers a fan-out has, each to all publishers.
+    subscribers: u16, "S", Fallback::Value("10"), &[Bench];
+    /// Kill the primary, one that runs here under --data-dir, so many times; whatever started it
+    /// has to start it again.
+    kill_primary: Option<u16>, "N", Fallback::Derived("somebody else kills it"), &[Bench];
     /// How long a drill injects faults: 90, 90s or 5m.
     duration: Seconds, "TIME", Fallback::Value("120s"), &[Drill];
     /// From one fault of a drill to the next: 8, 8s or 1m.
     interval: Seconds, "TIME", Fallback::Value("8s"), &[Drill];
     /// Which faults a drill injects, separated by commas; --list-faults names them all.
     faults: String, "LIST", Fallback::Value("all"), &[Drill];
-    /// About how many messages a second a drill writes.
-    rate: u16, "N", Fallback::Value("300"), &[Drill];
+    /// About how many messages a second a drill writes, or exactly how many `bench --what latency`.
+    rate: u16, "N", Fallback::Value("300"), &[Drill, Bench];
     /// Keep a drill's data and logs also when all went well.
     keep: bool, "", Fallback::Off, &[Drill];
     /// Length of each message, bytes.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::BenchReport;
 
-/// The acknowledgements and errors within the window of measurement.
+/// The answers and errors within the window of measurement.
 #[derive(Debug, Default)]
 pub(super) struct Samples {
-    /// When each acknowledgement came, µs since the window began.
+    /// When each answer came, µs since the window began.
     at_us: Vec<u64>,
     /// How long each took, µs.
     latency_us: Vec<u64>,
@@ -16,7 +16,7 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    pub(super) fn ack(&mut self, at: Duration, latency: Duration) {
+    pub(super) fn answer(&mut self, at: Duration, latency: Duration) {
         self.at_us.push(micros(at));
         self.latency_us.push(micros(latency));
     }
@@ -33,17 +33,27 @@ impl Samples {
         self.first_error = self.first_error.take().or(other.first_error);
     }
 
+    /// When each answer came, µs since the window began, in order.
+    pub(super) fn times_us(&self) -> Vec<u64> {
+        let mut times = self.at_us.clone();
+        times.sort_unstable();
+        times
+    }
+
     pub(super) fn report(mut self, window: Duration) -> BenchReport {
         self.latency_us.sort_unstable();
         self.at_us.sort_unstable();
-        let acks = self.latency_us.len();
+        let answers = self.latency_us.len();
+        let latency = |per_mille| ms(percentile(&self.latency_us, per_mille));
         BenchReport {
-            acks: acks as u64,
+            answers: answers as u64,
             seconds: window.as_secs_f64(),
-            acks_per_s: acks as f64 / window.as_secs_f64(),
-            p50_ms: ms(percentile(&self.latency_us, 50)),
-            p99_ms: ms(percentile(&self.latency_us, 99)),
-            max_ms: ms(self.latency_us.last().copied().unwrap_or(0)),
+            per_s: answers as f64 / window.as_secs_f64(),
+            p50_ms: latency(500),
+            p90_ms: latency(900),
+            p99_ms: latency(990),
+            p999_ms: latency(999),
+            max_ms: latency(1000),
             longest_gap_ms: ms(longest_gap(&self.at_us, micros(window))),
             errors: self.errors,
             first_error: self.first_error,
@@ -51,22 +61,49 @@ impl Samples {
     }
 }
 
-fn micros(time: Duration) -> u64 {
+/// A figure over several rounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// The smallest.
+    pub min: f64,
+    /// The middle one; of an even number the mean of the two in the middle.
+    pub median: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// The spread of these values; all 0 without any.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Spread {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let at = |index: usize| values.get(index).copied().unwrap_or(0.0);
+        let upper = values.len() / 2;
+        let lower = upper - usize::from(values.len().is_multiple_of(2) && upper > 0);
+        Spread {
+            min: at(0),
+            median: f64::midpoint(at(lower), at(upper)),
+            max: at(values.len().saturating_sub(1)),
+        }
+    }
+}
+
+pub(super) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn ms(us: u64) -> f64 {
+pub(super) fn ms(us: u64) -> f64 {
     us as f64 / 1000.0
 }
 
-/// The smallest value that so many percent of all values do not exceed; 0 of none.
-fn percentile(sorted: &[u64], percent: usize) -> u64 {
-    let rank = (sorted.len() * percent).div_ceil(100);
+/// The smallest value that so many per mille of all values do not exceed; 0 of none.
+fn percentile(sorted: &[u64], per_mille: usize) -> u64 {
+    let rank = (sorted.len() * per_mille).div_ceil(1000);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
 }
 
-/// The longest stretch without an acknowledgement, the window's two ends counted as if one came.
-fn longest_gap(sorted: &[u64], window_us: u64) -> u64 {
+/// The longest stretch without an answer, the window's two ends counted as if one came.
+pub(super) fn longest_gap(sorted: &[u64], window_us: u64) -> u64 {
     let mut last = 0;
     let mut longest = 0;
     for at in sorted.iter().copied().chain([window_us]) {
@@ -83,13 +120,14 @@ mod tests {
     #[test]
     fn percentiles_are_exact() {
         let hundred: Vec<u64> = (1..=100).collect();
-        assert_eq!(percentile(&hundred, 50), 50);
-        assert_eq!(percentile(&hundred, 99), 99);
-        assert_eq!(percentile(&[7], 50), 7);
-        assert_eq!(percentile(&[7], 99), 7);
-        assert_eq!(percentile(&[1, 2, 3], 50), 2);
-        assert_eq!(percentile(&[1, 2, 3], 99), 3);
-        assert_eq!(percentile(&[], 99), 0);
+        assert_eq!(percentile(&hundred, 500), 50);
+        assert_eq!(percentile(&hundred, 990), 99);
+        assert_eq!(percentile(&hundred, 999), 100);
+        assert_eq!(percentile(&[7], 500), 7);
+        assert_eq!(percentile(&[7], 990), 7);
+        assert_eq!(percentile(&[1, 2, 3], 500), 2);
+        assert_eq!(percentile(&[1, 2, 3], 990), 3);
+        assert_eq!(percentile(&[], 990), 0);
     }
 
     #[test]
@@ -103,14 +141,23 @@ mod tests {
     #[test]
     fn the_rate_is_over_the_window() {
         let mut samples = Samples::default();
-        samples.ack(Duration::from_millis(1), Duration::from_micros(1500));
-        samples.ack(Duration::from_millis(3), Duration::from_micros(2500));
+        samples.answer(Duration::from_millis(1), Duration::from_micros(1500));
+        samples.answer(Duration::from_millis(3), Duration::from_micros(2500));
         let mut more = Samples::default();
         more.error("timed out");
         samples.add(more);
         let report = samples.report(Duration::from_secs(2));
-        assert_eq!((report.acks, report.acks_per_s, report.errors), (2, 1.0, 1));
+        assert_eq!((report.answers, report.per_s, report.errors), (2, 1.0, 1));
         assert_eq!((report.p50_ms, report.p99_ms, report.max_ms), (1.5, 2.5, 2.5));
         assert_eq!(report.first_error.as_deref(), Some("timed out"));
+    }
+
+    #[test]
+    fn a_spread_has_its_median_in_the_middle() {
+        let spread = |values: &[f64]| Spread::of(values.iter().copied());
+        assert_eq!(spread(&[3.0, 1.0, 9.0]), Spread { min: 1.0, median: 3.0, max: 9.0 });
+        assert_eq!(spread(&[4.0, 1.0, 2.0, 9.0]), Spread { min: 1.0, median: 3.0, max: 9.0 });
+        assert_eq!(spread(&[5.0]), Spread { min: 5.0, median: 5.0, max: 5.0 });
+        assert_eq!(spread(&[]), Spread { min: 0.0, median: 0.0, max: 0.0 });
     }
 }

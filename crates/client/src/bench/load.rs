@@ -1,25 +1,38 @@
-//! One client of the load: a connection, a session, one request at a time.
+//! One client of the load: a share of a connection, a session, one request at a time.
 
 use std::time::Duration;
 
 use recado_protocol::codec::{Stamp, decode_reply, encode_request};
-use recado_protocol::{Code, Incoming, Reply, Request, RequestId};
+use recado_protocol::limits::DEFAULT_PAGE_ROWS;
+use recado_protocol::message::HistoryOf;
+use recado_protocol::{Ack, Code, HistoryQuery, Incoming, Reply, Request, RequestId};
 use recado_transport::Caller;
 use tokio::time::Instant;
 
 use super::figures::Samples;
-use super::{no_sessions, publish};
+use super::{Window, no_sessions};
 use crate::clock::{LogicalClock, now_ms};
 use crate::error::ClientError;
 
 /// How long one request is waited for.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a session is asked for before the run is given up.
 const MAX_SESSION_ATTEMPTS: usize = 20;
 
 /// The pause after an error, so that a dead cluster is not counted in millions of errors.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(10);
+
+/// What a client asks, again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// A message to the client's channel; wanted is its acknowledgement.
+    Publish,
+    /// The newest page of the client's channel; wanted is a full one.
+    History,
+    /// The list of channels.
+    Channels,
+}
 
 pub(super) struct LoadClient {
     caller: Caller,
@@ -53,6 +66,11 @@ impl LoadClient {
         Ok(client)
     }
 
+    /// The channel that this client writes to.
+    pub(super) fn channel(&self) -> &str {
+        &self.channel
+    }
+
     async fn open_session(&mut self) -> Result<(), ClientError> {
         let mut why = String::new();
         for _ in 0..MAX_SESSION_ATTEMPTS {
@@ -74,40 +92,26 @@ impl LoadClient {
         Err(ClientError::BadReply(format!("no session could be opened: {why}")))
     }
 
-    /// Publishes until `end`; what is answered from `begin` on is counted.
-    pub(super) async fn run(mut self, begin: Instant, end: Instant) -> Samples {
-        let mut samples = Samples::default();
+    /// Asks until the window ends, one request after the other; what is answered within the
+    /// window is counted. What is known so far stays in `samples` when this is dropped.
+    pub(super) async fn run(&mut self, work: Work, window: Window, samples: &mut Samples) {
         loop {
             let sent = Instant::now();
-            if sent >= end {
-                return samples;
+            if sent >= window.end {
+                return;
             }
             // What is still unanswered at the end does not count.
-            let Ok(answer) = tokio::time::timeout_at(end, self.publish_one()).await else {
-                return samples;
+            let Ok(answer) = tokio::time::timeout_at(window.end, self.once(work)).await else {
+                return;
             };
             let answered = Instant::now();
-            let counts = answered >= begin && answered < end;
+            let counts = window.has(answered);
             match answer {
-                Ok(Reply::Acked(_)) if counts => {
-                    samples.ack(answered - begin, answered - sent);
-                }
-                Ok(Reply::Acked(_)) => {}
-                Ok(reply) => {
-                    let expired = matches!(&reply, Reply::Refused(refusal)
-                        if refusal.code == Code::IdExpired);
+                Ok(()) if counts => samples.answer(answered - window.begin, answered - sent),
+                Ok(()) => {}
+                Err(why) => {
                     if counts {
-                        samples.error(&describe(&reply));
-                    }
-                    tokio::time::sleep(PAUSE_AFTER_ERROR).await;
-                    if expired {
-                        // A failure shows as the next error.
-                        let _ = tokio::time::timeout_at(end, self.open_session()).await;
-                    }
-                }
-                Err(error) => {
-                    if counts {
-                        samples.error(&error);
+                        samples.error(&why);
                     }
                     tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                 }
@@ -115,7 +119,35 @@ impl LoadClient {
         }
     }
 
-    async fn publish_one(&mut self) -> Result<Reply, String> {
+    /// One request of this work; an error says what came instead of what is wanted.
+    pub(super) async fn once(&mut self, work: Work) -> Result<(), String> {
+        match work {
+            Work::Publish => self.publish().await.map(|_| ()),
+            Work::History => match self.ask(self.page(), None).await? {
+                Reply::History(page) if page.messages.len() == DEFAULT_PAGE_ROWS => Ok(()),
+                Reply::History(page) => {
+                    Err(format!("a page of {} rows instead of a full one", page.messages.len()))
+                }
+                reply => Err(describe(&reply)),
+            },
+            Work::Channels => match self.ask(Request::Channels, None).await? {
+                Reply::Channels(names) | Reply::Users(names) if !names.is_empty() => Ok(()),
+                reply => Err(describe(&reply)),
+            },
+        }
+    }
+
+    fn page(&self) -> Request {
+        Request::History(HistoryQuery {
+            of: HistoryOf::Channel(self.channel.clone()),
+            after: None,
+            before: None,
+            limit: DEFAULT_PAGE_ROWS,
+        })
+    }
+
+    /// Publishes one message. A session that the servers forgot is opened anew for the next one.
+    pub(super) async fn publish(&mut self) -> Result<Ack, String> {
         self.n += 1;
         let id = self.session.map(|session| RequestId { session, n: self.n });
         let mut message = format!("{} ", self.n);
@@ -123,8 +155,19 @@ impl LoadClient {
             message.push('x');
         }
         message.truncate(self.size_bytes.max(1));
-        let request = publish(&self.user, &self.channel, message);
-        self.ask(request, id).await
+        let (user, channel) = (self.user.clone(), self.channel.clone());
+        match self.ask(Request::Publish { user, channel, message }, id).await? {
+            Reply::Acked(ack) => Ok(ack),
+            reply => {
+                let expired = matches!(&reply, Reply::Refused(refusal)
+                    if refusal.code == Code::IdExpired);
+                if expired {
+                    // A failure shows as the next error.
+                    _ = self.open_session().await;
+                }
+                Err(describe(&reply))
+            }
+        }
     }
 
     async fn ask(&self, request: Request, id: Option<RequestId>) -> Result<Reply, String> {

@@ -73,3 +73,39 @@ fn bench_prints_exactly_its_keys() {
     assert!(report["acks_per_s"].as_f64().unwrap() > 0.0);
     assert_eq!(report["errors"], 0);
 }
+
+#[test]
+fn bench_measures_the_gap_around_the_death_of_a_primary() {
+    let cluster = Cluster::up(3);
+    let command = ["bench", "--what", "fail-over", "--kill-primary", "1", "--clients", "4"];
+    let output = cluster.run(&[&command[..], &["--json"]].concat());
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let report: Value = serde_json::from_str(&output.stdout).unwrap();
+    let gaps = report["gaps_ms"].as_array().unwrap();
+    assert_eq!(gaps.len(), 1, "{report}");
+    // Shorter than the lease of a dead primary it can't be.
+    assert!(gaps[0].as_f64().unwrap() > 100.0, "{report}");
+    assert!(report["acks"].as_u64().unwrap() > 0, "{report}");
+}
+
+#[test]
+fn bench_measures_reads_latency_and_fan_out() {
+    let cluster = Cluster::up(1);
+    let measure = |what: &str| -> Value {
+        let output =
+            cluster.run(&["bench", "--what", what, "--clients", "2", "--seconds", "1", "--json"]);
+        assert_eq!(output.code, Some(0), "{output:?}");
+        serde_json::from_str(&output.stdout).unwrap()
+    };
+    let reads = measure("reads");
+    assert!(reads["history"]["pages_per_s"].as_f64().unwrap() > 0.0, "{reads}");
+    assert!(reads["channels"]["lists_per_s"].as_f64().unwrap() > 0.0, "{reads}");
+    let latency = measure("latency");
+    assert_eq!(latency["due"], 300, "the default rate, for a second");
+    assert!(latency["p999_ms"].as_f64() >= latency["p50_ms"].as_f64(), "{latency}");
+    let fan_out = measure("fan-out");
+    assert!(fan_out["deliveries_per_s"].as_f64().unwrap() > 0.0, "{fan_out}");
+    assert_eq!(fan_out["lost"], 0, "{fan_out}");
+    let wrong = cluster.run(&["bench", "--what", "weather"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+}
