@@ -98,6 +98,14 @@ impl Audience {
         Ok(Audience { heard, counting, _listeners: listeners })
     }
 
+    /// Forgets what was lost and repeated so far.
+    pub(super) fn forget(&self) {
+        for heard in &self.heard {
+            heard.lost.store(0, Relaxed);
+            heard.repeated.store(0, Relaxed);
+        }
+    }
+
     /// The number that every subscriber has reached in a topic.
     pub(super) fn slowest(&self, topic: usize) -> u64 {
         self.heard.iter().map(|heard| heard.newest[topic].load(Relaxed)).min().unwrap_or(0)
@@ -196,6 +204,7 @@ pub async fn run_fan_out(
         // What fails is tried again.
         probe(&audience, topic_of(client), async || _ = client.publish().await).await?;
     }
+    audience.forget();
     let mut reports = Vec::with_capacity(config.rounds);
     for _ in 0..config.rounds.max(1) {
         let window = config.window_from(Instant::now());

@@ -56,6 +56,7 @@ pub async fn run_proxy(
         probe(&audience, source.topic, publish).await?;
         source.sent = 1;
     }
+    audience.forget();
     let mut reports = Vec::with_capacity(config.rounds);
     for _ in 0..config.rounds.max(1) {
         let window = config.window_from(Instant::now());
