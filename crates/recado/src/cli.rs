@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, ValueHint};
+use clap_complete::Shell;
 use figment::value::Value;
 
 use crate::command::Command;
 use crate::options::{self, Fallback, Opt};
+
+/// The binary's name.
+pub const NAME: &str = "recado";
 
 /// Makes a child of `up` end when the pipe to its standard input closes.
 pub const EXIT_WITH_PARENT: &str = "exit-with-parent";
@@ -30,8 +34,10 @@ pub struct CommandLine {
     pub json: bool,
     /// Whether to name the faults instead of injecting them.
     pub list_faults: bool,
-    /// The folder of `export` and `import`.
+    /// The folder of `export`, `import` and `man`.
     pub dir: Option<PathBuf>,
+    /// The shell of `completions`.
+    pub shell: Option<Shell>,
     /// The server that `server remove` names.
     pub server: String,
     /// Whether to end with the parent process.
@@ -74,14 +80,22 @@ fn collect(command: Command, matches: &ArgMatches) -> CommandLine {
         json: switch("json"),
         list_faults: switch("list-faults"),
         dir: path("dir"),
+        shell: matches.try_get_one::<Shell>("shell").ok().flatten().copied(),
         server: matches.try_get_one::<String>("server").ok().flatten().cloned().unwrap_or_default(),
         exit_with_parent: switch(EXIT_WITH_PARENT),
     }
 }
 
+/// The command line with what only `up` passes.
 fn build() -> clap::Command {
+    let exit_with_parent = Arg::new(EXIT_WITH_PARENT).long(EXIT_WITH_PARENT);
+    definition().arg(exit_with_parent.action(ArgAction::SetTrue).global(true).hide(true))
+}
+
+/// The command line as people see it.
+pub fn definition() -> clap::Command {
     let table = options::table();
-    let mut app = clap::Command::new("recado")
+    let mut app = clap::Command::new(NAME)
         .version(VERSION)
         .about("A distributed chat whose acknowledged messages survive the death of its servers.")
         .after_help(
@@ -92,14 +106,7 @@ fn build() -> clap::Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .arg(config_arg())
-        .arg(
-            Arg::new(EXIT_WITH_PARENT)
-                .long(EXIT_WITH_PARENT)
-                .action(ArgAction::SetTrue)
-                .global(true)
-                .hide(true),
-        );
+        .arg(config_arg());
     for option in table.iter().filter(is_common) {
         app = app.arg(arg(option).global(true).help_heading(COMMON));
     }
@@ -133,6 +140,7 @@ fn config_arg() -> Arg {
         .long("config")
         .value_name("FILE")
         .value_parser(clap::value_parser!(PathBuf))
+        .value_hint(ValueHint::FilePath)
         .global(true)
         .help_heading(COMMON)
         .help(
@@ -153,7 +161,9 @@ fn arg(option: &'static Opt) -> Arg {
     if option.is_switch() {
         arg.action(ArgAction::SetTrue)
     } else {
-        arg.value_name(option.value_name).value_parser(option.parse).allow_negative_numbers(true)
+        let hint = if option.value_name == "DIR" { ValueHint::DirPath } else { ValueHint::Other };
+        let arg = arg.value_name(option.value_name).value_hint(hint);
+        arg.value_parser(option.parse).allow_negative_numbers(true)
     }
 }
 
@@ -173,7 +183,23 @@ fn with_extras(sub: clap::Command, command: Command) -> clap::Command {
                 .value_name("DIR")
                 .required(true)
                 .value_parser(clap::value_parser!(PathBuf))
+                .value_hint(ValueHint::DirPath)
                 .help("Folder of users.json, channels.json, messages.json and publications.json"),
+        ),
+        Command::Completions => sub.arg(
+            Arg::new("shell")
+                .value_name("SHELL")
+                .required(true)
+                .value_parser(clap::value_parser!(Shell))
+                .help("Whose completions"),
+        ),
+        Command::Man => sub.arg(
+            Arg::new("dir")
+                .long("out")
+                .value_name("FOLDER")
+                .value_parser(clap::value_parser!(PathBuf))
+                .value_hint(ValueHint::DirPath)
+                .help("Write a page for each command into this folder, which is made if need be"),
         ),
         Command::Server => sub
             .args_conflicts_with_subcommands(true)

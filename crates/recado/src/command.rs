@@ -68,4 +68,8 @@ commands! {
     Import "import" "Read the four JSON files of a folder into the cluster"
         "Importing the same files again changes nothing. Names that conflict are listed and left \
          out.";
+    Completions "completions" "Print completions for a shell"
+        "The README says where they go.";
+    Man "man" "Print the manual page, or write those of all commands into a folder"
+        "`recado man | man -l -` shows it at once.";
 }

@@ -10,6 +10,7 @@ mod demo;
 mod disk;
 mod drill;
 mod failure;
+mod generate;
 mod logging;
 mod options;
 #[cfg(feature = "planted")]
@@ -44,6 +45,9 @@ fn main() -> ExitCode {
 }
 
 fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
+    if let Command::Completions | Command::Man = line.command {
+        return generate(&line);
+    }
     let loaded = config::load(line.command, std::mem::take(&mut line.flags), line.config.take())?;
     let settings = &loaded.settings;
     if line.command == Command::Demo {
@@ -95,11 +99,26 @@ fn run_until(settings: &Settings, line: &CommandLine, shutdown: Shutdown) -> Res
         }
         Command::Client
         | Command::Config
+        | Command::Completions
+        | Command::Man
         | Command::Status
         | Command::Remove
         | Command::Demo
         | Command::Drill => Ok(()),
     }
+}
+
+/// What depends on no setting.
+fn generate(line: &CommandLine) -> Result<ExitCode, Failure> {
+    match (line.shell, &line.dir) {
+        (Some(shell), _) => print(&generate::completions(shell)),
+        (None, None) => print(&generate::page()?),
+        (None, Some(folder)) => {
+            let number = generate::pages(folder)?;
+            print(&format!("{number} manual pages are in {}\n", folder.display()));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print_config(loaded: &config::Loaded, json: bool) {

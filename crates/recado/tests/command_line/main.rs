@@ -1,8 +1,10 @@
-//! What the binary says without any cluster: its configuration, its languages.
+//! What the binary says without any cluster: its configuration, its languages,
+//! completions and manual pages.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod configuration;
+mod generated;
 mod language;
 
 use std::path::{Path, PathBuf};
