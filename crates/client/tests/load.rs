@@ -101,15 +101,34 @@ async fn reads_are_full_pages_and_lists() {
 }
 
 #[tokio::test]
+async fn what_comes_during_the_warm_up_does_not_count() {
+    let fake = Fake::start().await;
+    let config = BenchConfig { warm_up_seconds: 2, ..load(&fake, 1) };
+    let running = tokio::spawn(async move { run_writes(&config).await });
+    while fake.state().log.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    fake.state().faults.extend([Fault::Refuse(Code::Unavailable); 5]);
+    let report = running.await.unwrap().unwrap().remove(0);
+    assert_eq!(report.errors, 0, "they came at the beginning");
+    assert!(report.answers > 0, "{report:?}");
+    assert!(fake.state().faults.is_empty());
+}
+
+#[tokio::test]
 async fn a_fan_out_counts_what_arrives_and_what_does_not() {
     let fake = Fake::start().await;
-    // Late enough that every subscriber listens by then.
-    fake.state().lose_events = vec![150, 151];
+    fake.state().lose_events = (1..100_000).filter(|seq| seq % 10 == 0).collect();
     let report = run_fan_out(&load(&fake, 2), &fake.proxy, 3).await.unwrap().remove(0);
-    let stored = fake.state().log.len() as u64;
-    assert!(report.published > 350 && report.published <= stored, "{report:?}");
-    assert!(report.deliveries > 2 * report.published, "{report:?}");
-    assert_eq!(report.lost, 12, "two of each of two channels, for each of three subscribers");
+    let lost: u64 = {
+        let state = fake.state();
+        state.log.iter().filter(|row| row.seq % 10 == 0).count() as u64
+    };
+    assert!(report.published > 0 && report.deliveries > 0, "{report:?}");
+    // Three subscribers lose each of them; not counted are those before the first that they
+    // heard, and after the last that was acknowledged.
+    assert!(lost >= 8, "too few messages for this test: {report:?}");
+    assert!(report.lost <= 3 * lost && report.lost >= 3 * (lost - 6), "{lost}, {report:?}");
     assert_eq!(report.repeated, 0);
 }
 
@@ -128,8 +147,7 @@ async fn what_a_proxy_passes_on_is_counted() {
     };
     let reports = run_proxy(&config, &publishers, &subscribers, 3).await.unwrap();
     for report in &reports {
-        assert!(report.published > 100, "{report:?}");
-        assert!(report.deliveries > report.published, "{report:?}");
+        assert!(report.published > 0 && report.deliveries > 0, "{report:?}");
         assert_eq!((report.lost, report.repeated), (0, 0), "{report:?}");
     }
     passing.abort();
