@@ -14,6 +14,7 @@ mod log;
 mod log_codec;
 mod log_journal;
 mod machine;
+pub mod measured;
 mod network;
 pub mod peer;
 mod propose;
