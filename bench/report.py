@@ -103,10 +103,12 @@ def table(raw):
 
     part("writes", "Acknowledged writes/s, 200 bytes, 3 replicas, closed loop",
          lambda: compared(raw, "writes", "acks_per_s", cases))
-    part("writes", "Their latency, median, ms",
+    part("writes", "Their latency, median, ms (less is better)",
          lambda: compared(raw, "writes", "p50_ms", cases, 2))
-    part("writes", "Their latency, 99th percentile, ms",
+    part("writes", "Their latency, 99th percentile, ms (less is better)",
          lambda: compared(raw, "writes", "p99_ms", cases, 2))
+    part("writes", "Processor time of the system's processes for one of them, µs (less is better)",
+         lambda: compared(raw, "writes", "cpu_us_per_ack", cases))
     part("latency", "Latency at a fixed rate, from when each message was due, 64 clients",
          lambda: alone(raw, "latency", {
              "median, ms": "p50_ms", "90 %, ms": "p90_ms", "99 %, ms": "p99_ms",

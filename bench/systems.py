@@ -72,6 +72,19 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def children(pid):
+    """The processes that this one started."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue  # It ended meanwhile.
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
 def output_of(command, timeout_s):
     """The JSON that a load prints."""
     words = [str(word) for word in command]
@@ -112,6 +125,11 @@ class System:
             stderr=subprocess.STDOUT, start_new_session=True)
         log.close()
         return self.processes[name].pid
+
+    def cpu_s(self):
+        """The processor time that all its processes have used, s."""
+        own = [process.pid for process in self.processes.values()]
+        return sum(cpu_s(pid) for parent in own for pid in [parent, *children(parent)])
 
     def stop(self, name):
         process = self.processes.pop(name)
