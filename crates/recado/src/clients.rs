@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::future::Future;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use recado_client::transfer::{self, Counts};
 use recado_client::{BotConfig, Client, ClientConfig, run_bot};
 use recado_protocol::Request;
-use recado_terminal::{Language, LineConfig, run_line_client};
+use recado_terminal::{ChatConfig, Language, LineConfig, run_chat, run_line_client};
 
 use crate::address::Endpoints;
 use crate::failure::Failure;
@@ -60,6 +61,40 @@ pub fn client(settings: &Settings) -> Result<ExitCode, Failure> {
     block_on(line_client(settings))
 }
 
+/// Runs the chat on the full screen, or line by line where there is none or that is wanted.
+///
+/// # Errors
+/// One sentence.
+pub fn chat(settings: &Settings) -> Result<ExitCode, Failure> {
+    block_on(chat_here(settings))
+}
+
+/// Whether the chat takes the whole screen; then nothing else may be written to the terminal.
+pub fn takes_the_screen(settings: &Settings) -> bool {
+    !settings.line && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// The chat as a future; its outcome is the exit code.
+///
+/// # Errors
+/// One sentence.
+pub async fn chat_here(settings: &Settings) -> Result<ExitCode, Failure> {
+    if !takes_the_screen(settings) {
+        return line_client(settings).await;
+    }
+    let at = Endpoints::to_connect(settings)?;
+    let mut config = ChatConfig::new(at.front, at.xpub);
+    config.user = settings.user.clone();
+    config.theme = settings.theme.0;
+    config.notify = settings.notify.0;
+    config.language = language(settings);
+    Ok(ExitCode::from(run_chat(config).await))
+}
+
+fn language(settings: &Settings) -> Language {
+    settings.lang.map_or_else(Language::of_environment, |lang| lang.0)
+}
+
 /// The line client as a future; its outcome is the exit code.
 ///
 /// # Errors
@@ -68,7 +103,7 @@ pub async fn line_client(settings: &Settings) -> Result<ExitCode, Failure> {
     let at = Endpoints::to_connect(settings)?;
     let mut config = LineConfig::new(at.front, at.xpub);
     config.user = settings.user.clone();
-    config.language = settings.lang.map_or_else(Language::of_environment, |lang| lang.0);
+    config.language = language(settings);
     Ok(ExitCode::from(run_line_client(config).await))
 }
 

@@ -34,6 +34,9 @@ commands! {
     Up "up" "Start a whole cluster: broker, proxy, reference, servers and bots"
         "Each role is a process of its own, and is started again when it dies. Ctrl-C stops \
          everything. Other terminals then use `recado client`, `recado status` and so on.";
+    Chat "chat" "Chat in this terminal, on the full screen"
+        "`?` on an empty line shows every key and command. With --line, or when it does not stand \
+         at a terminal, it is `recado client`.";
     Client "client" "Chat in this terminal, line by line"
         "At a terminal with line editing, history and completion; in a pipe with plain lines, \
          and the exit code tells whether every command succeeded. Type `help` for the commands.";

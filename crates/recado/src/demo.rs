@@ -80,7 +80,7 @@ fn on_this_machine(settings: &Settings) -> Settings {
 
 async fn chat(settings: &Settings) -> Result<ExitCode, Failure> {
     clients::wait_until_serving(settings).await?;
-    clients::line_client(settings).await
+    clients::chat_here(settings).await
 }
 
 async fn end_of<T>(thread: &JoinHandle<T>) {

@@ -53,11 +53,16 @@ fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
     if line.command == Command::Demo {
         return demo::run(settings);
     }
-    logging::to_stderr(&settings.log)?;
+    if line.command == Command::Chat && clients::takes_the_screen(settings) {
+        logging::parse(&settings.log)?;
+    } else {
+        logging::to_stderr(&settings.log)?;
+    }
     #[cfg(feature = "planted")]
     planted::plant()?;
     config::warn_of_unknown_variables();
     match line.command {
+        Command::Chat => return clients::chat(settings),
         Command::Client => return clients::client(settings),
         Command::Status => return print_status(settings, line.json),
         Command::Config => {
@@ -97,7 +102,8 @@ fn run_until(settings: &Settings, line: &CommandLine, shutdown: Shutdown) -> Res
             let output = up::Output::to_screen()?;
             roles::block_on(up::run(settings, output, shutdown))
         }
-        Command::Client
+        Command::Chat
+        | Command::Client
         | Command::Config
         | Command::Completions
         | Command::Man

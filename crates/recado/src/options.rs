@@ -2,16 +2,17 @@
 //! keys of the configuration file, the defaults and the help text.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::LazyLock;
 
 use figment::value::Value;
-use recado_terminal::Language;
+use recado_terminal::{Language, Notify, Theme};
 use serde::Deserialize;
 
 use crate::command::Command;
 use crate::command::Command::{
-    Bench, Bot, Broker, Client, Config, Demo, Drill, Export, Import, Proxy, Reference, Remove,
-    Server, Status, Up,
+    Bench, Bot, Broker, Chat, Client, Config, Demo, Drill, Export, Import, Proxy, Reference,
+    Remove, Server, Status, Up,
 };
 
 /// What an option is when nobody sets it.
@@ -140,6 +141,26 @@ impl OptionValue for Lang {
     }
 }
 
+/// One of a few words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String", bound = "T: FromStr<Err = String>")]
+pub struct Word<T>(pub T);
+
+impl<T: FromStr<Err = String>> TryFrom<String> for Word<T> {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Word<T>, String> {
+        word.trim().parse().map(Word)
+    }
+}
+
+impl<T: FromStr<Err = String>> OptionValue for Word<T> {
+    fn parse(text: &str) -> Result<Value, String> {
+        let word = text.trim();
+        word.parse::<T>().map(|_| Value::from(word))
+    }
+}
+
 impl<T: OptionValue> OptionValue for Option<T> {
     fn parse(text: &str) -> Result<Value, String> {
         T::parse(text)
@@ -185,9 +206,11 @@ impl Settings {
 /// Roles that bind ports.
 const LISTENERS: &[Command] = &[Broker, Proxy, Reference, Server, Up, Demo];
 /// Commands that call the broker.
-const CALLERS: &[Command] = &[Server, Client, Config, Bot, Status, Bench, Export, Import, Remove];
+const CALLERS: &[Command] =
+    &[Server, Chat, Client, Config, Bot, Status, Bench, Export, Import, Remove];
 /// Commands for people, who have a configuration file of their own.
-pub const PERSONAL: &[Command] = &[Client, Demo, Config, Status, Bench, Export, Import, Remove];
+pub const PERSONAL: &[Command] =
+    &[Chat, Client, Demo, Config, Status, Bench, Export, Import, Remove];
 /// Commands that start a cluster.
 const CLUSTERS: &[Command] = &[Up, Demo];
 
@@ -217,7 +240,7 @@ options! {
     /// Where the proxy is: HOST, HOST:PORT or tcp://HOST:PORT of its publisher port; its
     /// subscriber port is the next one.
     proxy: String, "ADDRESS", Fallback::Value("127.0.0.1"),
-        &[Server, Client, Config, Bot, Status, Bench];
+        &[Server, Chat, Client, Config, Bot, Status, Bench];
     /// Where the reference is: HOST, HOST:PORT or tcp://HOST:PORT.
     reference: String, "ADDRESS", Fallback::Value("127.0.0.1"), &[Server, Status];
     /// Pump bytes between clients and servers in turn, as the standard's broker does, and know
@@ -237,10 +260,16 @@ options! {
     clock_offset_ms: i64, "MS", Fallback::Value("0"), &[Server], rare;
     /// Who logs in at the start.
     user: Option<String>, "NAME", Fallback::Derived("nobody"),
-        &[Client, Config, Demo];
+        &[Chat, Client, Config, Demo];
     /// The language of the client: en or pt-BR.
     lang: Option<Lang>, "LANG", Fallback::Derived("the locale's: LC_ALL, LC_MESSAGES, LANG"),
-        &[Client, Config, Demo];
+        &[Chat, Client, Config, Demo];
+    /// Chat line by line also at a terminal.
+    line: bool, "", Fallback::Off, &[Chat, Config, Demo];
+    /// Background of the terminal: auto, dark or light.
+    theme: Word<Theme>, "THEME", Fallback::Value("auto"), &[Chat, Config, Demo];
+    /// When the terminal rings while it is not looked at: off, mentions or all.
+    notify: Word<Notify>, "WHEN", Fallback::Value("mentions"), &[Chat, Config, Demo];
     /// How many servers to start.
     servers: u16, "N", Fallback::Value("3"), &[Up, Demo, Drill];
     /// How many bots to start.

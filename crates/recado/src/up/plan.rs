@@ -124,7 +124,7 @@ impl Plan {
 
     /// What another terminal of this machine types to chat here.
     pub fn client_command(&self) -> String {
-        let mut command = "recado client".to_owned();
+        let mut command = "recado chat".to_owned();
         if self.port_base != STANDARD_PORT_BASE {
             _ = write!(command, " --port-base {}", self.port_base);
         }
@@ -209,14 +209,14 @@ mod tests {
         assert!(server.contains(&"--listen=0.0.0.0".to_owned()));
         assert!(server.contains(&"--broker=127.0.0.1".to_owned()));
         assert!(server.contains(&"--advertise=127.0.0.1".to_owned()));
-        assert_eq!(plan.client_command(), "recado client");
+        assert_eq!(plan.client_command(), "recado chat");
     }
 
     #[test]
     fn the_command_that_is_shown_finds_this_cluster() {
-        assert_eq!(plan(&[("port-base", "5555")]).client_command(), "recado client");
+        assert_eq!(plan(&[("port-base", "5555")]).client_command(), "recado chat");
         let elsewhere = plan(&[("listen", "127.0.0.2"), ("port-base", "6000")]).client_command();
-        let expected = "recado client --port-base 6000 --broker 127.0.0.2 --proxy 127.0.0.2";
+        let expected = "recado chat --port-base 6000 --broker 127.0.0.2 --proxy 127.0.0.2";
         assert_eq!(elsewhere, expected);
     }
 }

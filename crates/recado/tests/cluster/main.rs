@@ -18,4 +18,5 @@ mod startup;
 mod status;
 mod supervision;
 mod support;
+mod terminal;
 mod transfer;

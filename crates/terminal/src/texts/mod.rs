@@ -24,6 +24,7 @@
 //! ([`escape`]); `{cmd}` stands for what a command begins with, `/` in the full-screen client and
 //! nothing in the line client. A new table goes into the list of the tests below.
 
+mod full;
 mod language;
 mod line;
 mod refusals;

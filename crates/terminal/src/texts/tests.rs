@@ -10,8 +10,15 @@ pub(crate) type Entry =
     (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
 
 /// Every table of texts.
-const TABLES: &[&[Entry]] =
-    &[line::TEXTS, line::PLURALS, refusals::TEXTS, refusals::FAILURES, status::TEXTS];
+const TABLES: &[&[Entry]] = &[
+    full::TEXTS,
+    full::PLURALS,
+    line::TEXTS,
+    line::PLURALS,
+    refusals::TEXTS,
+    refusals::FAILURES,
+    status::TEXTS,
+];
 
 /// What is the same in both languages: the words of the program itself.
 const SAME: &[&str] = &["role_backup"];

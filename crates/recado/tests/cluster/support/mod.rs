@@ -6,8 +6,10 @@ pub mod ports;
 pub mod process;
 pub mod relay;
 pub mod slots;
+pub mod terminal;
 pub mod wait;
 
 pub use cluster::Cluster;
 pub use process::{Output, signal};
+pub use terminal::Terminal;
 pub use wait::{eventually, eventually_async};

@@ -45,7 +45,7 @@ pub fn command(args: &[String]) -> Command {
 }
 
 /// The command as an argument of this tool.
-fn under(tool: &[String], command: Command) -> Command {
+pub fn under(tool: &[String], command: Command) -> Command {
     let Some((program, first)) = tool.split_first() else { return command };
     let mut tool = Command::new(program);
     tool.args(first).arg(command.get_program()).args(command.get_args());

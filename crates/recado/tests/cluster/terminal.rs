@@ -1,0 +1,121 @@
+//! The full-screen client in a terminal, as a person would use it.
+
+use rustix::process::Signal;
+
+use super::support::{Cluster, Terminal};
+
+const ENTER_HISTORY: &str = "\u{1b}[5~";
+const ESCAPE: &str = "\u{1b}";
+
+fn chat(cluster: &Cluster, user: &str, columns: u16, rows: u16) -> Terminal {
+    Terminal::start(&cluster.args(&["chat", "--user", user]), columns, rows)
+}
+
+#[test]
+fn two_people_chat_while_the_primary_dies() {
+    let mut cluster = Cluster::roles(3);
+    let mut ana = chat(&cluster, "ana", 100, 24);
+    ana.wait_for("logged in as ana");
+    ana.line("/create tea");
+    ana.wait_for("#tea");
+    let mut bob = chat(&cluster, "bob", 80, 24);
+    bob.wait_for("logged in as bob");
+    bob.line("/join tea");
+    bob.wait_for("this is the beginning");
+
+    ana.line("hello from ana 👋🏽");
+    bob.wait_for("hello from ana 👋🏽");
+    ana.wait_for("✓3/3");
+    ana.wait_for("stored on 3 of 3");
+    bob.line("hello from bob");
+    ana.wait_for("hello from bob");
+
+    // Enough to scroll, in order.
+    for number in 1..=40 {
+        bob.line(&format!("line {number}."));
+    }
+    ana.wait_for("line 40.");
+    ana.keys(ENTER_HISTORY);
+    ana.keys(ENTER_HISTORY);
+    ana.wait_for("hello from ana");
+    ana.wait_until("the newest is out of sight", |screen| !screen.contains("line 40."));
+
+    // The primary dies while ana reads, and bob writes on.
+    let (primary, _) = cluster.primary();
+    let before = timeline(&ana);
+    cluster.kill(&primary);
+    bob.line("written when the primary was dead");
+    bob.wait_for("written when the primary was dead ✓");
+    assert_eq!(timeline(&ana), before, "what ana reads stays where it is");
+    ana.keys(ESCAPE);
+    ana.wait_for("written when the primary was dead");
+    ana.wait_until("another primary is named", |screen| {
+        screen.contains("primary server-") && !screen.contains(&format!("primary {primary}"))
+    });
+    ana.line("and ana answers");
+    bob.wait_for("and ana answers");
+    let screen = bob.screen();
+    assert_eq!(screen.matches("written when the primary was dead").count(), 1, "{screen}");
+
+    // The smallest size shows the newest messages.
+    ana.resize(40, 10);
+    ana.wait_until("the small screen", |screen| {
+        screen.contains("and ana answers") && screen.lines().count() <= 10
+    });
+    for mut person in [ana, bob] {
+        person.line("/quit");
+        assert_eq!(person.end(), Some(0));
+        person.check_left_as_found();
+    }
+}
+
+/// The timeline without what changes by itself.
+fn timeline(terminal: &Terminal) -> Vec<String> {
+    let screen = terminal.screen();
+    screen.lines().filter(|line| line.contains("line ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_written_without_a_broker_is_sent_once_when_it_is_back() {
+    let mut cluster = Cluster::roles(1);
+    let mut ana = chat(&cluster, "ana", 100, 24);
+    ana.wait_for("logged in as ana");
+    ana.line("/create tea");
+    ana.wait_for("#tea");
+    ana.line("before");
+    ana.wait_for("before ✓");
+    cluster.kill("broker");
+    ana.wait_for("what you write is kept");
+    ana.line("first meanwhile");
+    ana.line("second meanwhile");
+    ana.keys("a draft");
+    ana.wait_for("second meanwhile …");
+    cluster.start("broker", &["broker"]);
+    ana.wait_for("second meanwhile ✓");
+    ana.wait_gone("what you write is kept");
+    cluster.kill("proxy");
+    ana.wait_for("the proxy is not connected");
+    cluster.start("proxy", &["proxy"]);
+    ana.wait_gone("the proxy is not connected");
+    let screen = ana.screen();
+    for text in ["before", "first meanwhile", "second meanwhile", "› a draft"] {
+        assert_eq!(screen.matches(text).count(), 1, "{text} in\n{screen}");
+    }
+    assert!(screen.find("first meanwhile") < screen.find("second meanwhile"), "{screen}");
+    let history = cluster.run_with(&["client"], "history tea\n").stdout;
+    for text in ["first meanwhile", "second meanwhile"] {
+        assert_eq!(history.matches(text).count(), 1, "{history}");
+    }
+}
+
+#[test]
+fn without_a_cluster_it_says_so_and_leaves_on_a_signal() {
+    let cluster = Cluster::empty();
+    let mut ana = chat(&cluster, "ana", 80, 24);
+    ana.wait_for("can't reach the broker at 127.0.0.1");
+    ana.line("/jion tea");
+    ana.wait_for("did you mean /join?");
+    ana.signal(Signal::TERM);
+    assert_eq!(ana.end(), Some(130));
+    ana.check_left_as_found();
+}

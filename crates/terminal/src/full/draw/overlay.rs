@@ -1,0 +1,62 @@
+//! What lies over the timeline: a list to choose from, or a text.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+
+use super::put;
+use super::theme::Look;
+use crate::full::model::{Picker, State};
+use crate::full::wrap::{clean, fold, shorten, wrap};
+
+fn empty(area: Rect, buffer: &mut Buffer) {
+    for y in area.top()..area.bottom() {
+        put(buffer, area, area.x, y, &" ".repeat(usize::from(area.width)), Style::reset());
+    }
+}
+
+pub(super) fn draw_text(
+    title: &str,
+    lines: &[String],
+    first: usize,
+    look: &Look,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    empty(area, buffer);
+    put(buffer, area, area.x, area.y, title, look.strong);
+    let width = usize::from(area.width);
+    let rows = lines.iter().skip(first).flat_map(|line| wrap(line, width, 0));
+    for (row, y) in rows.zip(area.top() + 1..area.bottom()) {
+        put(buffer, area, area.x, y, &row, look.plain);
+    }
+}
+
+pub(super) fn draw_picker(
+    state: &State,
+    picker: &Picker,
+    look: &Look,
+    area: Rect,
+    buffer: &mut Buffer,
+) -> Option<Position> {
+    empty(area, buffer);
+    let start = put(buffer, area, area.x, area.y, &state.texts.go_to(), look.strong);
+    let room = usize::from(area.right().saturating_sub(start)).max(2);
+    let (rows, (row, column)) = fold(picker.filter.text(), picker.filter.cursor(), room);
+    put(buffer, area, start, area.y, rows.get(row).map_or("", String::as_str), look.plain);
+    let picks = state.picks(picker);
+    if picks.is_empty() {
+        put(buffer, area, area.x, area.y + 1, &state.texts.nothing_matches(), look.dim);
+    }
+    let chosen = picker.chosen.min(picks.len().saturating_sub(1));
+    let height = usize::from(area.height.saturating_sub(1)).max(1);
+    let first = (chosen + 1).saturating_sub(height);
+    for ((index, place), y) in
+        picks.iter().enumerate().skip(first).zip(area.top() + 1..area.bottom())
+    {
+        let style = if index == chosen { look.open } else { look.plain };
+        let name = shorten(&clean(&place.title()), usize::from(area.width).saturating_sub(1));
+        put(buffer, area, area.x + 1, y, &name, style);
+    }
+    Some(Position::new(start + u16::try_from(column).unwrap_or(0), area.y))
+}

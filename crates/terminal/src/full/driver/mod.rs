@@ -1,0 +1,194 @@
+//! Between the model and the world: the terminal, the clock, the client library.
+
+mod keyboard;
+mod screen;
+mod work;
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use recado_client::{Client, ClientConfig, ClientError, ClientEvent, now_ms};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::draw::theme::Theme;
+use super::model::event::{Effect, Event};
+use super::model::{Notify, State};
+use crate::texts::{About, Language, Texts};
+use screen::Screen;
+use work::Worker;
+
+/// The exit code when the terminal or an address can't be used.
+const EXIT_FAILED: u8 = 1;
+
+/// How many events wait for the model.
+const MAX_WAITING_EVENTS: usize = 4096;
+
+/// How many events are taken in before the screen is drawn again.
+const MAX_EVENTS_A_FRAME: usize = 512;
+
+/// How often the model hears of the time.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How often the connection is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How often names that can be completed are asked for.
+const NAMES_EVERY: Duration = Duration::from_secs(20);
+
+/// How long a message is tried: as long as anybody keeps a terminal open. It is repeated under
+/// its id all the while, so it is sent once.
+const SEND_PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How the full-screen client is set up.
+#[derive(Clone, Debug)]
+pub struct ChatConfig {
+    /// The broker, `tcp://host:5555`.
+    pub broker: String,
+    /// The proxy, `tcp://host:5558`.
+    pub proxy: String,
+    /// Who logs in at the start.
+    pub user: Option<String>,
+    /// Which background the terminal has.
+    pub theme: Theme,
+    /// When the terminal rings.
+    pub notify: Notify,
+    /// The language of all texts.
+    pub language: Language,
+}
+
+impl ChatConfig {
+    /// Nobody logged in, everything else by default, in English.
+    pub fn new(broker: impl Into<String>, proxy: impl Into<String>) -> ChatConfig {
+        ChatConfig {
+            broker: broker.into(),
+            proxy: proxy.into(),
+            user: None,
+            theme: Theme::default(),
+            notify: Notify::default(),
+            language: Language::default(),
+        }
+    }
+}
+
+/// Runs the full-screen client on the terminal until the person leaves, or a signal ends it; gives
+/// the process's exit code. The terminal is left as it was found, also after a panic.
+pub async fn run_chat(config: ChatConfig) -> u8 {
+    let texts = Texts::new(config.language, "/");
+    match chat(config, texts).await {
+        Ok(code) => code,
+        Err(why) => {
+            drop(std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("{}{why}\n", texts.error()),
+            ));
+            EXIT_FAILED
+        }
+    }
+}
+
+async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
+    let said = |error: ClientError| texts.failed(&error, About::Nothing);
+    let unusable = |why: std::io::Error| texts.cant_use_terminal(&why.to_string());
+    let client = Client::connect(ClientConfig {
+        patience: SEND_PATIENCE,
+        ..ClientConfig::new(&config.broker, &config.proxy)
+    })
+    .await
+    .map_err(said)?;
+    let (subscription, delivered) = client.subscribe().await.map_err(said)?;
+    let (events, mut waiting) = mpsc::channel(MAX_WAITING_EVENTS);
+    let mut beside = JoinSet::new();
+    // Before the terminal changes: a signal in between must put it back too.
+    work::listen_to_signals(&mut beside, events.clone()).map_err(unusable)?;
+    let mut screen = Screen::open(config.theme).map_err(unusable)?;
+    keyboard::listen(events.clone()).map_err(unusable)?;
+    beside.spawn(deliver(delivered, events.clone()));
+    beside.spawn(watch_connection(client.clone(), events.clone()));
+    beside.spawn(tick(events.clone()));
+    beside.spawn(refresh_names(client.clone(), events.clone()));
+
+    let zone = TimeZone::system();
+    let address = config.broker.trim_start_matches("tcp://").to_owned();
+    let mut state = State::new(texts, address, zone, now_ms());
+    state.notify = config.notify;
+    let (columns, rows) = screen.size();
+    let mut worker = Worker::new(client.clone(), subscription, events);
+    worker.all(state.update(Event::Resize { columns, rows }));
+    if let Some(user) = config.user {
+        let mut effects = Vec::new();
+        state.log_in(user, &mut effects);
+        worker.all(effects);
+    }
+    let code = 'running: loop {
+        screen.draw(&state).map_err(unusable)?;
+        let Some(first) = waiting.recv().await else { break EXIT_FAILED };
+        let mut next = Some(first);
+        for _ in 0..MAX_EVENTS_A_FRAME {
+            let Some(event) = next else { break };
+            for effect in state.update(event) {
+                match effect {
+                    Effect::Quit { code } => break 'running code,
+                    Effect::Alert(text) => screen.alert(&text),
+                    Effect::Mouse(on) => screen.mouse(on),
+                    Effect::Redraw => screen.clear(),
+                    effect => worker.start(effect),
+                }
+            }
+            next = waiting.try_recv().ok();
+        }
+        worker.tidy();
+    };
+    drop(screen);
+    client.close().await;
+    Ok(code)
+}
+
+/// What the subscription delivers, as events.
+async fn deliver(mut delivered: mpsc::Receiver<ClientEvent>, events: mpsc::Sender<Event>) {
+    while let Some(event) = delivered.recv().await {
+        let event = match event {
+            ClientEvent::Message(record) => Event::Message(record),
+            ClientEvent::Election { coordinator } => Event::Election { coordinator },
+            ClientEvent::GapFilled { topic, count } => Event::GapFilled { topic, count },
+            ClientEvent::ProxyLost => Event::Proxy(false),
+            ClientEvent::ProxyBack => Event::Proxy(true),
+        };
+        if events.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Says when the broker comes and goes.
+async fn watch_connection(client: Client, events: mpsc::Sender<Event>) {
+    let mut told = None;
+    loop {
+        let connected = client.connected();
+        if told != Some(connected) {
+            told = Some(connected);
+            if events.send(Event::Broker(connected)).await.is_err() {
+                return;
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn tick(events: mpsc::Sender<Event>) {
+    while events.send(Event::Tick { now_ms: now_ms() }).await.is_ok() {
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+/// Keeps the names that can be completed up to date.
+async fn refresh_names(client: Client, events: mpsc::Sender<Event>) {
+    loop {
+        if let (Ok(users), Ok(channels)) = (client.users().await, client.channels().await)
+            && events.send(Event::Names { users, channels }).await.is_err()
+        {
+            return;
+        }
+        tokio::time::sleep(NAMES_EVERY).await;
+    }
+}

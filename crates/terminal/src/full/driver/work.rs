@@ -1,0 +1,165 @@
+//! Does what the model wants done, and tells what came out.
+
+use std::time::Duration;
+
+use recado_client::{Client, ClientError, StartAt, Subscription};
+use recado_protocol::message::HistoryOf;
+use recado_protocol::{HistoryQuery, Reply, Request};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::full::model::event::{Effect, Event, Listed, Names, Want};
+use crate::full::model::room::Place;
+
+/// How long something that a person asked to see is tried.
+const ASK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many received messages are looked at for the direct conversations on the left.
+const INBOX_ROWS: usize = 300;
+
+/// Does things, each on a task of its own.
+pub(super) struct Worker {
+    client: Client,
+    subscription: Subscription,
+    events: mpsc::Sender<Event>,
+    tasks: JoinSet<()>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        client: Client,
+        subscription: Subscription,
+        events: mpsc::Sender<Event>,
+    ) -> Worker {
+        Worker { client, subscription, events, tasks: JoinSet::new() }
+    }
+
+    pub(super) fn all(&mut self, effects: Vec<Effect>) {
+        effects.into_iter().for_each(|effect| self.start(effect));
+    }
+
+    /// Forgets what is done.
+    pub(super) fn tidy(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// Starts to do it; the outcome comes as an event.
+    pub(super) fn start(&mut self, effect: Effect) {
+        let (client, subscription) = (self.client.clone(), self.subscription.clone());
+        let events = self.events.clone();
+        self.tasks.spawn(async move {
+            if let Some(event) = carry_out(&client, &subscription, effect).await {
+                // Nobody listens any more when the client ends.
+                drop(events.send(event).await);
+            }
+        });
+    }
+}
+
+async fn carry_out(client: &Client, subscription: &Subscription, effect: Effect) -> Option<Event> {
+    Some(match effect {
+        Effect::Login { user, before } => {
+            let outcome = log_in(client, subscription, &user, before).await;
+            Event::LoggedIn { user, outcome }
+        }
+        Effect::FetchInbox { user } => {
+            let of = HistoryOf::Inbox(user);
+            Event::Inbox(history(client, of, Want::Newest, INBOX_ROWS).await)
+        }
+        Effect::Ask(of) => Event::Asked(names(client, of).await),
+        Effect::Create { channel } => {
+            let outcome = client.create_channel(&channel).await;
+            Event::Created { channel, outcome }
+        }
+        Effect::Join { channel } => {
+            let outcome = subscription.join(&channel, StartAt::Now).await;
+            Event::Joined { channel, outcome }
+        }
+        Effect::Leave { channel } => {
+            subscription.leave(&channel).await;
+            return None;
+        }
+        Effect::Send { place, number, from, text } => {
+            let outcome = match &place {
+                Place::Channel(channel) => client.publish(&from, channel, &text).await,
+                Place::Direct(user) => client.message(&from, user, &text).await,
+            };
+            Event::Sent { place, number, outcome }
+        }
+        Effect::Fetch { me, place, ticket, want, limit } => {
+            let of = match &place {
+                Place::Channel(channel) => HistoryOf::Channel(channel.clone()),
+                Place::Direct(with) => HistoryOf::Conversation { user: me, with: with.clone() },
+            };
+            let outcome = history(client, of, want, limit).await;
+            Event::Page { place, ticket, want, outcome }
+        }
+        Effect::AskStatus { asked } => {
+            let outcome = match client.request_within(Request::Status, ASK_PATIENCE).await {
+                Ok(Reply::Status(status)) => Ok(status),
+                Ok(_) => Err(ClientError::BadReply("it does not answer status".to_owned())),
+                Err(error) => Err(error),
+            };
+            match outcome {
+                outcome if asked => Event::AskedStatus(outcome),
+                Ok(status) => Event::Status(status),
+                Err(_) => return None,
+            }
+        }
+        // The main loop's own.
+        Effect::Alert(_) | Effect::Mouse(_) | Effect::Redraw | Effect::Quit { .. } => return None,
+    })
+}
+
+async fn log_in(
+    client: &Client,
+    subscription: &Subscription,
+    user: &str,
+    before: Option<String>,
+) -> Result<(), ClientError> {
+    client.login(user).await?;
+    if let Some(before) = before.filter(|before| before != user) {
+        subscription.leave(&before).await;
+    }
+    subscription.open_inbox(user, StartAt::Now).await
+}
+
+async fn history(
+    client: &Client,
+    of: HistoryOf,
+    want: Want,
+    limit: usize,
+) -> Result<recado_protocol::HistoryReply, ClientError> {
+    let (before, after) = match want {
+        Want::Newest => (None, None),
+        Want::Before(key) => (Some(key), None),
+        Want::After(key) => (None, Some(key)),
+    };
+    client.history_within(HistoryQuery { of, after, before, limit }, ASK_PATIENCE).await
+}
+
+async fn names(client: &Client, of: Listed) -> Result<Names, ClientError> {
+    let list = |reply: Reply| match reply {
+        Reply::Users(names) | Reply::Channels(names) => Ok(names),
+        _ => Err(ClientError::BadReply("it lists no names".to_owned())),
+    };
+    let users = list(client.request_within(Request::Users, ASK_PATIENCE).await?)?;
+    let channels = list(client.request_within(Request::Channels, ASK_PATIENCE).await?)?;
+    Ok(Names { users, channels, of })
+}
+
+/// Ends the client in its own way when the process is told to end.
+pub(super) fn listen_to_signals(
+    tasks: &mut JoinSet<()>,
+    events: mpsc::Sender<Event>,
+) -> std::io::Result<()> {
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let mut signals = signal(kind)?;
+        let events = events.clone();
+        tasks.spawn(async move {
+            while signals.recv().await.is_some() && events.send(Event::Terminate).await.is_ok() {}
+        });
+    }
+    Ok(())
+}

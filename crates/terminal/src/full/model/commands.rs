@@ -1,0 +1,222 @@
+//! What was written, carried out: a command behind a slash, or a message.
+
+use recado_client::ClientError;
+use recado_protocol::Status;
+
+use super::event::{Effect, Listed};
+use super::room::{Place, Progress};
+use super::{Overlay, State};
+use crate::line::command::{Command, Fault, parse, quote};
+
+impl State {
+    /// Carries out what stands in the input; it stays there when it can't be.
+    pub(super) fn enter(&mut self, effects: &mut Vec<Effect>) {
+        let text = self.input.text().to_owned();
+        if text.trim().is_empty() {
+            return;
+        }
+        self.notice = None;
+        let place_before = self.open.clone();
+        let done = match text.strip_prefix('/') {
+            // Two slashes stand for a message that begins with one.
+            Some(message) if message.starts_with('/') => self.say_here(message, effects),
+            Some(command) => self.command(command, effects),
+            None => self.say_here(&text, effects),
+        };
+        if !done {
+            return;
+        }
+        if self.open == place_before {
+            self.input.take();
+        } else if let Some(before) = place_before.and_then(|place| self.rooms.get_mut(&place)) {
+            // The command went with the conversation that it led away from.
+            before.draft.clear();
+            self.input.remember(text);
+        } else {
+            self.input.remember(text);
+        }
+    }
+
+    fn say_here(&mut self, text: &str, effects: &mut Vec<Effect>) -> bool {
+        if self.me.is_none() {
+            self.error(self.texts.log_in_first());
+            return false;
+        }
+        let Some(place) = self.open.clone() else {
+            self.error(self.texts.open_one_first());
+            return false;
+        };
+        let written = self.write(&place, text.trim_end_matches('\n').to_owned(), effects);
+        if written {
+            self.to_bottom(effects);
+        }
+        written
+    }
+
+    /// Carries out a command; false when it is none, or can't be carried out now.
+    fn command(&mut self, line: &str, effects: &mut Vec<Effect>) -> bool {
+        if let Some(wanted) = search_of(line) {
+            self.start_search(wanted, effects);
+            return true;
+        }
+        if line.trim() == "leave"
+            && let Some(Place::Channel(channel)) = self.open.clone()
+        {
+            return self.leave(channel, effects);
+        }
+        let command = match parse(line) {
+            Ok(Some(command)) => command,
+            Ok(None) => Command::Help,
+            Err(fault) => {
+                let mut text = self.texts.fault(&fault);
+                if matches!(fault, Fault::Unknown { .. }) {
+                    text = format!("{text}; {}", self.texts.slash_twice());
+                }
+                self.error(text);
+                return false;
+            }
+        };
+        let needs_login = matches!(command, Command::Publish { .. } | Command::Message { .. });
+        if needs_login && self.me.is_none() {
+            self.error(self.texts.log_in_first());
+            return false;
+        }
+        match command {
+            Command::Login { user } => self.log_in(user, effects),
+            Command::Users => effects.push(Effect::Ask(Listed::Users)),
+            Command::Channels => effects.push(Effect::Ask(Listed::Channels)),
+            Command::Create { channel } => effects.push(Effect::Create { channel }),
+            Command::Join { channel } => self.join(channel, effects),
+            Command::Leave { channel } => return self.leave(channel, effects),
+            Command::Publish { channel, message } => {
+                let place = Place::Channel(channel);
+                if !self.rooms.contains_key(&place) {
+                    self.not_joined(place.name());
+                    return false;
+                }
+                self.write(&place, message, effects);
+                self.show(place, effects);
+            }
+            Command::Message { user, message } => {
+                self.show_direct(user.clone(), effects);
+                return self.write(&Place::Direct(user), message, effects);
+            }
+            Command::History { name, count } => self.history(name, count, effects),
+            Command::Status => effects.push(Effect::AskStatus { asked: true }),
+            Command::Help => self.help(),
+            Command::Quit => return self.quit(effects),
+        }
+        true
+    }
+
+    fn leave(&mut self, channel: String, effects: &mut Vec<Effect>) -> bool {
+        let place = Place::Channel(channel);
+        let Some(room) = self.rooms.get(&place) else {
+            self.not_joined(place.name());
+            return false;
+        };
+        if room.unsent() > 0 {
+            self.error(self.texts.unsent_here(room.unsent(), place.name()));
+            return false;
+        }
+        self.rooms.remove(&place);
+        if self.open.as_ref() == Some(&place) {
+            self.open = None;
+            self.search = None;
+            let next = self.sorted().first().map(|place| (*place).clone());
+            if let Some(next) = next {
+                self.show(next, effects);
+            }
+        }
+        self.note(self.texts.left(place.name()));
+        effects.push(Effect::Leave { channel: place.name().to_owned() });
+        true
+    }
+
+    fn not_joined(&mut self, channel: &str) {
+        self.error(self.texts.not_joined(channel, &quote(channel)));
+    }
+
+    /// Older messages: of the open conversation, or of one that is named.
+    fn history(&mut self, name: Option<String>, count: Option<usize>, effects: &mut Vec<Effect>) {
+        if let Some(name) = name {
+            let direct = Place::Direct(name.clone());
+            if self.rooms.contains_key(&direct) || self.users.contains(&name) {
+                self.show_direct(name, effects);
+            } else {
+                self.join(name, effects);
+            }
+        }
+        let rows = count.unwrap_or_else(|| self.timeline_height());
+        self.scroll(true, rows, effects);
+    }
+
+    pub(super) fn help(&mut self) {
+        self.overlay = Some(Overlay::Text {
+            title: self.texts.help_title(),
+            lines: lines(&self.texts.full_help()),
+            first: 0,
+        });
+    }
+
+    pub(super) fn asked_status(&mut self, outcome: Result<Status, ClientError>) {
+        match outcome {
+            Ok(status) => {
+                self.status(&status);
+                let lines = self.texts.status(&status);
+                self.overlay =
+                    Some(Overlay::Text { title: self.texts.status_title(), lines, first: 0 });
+            }
+            Err(error) => self.error(self.texts.failed(&error, crate::texts::About::Nothing)),
+        }
+    }
+
+    /// Leaves; when something is not sent yet, only the second time.
+    pub(super) fn quit(&mut self, effects: &mut Vec<Effect>) -> bool {
+        let unsent = self.unsent();
+        if unsent > 0 && !self.quitting {
+            self.quitting = true;
+            self.error(self.texts.quit_unsent(unsent));
+            return false;
+        }
+        effects.push(Effect::Quit { code: 0 });
+        true
+    }
+
+    /// Tries what failed once more, as a new message.
+    pub(super) fn retry(&mut self, effects: &mut Vec<Effect>) {
+        let Some(place) = self.open.clone() else { return };
+        let Some(room) = self.rooms.get_mut(&place) else { return };
+        for out in &mut room.outgoing {
+            if matches!(out.progress, Progress::Failed { .. }) {
+                out.progress = Progress::Waiting;
+            }
+        }
+        self.notice = None;
+        self.send_next(&place, effects);
+    }
+
+    /// Takes the last message that failed back into the input.
+    pub(super) fn take_back(&mut self) {
+        if !self.input.is_empty() {
+            return;
+        }
+        let Some(room) = self.room_mut() else { return };
+        let failed =
+            room.outgoing.iter().rposition(|out| matches!(out.progress, Progress::Failed { .. }));
+        if let Some(out) = failed.and_then(|at| room.outgoing.remove(at)) {
+            self.notice = None;
+            self.input.replace(out.text);
+        }
+    }
+}
+
+/// What `search` is asked to look for; none when it is another command.
+fn search_of(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("search")?;
+    (rest.is_empty() || rest.starts_with(char::is_whitespace)).then(|| rest.trim())
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,295 @@
+//! What keys and the mouse do.
+
+use ratatui::crossterm::event::{
+    KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
+use ratatui::layout::Position;
+
+use super::event::{Effect, Listed};
+use super::room::Scroll;
+use super::{Overlay, Picker, State};
+use crate::full::layout::panes;
+
+/// How many rows the mouse wheel moves.
+const WHEEL_ROWS: usize = 3;
+
+impl State {
+    pub(super) fn key(&mut self, key: KeyEvent, effects: &mut Vec<Effect>) {
+        if key.kind == KeyEventKind::Release {
+            return;
+        }
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let alt = key.modifiers.contains(KeyModifiers::ALT);
+        let completes = matches!(key.code, KeyCode::Tab | KeyCode::BackTab);
+        if !completes {
+            self.completion = None;
+        }
+        if self.overlay.is_some() {
+            self.key_in_overlay(key, control, effects);
+        } else if self.global_key(key, control, alt, effects) {
+        } else if self.search.is_some() {
+            self.key_in_search(key, control, effects);
+        } else {
+            self.key_in_input(key, control, alt, effects);
+        }
+    }
+
+    /// Keys that mean the same wherever one is.
+    fn global_key(
+        &mut self,
+        key: KeyEvent,
+        control: bool,
+        alt: bool,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        match key.code {
+            KeyCode::Char('c') if control => self.interrupt(effects),
+            KeyCode::Char('q') if control => drop(self.quit(effects)),
+            KeyCode::Char('l') if control => effects.push(Effect::Redraw),
+            KeyCode::Char('k' | 'p') if control => {
+                self.overlay = Some(Overlay::Picker(Picker::of(Listed::Everything)));
+            }
+            KeyCode::Char('r') if control && self.search.is_none() => self.retry(effects),
+            KeyCode::Char('t') if control && self.search.is_none() => self.take_back(),
+            KeyCode::Char('a') if alt => match self.next_unread() {
+                Some(place) => self.show(place, effects),
+                None => self.note(self.texts.nothing_unread()),
+            },
+            KeyCode::Char(digit @ '1'..='9') if alt => {
+                let index = digit as usize - '1' as usize;
+                let place = self.sorted().get(index).map(|place| (*place).clone());
+                if let Some(place) = place {
+                    self.show(place, effects);
+                }
+            }
+            KeyCode::Up | KeyCode::Down if alt => self.neighbour(key.code == KeyCode::Up, effects),
+            KeyCode::PageUp | KeyCode::PageDown => {
+                let page = self.timeline_height().saturating_sub(1).max(1);
+                self.scroll(key.code == KeyCode::PageUp, page, effects);
+            }
+            KeyCode::Up | KeyCode::Down if control || key.modifiers == KeyModifiers::SHIFT => {
+                self.scroll(key.code == KeyCode::Up, 1, effects);
+            }
+            KeyCode::End if control || alt => self.to_bottom(effects),
+            KeyCode::F(1) => self.help(),
+            KeyCode::F(2) => {
+                self.mouse = !self.mouse;
+                effects.push(Effect::Mouse(self.mouse));
+                self.note(if self.mouse { self.texts.mouse_on() } else { self.texts.mouse_off() });
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Ctrl-C empties what is being written, and leaves when there is nothing.
+    fn interrupt(&mut self, effects: &mut Vec<Effect>) {
+        if self.search.is_some() {
+            self.end_search(true, effects);
+        } else if !self.input.is_empty() {
+            self.input.take();
+        } else if self.quitting {
+            effects.push(Effect::Quit { code: super::super::EXIT_INTERRUPTED });
+        } else {
+            self.quitting = true;
+            match self.unsent() {
+                0 => self.note(self.texts.once_more_leaves()),
+                unsent => self.error(self.texts.quit_unsent(unsent)),
+            }
+        }
+    }
+
+    /// The conversation above or below the open one.
+    fn neighbour(&mut self, up: bool, effects: &mut Vec<Effect>) {
+        let sorted = self.sorted();
+        let here =
+            self.open.as_ref().and_then(|open| sorted.iter().position(|place| *place == open));
+        let count = sorted.len();
+        let there = match here {
+            Some(here) if up => (here + count - 1) % count,
+            Some(here) => (here + 1) % count,
+            None => 0,
+        };
+        let place = sorted.get(there).map(|place| (*place).clone());
+        if let Some(place) = place {
+            self.show(place, effects);
+        }
+    }
+
+    fn key_in_input(&mut self, key: KeyEvent, control: bool, alt: bool, effects: &mut Vec<Effect>) {
+        if !matches!(key.code, KeyCode::Enter) {
+            self.quitting = false;
+        }
+        match key.code {
+            KeyCode::Enter if alt || key.modifiers.contains(KeyModifiers::SHIFT) => {
+                self.insert("\n");
+            }
+            KeyCode::Char('j') if control => self.insert("\n"),
+            KeyCode::Enter => self.enter(effects),
+            KeyCode::Tab => self.complete(false),
+            KeyCode::BackTab => self.complete(true),
+            KeyCode::Esc => {
+                self.notice = None;
+                self.to_bottom(effects);
+            }
+            KeyCode::Char('f') if control => self.start_search("", effects),
+            KeyCode::Char('d') if control && self.input.is_empty() => drop(self.quit(effects)),
+            KeyCode::Char('?') if self.input.is_empty() => self.help(),
+            KeyCode::End if self.input.is_empty() => self.to_bottom(effects),
+            _ => edit(&mut self.input, key, control, alt),
+        }
+    }
+
+    fn key_in_search(&mut self, key: KeyEvent, control: bool, effects: &mut Vec<Effect>) {
+        let Some(search) = &mut self.search else { return };
+        match key.code {
+            KeyCode::Esc => self.end_search(true, effects),
+            KeyCode::Enter | KeyCode::Up => self.search_older(effects),
+            KeyCode::Char('f') if control => self.search_older(effects),
+            KeyCode::Down => self.search_newer(effects),
+            KeyCode::Tab => self.end_search(false, effects),
+            _ => {
+                let before = search.wanted.text().to_owned();
+                edit(&mut search.wanted, key, control, false);
+                if search.wanted.text() != before {
+                    self.search_anew(effects);
+                }
+            }
+        }
+    }
+
+    fn key_in_overlay(&mut self, key: KeyEvent, control: bool, effects: &mut Vec<Effect>) {
+        let page = self.timeline_height().max(1);
+        match &mut self.overlay {
+            Some(Overlay::Picker(_)) => self.key_in_picker(key, control, effects),
+            Some(Overlay::Text { lines, first, .. }) => {
+                let last = lines.len().saturating_sub(1);
+                match key.code {
+                    KeyCode::Up => *first = first.saturating_sub(1),
+                    KeyCode::Down => *first = (*first + 1).min(last),
+                    KeyCode::PageUp => *first = first.saturating_sub(page),
+                    KeyCode::PageDown | KeyCode::Char(' ') => *first = (*first + page).min(last),
+                    _ => self.overlay = None,
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn key_in_picker(&mut self, key: KeyEvent, control: bool, effects: &mut Vec<Effect>) {
+        let Some(Overlay::Picker(picker)) = &self.overlay else { return };
+        let picks = self.picks(picker);
+        let chosen = picker.chosen.min(picks.len().saturating_sub(1));
+        let Some(Overlay::Picker(picker)) = &mut self.overlay else { return };
+        match key.code {
+            KeyCode::Esc => self.overlay = None,
+            KeyCode::Char('c') if control => self.overlay = None,
+            KeyCode::Enter => {
+                if let Some(place) = picks.into_iter().nth(chosen) {
+                    self.pick(place, effects);
+                }
+            }
+            KeyCode::Up => picker.chosen = chosen.saturating_sub(1),
+            KeyCode::Char('k' | 'p') if control => picker.chosen = chosen.saturating_sub(1),
+            KeyCode::Down | KeyCode::Tab => {
+                picker.chosen = (chosen + 1).min(picks.len().saturating_sub(1));
+            }
+            _ => {
+                edit(&mut picker.filter, key, control, false);
+                picker.chosen = 0;
+            }
+        }
+    }
+
+    pub(super) fn paste(&mut self, text: &str) {
+        self.completion = None;
+        if let Some(Overlay::Picker(picker)) = &mut self.overlay {
+            picker.filter.insert(&text.replace(['\r', '\n'], " "));
+        } else if let Some(search) = &mut self.search {
+            search.wanted.insert(&text.replace(['\r', '\n'], " "));
+        } else {
+            self.overlay = None;
+            self.insert(text);
+        }
+    }
+
+    fn insert(&mut self, text: &str) {
+        if !self.input.insert(text) {
+            self.error(self.texts.too_long_to_write());
+        }
+    }
+
+    pub(super) fn mouse(&mut self, mouse: MouseEvent, effects: &mut Vec<Effect>) {
+        let at = Position::new(mouse.column, mouse.row);
+        match mouse.kind {
+            MouseEventKind::ScrollUp => self.wheel(true, effects),
+            MouseEventKind::ScrollDown => self.wheel(false, effects),
+            MouseEventKind::Down(MouseButton::Left) => {
+                if self.overlay.take().is_some() {
+                    return;
+                }
+                let Some(rooms) = panes(self).rooms.filter(|rooms| rooms.contains(at)) else {
+                    return;
+                };
+                let row = usize::from(mouse.row - rooms.y);
+                let place = self.sorted().get(row).map(|place| (*place).clone());
+                if let Some(place) = place {
+                    self.show(place, effects);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn wheel(&mut self, up: bool, effects: &mut Vec<Effect>) {
+        match &mut self.overlay {
+            Some(Overlay::Text { lines, first, .. }) => {
+                let moved = if up { first.saturating_sub(WHEEL_ROWS) } else { *first + WHEEL_ROWS };
+                *first = moved.min(lines.len().saturating_sub(1));
+            }
+            Some(Overlay::Picker(_)) => {}
+            None => self.scroll(up, WHEEL_ROWS, effects),
+        }
+    }
+
+    /// Whether the window shows something else than the end.
+    pub(crate) fn scrolled(&self) -> bool {
+        self.room().is_some_and(|room| room.scroll != Scroll::Bottom)
+    }
+}
+
+/// The keys of every line that can be edited.
+fn edit(line: &mut super::Editor, key: KeyEvent, control: bool, alt: bool) {
+    match key.code {
+        KeyCode::Left if control || alt => line.word_left(),
+        KeyCode::Right if control || alt => line.word_right(),
+        KeyCode::Left => line.left(),
+        KeyCode::Right => line.right(),
+        KeyCode::Home => line.home(),
+        KeyCode::End => line.end(),
+        KeyCode::Up => line.up(),
+        KeyCode::Down => line.down(),
+        KeyCode::Backspace if control || alt => line.kill_word_before(),
+        KeyCode::Backspace => line.backspace(),
+        KeyCode::Delete => line.delete(),
+        KeyCode::Char(letter) if control => match letter {
+            'a' => line.home(),
+            'e' => line.end(),
+            'b' => line.left(),
+            'd' => line.delete(),
+            'h' => line.backspace(),
+            'w' => line.kill_word_before(),
+            'u' => line.kill_to_start(),
+            'y' => line.yank(),
+            _ => {}
+        },
+        KeyCode::Char(letter) if alt => match letter {
+            'b' => line.word_left(),
+            'f' => line.word_right(),
+            'd' => line.kill_word_behind(),
+            _ => {}
+        },
+        KeyCode::Char(letter) => drop(line.insert(letter.encode_utf8(&mut [0; 4]))),
+        _ => {}
+    }
+}

@@ -1,0 +1,385 @@
+//! What the client shows and does, as a function of what happens: no socket, no terminal, no
+//! clock. [`State::update`] takes an event and gives back what is to be done.
+
+mod commands;
+mod complete;
+pub(crate) mod editor;
+pub(crate) mod event;
+mod keys;
+pub(crate) mod log;
+mod mention;
+mod network;
+pub(crate) mod picker;
+pub(crate) mod room;
+mod search;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::tz::TimeZone;
+
+use crate::texts::Texts;
+use complete::Completion;
+use editor::Editor;
+use event::{Effect, Event, Want};
+use log::Stored;
+pub(crate) use picker::Picker;
+use room::{Outgoing, Place, Progress, Room, Scroll};
+pub(crate) use search::Search;
+
+/// How long a note is shown, ms.
+const NOTE_MS: u64 = 6_000;
+
+/// How long something that went wrong is shown, ms.
+const ERROR_MS: u64 = 15_000;
+
+/// How often the cluster is asked how it is, ms.
+const STATUS_EVERY_MS: u64 = 5_000;
+
+/// How long a message may be on its way before the person is told that nobody answers, ms.
+const TELL_AFTER_MS: u64 = 1_500;
+
+/// How many messages may wait to be sent in all.
+const MAX_UNSENT: usize = 1_000;
+
+/// When the terminal rings, or shows a note of its own, while it is not looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notify {
+    /// Never.
+    Off,
+    /// When the user's name is mentioned, and for private messages.
+    #[default]
+    Mentions,
+    /// For every message.
+    All,
+}
+
+impl std::str::FromStr for Notify {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Notify, String> {
+        match word {
+            "off" => Ok(Notify::Off),
+            "mentions" => Ok(Notify::Mentions),
+            "all" => Ok(Notify::All),
+            _ => Err("one of off, mentions and all is needed".to_owned()),
+        }
+    }
+}
+
+/// Whether something is worth knowing or went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Note,
+    Error,
+}
+
+/// What is told for a while.
+#[derive(Clone, Debug)]
+pub(crate) struct Notice {
+    pub(crate) kind: Kind,
+    pub(crate) text: String,
+    until_ms: u64,
+}
+
+/// What lies over the timeline.
+#[derive(Debug)]
+pub(crate) enum Overlay {
+    Picker(Picker),
+    /// A text that can be scrolled: its title, its lines, and the first one that is shown.
+    Text {
+        title: String,
+        lines: Vec<String>,
+        first: usize,
+    },
+}
+
+/// A part of the system, as far as this client sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// Not known yet, since then, ms.
+    Unseen {
+        since_ms: u64,
+    },
+    Up,
+    /// Lost at this time, ms.
+    Lost {
+        since_ms: u64,
+    },
+}
+
+/// Everything that is shown.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) now_ms: u64,
+    pub(crate) zone: TimeZone,
+    pub(crate) texts: Texts,
+    pub(crate) columns: u16,
+    pub(crate) rows: u16,
+    pub(crate) focused: bool,
+    pub(crate) notify: Notify,
+    /// Who is logged in.
+    pub(crate) me: Option<String>,
+    /// Who is being logged in.
+    pub(crate) logging_in: Option<String>,
+    pub(crate) broker: Link,
+    /// Where it is, for people.
+    pub(crate) broker_address: String,
+    pub(crate) proxy_lost: bool,
+    pub(crate) primary: Option<String>,
+    pub(crate) rooms: BTreeMap<Place, Room>,
+    pub(crate) open: Option<Place>,
+    pub(crate) input: Editor,
+    completion: Option<Completion>,
+    pub(crate) overlay: Option<Overlay>,
+    pub(crate) search: Option<Search>,
+    pub(crate) notice: Option<Notice>,
+    pub(crate) users: BTreeSet<String>,
+    pub(crate) channels: BTreeSet<String>,
+    /// Channels that are opened as soon as they are joined.
+    joining: BTreeSet<String>,
+    /// Direct conversations whose own messages are still to be read from the history, from where.
+    refetch: BTreeMap<Place, Want>,
+    /// Where the last acknowledged message is.
+    pub(crate) last_stored: Option<Stored>,
+    last_number: u64,
+    status_asked_ms: u64,
+    /// Quitting was asked for once, though something is not sent.
+    quitting: bool,
+    pub(crate) mouse: bool,
+}
+
+impl State {
+    pub(crate) fn new(texts: Texts, broker_address: String, zone: TimeZone, now_ms: u64) -> State {
+        State {
+            now_ms,
+            zone,
+            texts,
+            columns: 80,
+            rows: 24,
+            focused: true,
+            notify: Notify::default(),
+            me: None,
+            logging_in: None,
+            broker: Link::Unseen { since_ms: now_ms },
+            broker_address,
+            proxy_lost: false,
+            primary: None,
+            rooms: BTreeMap::new(),
+            open: None,
+            input: Editor::default(),
+            completion: None,
+            overlay: None,
+            search: None,
+            notice: None,
+            users: BTreeSet::new(),
+            channels: BTreeSet::new(),
+            joining: BTreeSet::new(),
+            refetch: BTreeMap::new(),
+            last_stored: None,
+            last_number: 0,
+            status_asked_ms: now_ms,
+            quitting: false,
+            mouse: true,
+        }
+    }
+
+    /// Takes in what happened; gives what is to be done about it.
+    pub(crate) fn update(&mut self, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Key(key) => self.key(key, &mut effects),
+            Event::Paste(text) => self.paste(&text),
+            Event::Mouse(mouse) => self.mouse(mouse, &mut effects),
+            Event::Resize { columns, rows } => {
+                (self.columns, self.rows) = (columns, rows);
+                self.fetch_what_is_missing(&mut effects);
+            }
+            Event::Focus(focused) => self.focused = focused,
+            Event::Tick { now_ms } => self.tick(now_ms, &mut effects),
+            Event::Broker(connected) => self.broker(connected, &mut effects),
+            Event::Proxy(connected) => self.proxy_lost = !connected,
+            Event::Election { coordinator } => {
+                self.mention(self.texts.elected(&coordinator));
+                self.primary = Some(coordinator);
+                effects.push(Effect::AskStatus { asked: false });
+            }
+            Event::Message(record) => self.message(record, &mut effects),
+            Event::GapFilled { topic, count } => self.mention(self.texts.gap_filled(count, &topic)),
+            Event::LoggedIn { user, outcome } => self.logged_in(user, outcome, &mut effects),
+            Event::Inbox(outcome) => self.inbox(outcome),
+            Event::Names { users, channels } => self.names(users, channels),
+            Event::Asked(outcome) => self.asked(outcome),
+            Event::Created { channel, outcome } => self.created(channel, outcome, &mut effects),
+            Event::Joined { channel, outcome } => self.joined(channel, outcome, &mut effects),
+            Event::Sent { place, number, outcome } => {
+                self.sent(&place, number, outcome, &mut effects);
+            }
+            Event::Page { place, ticket, want, outcome } => {
+                self.page(&place, ticket, want, outcome, &mut effects);
+            }
+            Event::Status(status) => self.status(&status),
+            Event::AskedStatus(outcome) => self.asked_status(outcome),
+            Event::Terminate => effects.push(Effect::Quit { code: super::EXIT_INTERRUPTED }),
+        }
+        self.settle_read();
+        effects
+    }
+
+    fn tick(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+        self.now_ms = now_ms;
+        if self.notice.as_ref().is_some_and(|notice| notice.until_ms <= now_ms) {
+            self.notice = None;
+        }
+        if self.broker == Link::Up && now_ms >= self.status_asked_ms + STATUS_EVERY_MS {
+            self.status_asked_ms = now_ms;
+            effects.push(Effect::AskStatus { asked: false });
+        }
+        self.fetch_what_is_missing(effects);
+    }
+
+    fn broker(&mut self, connected: bool, effects: &mut Vec<Effect>) {
+        self.broker = match (connected, self.broker) {
+            (true, _) => Link::Up,
+            (false, Link::Up) => Link::Lost { since_ms: self.now_ms },
+            (false, before) => before,
+        };
+        if connected {
+            effects.push(Effect::AskStatus { asked: false });
+        }
+    }
+
+    /// Logs somebody in, unless that is under way.
+    pub(crate) fn log_in(&mut self, user: String, effects: &mut Vec<Effect>) {
+        if self.logging_in.as_ref() == Some(&user) {
+            return;
+        }
+        self.logging_in = Some(user.clone());
+        effects.push(Effect::Login { user, before: self.me.clone() });
+    }
+
+    /// Opens a conversation that is there.
+    pub(crate) fn show(&mut self, place: Place, effects: &mut Vec<Effect>) {
+        if self.open.as_ref() != Some(&place) {
+            self.search = None;
+            self.completion = None;
+            let draft = self.rooms.get_mut(&place).map(|room| std::mem::take(&mut room.draft));
+            let written = self.input.replace(draft.unwrap_or_default());
+            if let Some(before) = self.open.as_ref().and_then(|open| self.rooms.get_mut(open)) {
+                before.draft = written;
+                before.line = None;
+            }
+            self.open = Some(place);
+        }
+        self.overlay = None;
+        self.fetch_what_is_missing(effects);
+    }
+
+    /// Opens a direct conversation, which may be new.
+    pub(crate) fn show_direct(&mut self, user: String, effects: &mut Vec<Effect>) {
+        let place = Place::Direct(user);
+        self.rooms.entry(place.clone()).or_default();
+        self.show(place, effects);
+    }
+
+    /// Puts a message behind those that wait to be sent.
+    pub(crate) fn write(&mut self, place: &Place, text: String, effects: &mut Vec<Effect>) -> bool {
+        if self.rooms.values().map(Room::unsent).sum::<usize>() >= MAX_UNSENT {
+            self.error(self.texts.too_many_unsent());
+            return false;
+        }
+        let number = self.next_number();
+        let written_ms = self.now_ms;
+        let Some(room) = self.rooms.get_mut(place) else { return false };
+        room.line = None;
+        let behind = room.loaded.then_some(room.newest).filter(|newest| *newest > 0);
+        room.outgoing.push_back(Outgoing {
+            number,
+            text,
+            written_ms,
+            progress: Progress::Waiting,
+            echo: None,
+            behind,
+        });
+        self.send_next(place, effects);
+        true
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    fn say(&mut self, kind: Kind, text: String) {
+        let shown_ms = if kind == Kind::Error { ERROR_MS } else { NOTE_MS };
+        self.notice = Some(Notice { kind, text, until_ms: self.now_ms + shown_ms });
+    }
+
+    /// Tells what nobody asked for, unless something that went wrong is still to be read.
+    fn mention(&mut self, text: String) {
+        if self.notice.as_ref().is_none_or(|notice| notice.kind == Kind::Note) {
+            self.say(Kind::Note, text);
+        }
+    }
+
+    /// What is in sight of somebody who looks is read.
+    fn settle_read(&mut self) {
+        if !self.focused {
+            return;
+        }
+        let Some(room) = self.open.as_ref().and_then(|open| self.rooms.get_mut(open)) else {
+            return;
+        };
+        if room.scroll == Scroll::Bottom && room.log.live && room.loaded {
+            (room.read, room.unread, room.mentions) = (room.newest, 0, 0);
+        }
+    }
+
+    /// The open conversation.
+    pub(crate) fn room(&self) -> Option<&Room> {
+        self.rooms.get(self.open.as_ref()?)
+    }
+
+    pub(super) fn room_mut(&mut self) -> Option<&mut Room> {
+        self.rooms.get_mut(self.open.as_ref()?)
+    }
+
+    /// Whether a message is on its way for so long that the person should know.
+    pub(crate) fn nobody_answers(&self) -> bool {
+        let now_ms = self.now_ms;
+        self.rooms.values().flat_map(|room| &room.outgoing).any(|out| {
+            matches!(out.progress, Progress::Sending { since_ms } if since_ms + TELL_AFTER_MS <= now_ms)
+        })
+    }
+
+    /// Whether the broker is away for so long that the person should know.
+    pub(crate) fn broker_away(&self) -> bool {
+        match self.broker {
+            Link::Up => false,
+            Link::Unseen { since_ms } | Link::Lost { since_ms } => {
+                since_ms + TELL_AFTER_MS <= self.now_ms
+            }
+        }
+    }
+
+    /// What is wrong for as long as it is.
+    pub(crate) fn banner(&self) -> Option<String> {
+        let texts = self.texts;
+        match self.broker {
+            Link::Unseen { .. } if self.broker_away() => {
+                Some(texts.cant_connect(&self.broker_address))
+            }
+            Link::Lost { .. } if self.broker_away() => {
+                Some(texts.broker_away(&self.broker_address))
+            }
+            _ if self.nobody_answers() => Some(texts.nobody_answers()),
+            _ if self.proxy_lost => Some(texts.proxy_away()),
+            _ => None,
+        }
+    }
+
+    /// How many messages are not acknowledged yet.
+    pub(crate) fn unsent(&self) -> usize {
+        self.rooms.values().map(Room::unsent).sum()
+    }
+}

@@ -1,0 +1,358 @@
+//! What the client does, by what happens to it.
+
+use ratatui::crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use recado_client::ClientError;
+use recado_protocol::{Code, HistoryReply};
+
+use super::stage::{Stage, ack, chat, private, record, refused, tea};
+use crate::full::model::Notify;
+use crate::full::model::event::{Effect, Event, Listed, Want};
+use crate::full::model::room::Place;
+
+fn direct(user: &str) -> Place {
+    Place::Direct(user.to_owned())
+}
+
+#[test]
+fn a_message_needs_somebody_and_somewhere_and_is_not_lost_for_lack_of_either() {
+    let mut stage = Stage::new(80, 24);
+    stage.line("hello");
+    assert!(stage.screen().contains("log in first: /login <name>"));
+    assert_eq!(stage.state.input.text(), "hello");
+    stage.log_in("ana");
+    stage.press(KeyCode::Enter);
+    assert!(stage.screen().contains("open a conversation first"));
+    assert!(stage.take_sends().is_empty());
+    assert_eq!(stage.state.input.text(), "hello");
+}
+
+#[test]
+fn wrong_commands_stay_and_say_what_is_wrong() {
+    let cases = [
+        ("/jion tea", "no command \"jion\"; did you mean /join?"),
+        ("/xyzzy", "/help lists all"),
+        ("/join", "something is missing: /join <channel>"),
+        ("/join \"tea", "a double quote is not closed"),
+        ("/join coffee break", "too many words"),
+        ("/leave tea", "you are not in tea"),
+    ];
+    for (line, expected) in cases {
+        let mut stage = Stage::new(100, 24);
+        stage.log_in("ana");
+        stage.line(line);
+        assert!(stage.screen().contains(expected), "{line}: {}", stage.screen());
+        assert_eq!(stage.state.input.text(), line);
+    }
+}
+
+#[test]
+fn creating_joins_and_opens_and_joining_again_does_no_harm() {
+    let mut stage = Stage::new(80, 24);
+    stage.log_in("ana");
+    stage.line("/create tea");
+    assert!(stage.effects.contains(&Effect::Create { channel: "tea".to_owned() }));
+    stage.happens(Event::Created { channel: "tea".to_owned(), outcome: Ok(()) });
+    assert!(stage.effects.contains(&Effect::Join { channel: "tea".to_owned() }));
+    stage.happens(Event::Joined { channel: "tea".to_owned(), outcome: Ok(()) });
+    assert_eq!(stage.state.open, Some(tea()));
+    stage.serve(chat(2), 2);
+    stage.effects.clear();
+    stage.line("/join tea");
+    assert_eq!((stage.effects.len(), stage.state.open.clone()), (0, Some(tea())));
+    assert!(stage.screen().contains("message number 2"));
+}
+
+#[test]
+fn a_refusal_says_what_to_do() {
+    let mut stage = Stage::new(100, 24);
+    stage.log_in("ana");
+    let outcome = Err(refused(Code::UnknownChannel, "no such channel"));
+    stage.happens(Event::Joined { channel: "tea".to_owned(), outcome });
+    assert!(stage.screen().contains("there is no channel tea; create it with: /create tea"));
+}
+
+#[test]
+fn two_slashes_begin_a_message_with_one() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("//usr is a folder");
+    assert_eq!(stage.take_sends()[0].2, "/usr is a folder");
+}
+
+#[test]
+fn own_messages_are_sent_one_by_one_and_shown_once_in_any_order_of_echo_and_answer() {
+    for echo_first in [false, true] {
+        let mut stage = Stage::in_tea(80, 24, chat(1));
+        stage.line("again");
+        stage.line("again");
+        for seq in [2, 3] {
+            let sends = stage.take_sends();
+            assert_eq!(sends.len(), 1);
+            let echo = Event::Message(record(seq, "ana", "again"));
+            if echo_first {
+                stage.happens(echo);
+                stage.sent(&tea(), sends[0].1, ack(seq));
+            } else {
+                stage.sent(&tea(), sends[0].1, ack(seq));
+                stage.happens(echo);
+            }
+        }
+        let screen = stage.screen();
+        assert_eq!(screen.matches("again ✓3/3").count(), 2, "{screen}");
+        assert_eq!(screen.matches("again").count(), 2, "{screen}");
+        assert!(stage.state.rooms[&tea()].outgoing.is_empty());
+        assert!(screen.contains("stored on 3 of 3"), "{screen}");
+    }
+}
+
+#[test]
+fn somebody_elses_equal_text_hides_nothing_of_ones_own() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("same words");
+    let number = stage.take_sends()[0].1;
+    // Sent by the same user from another terminal.
+    stage.happens(Event::Message(record(2, "ana", "same words")));
+    stage.sent(&tea(), number, ack(3));
+    assert_eq!(stage.screen().matches("same words").count(), 2);
+    stage.happens(Event::Message(record(3, "ana", "same words")));
+    assert_eq!(stage.screen().matches("same words").count(), 2);
+}
+
+#[test]
+fn a_failed_message_is_tried_again_or_taken_back() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    let fails = |stage: &mut Stage| {
+        let number = stage.take_sends()[0].1;
+        let outcome = Err(ClientError::Unknown { waited_ms: 30_000 });
+        stage.happens(Event::Sent { place: tea(), number, outcome });
+    };
+    stage.line("hello");
+    fails(&mut stage);
+    assert!(stage.screen().contains("hello ✗ not sent"), "{}", stage.screen());
+    assert!(stage.screen().contains("Ctrl-R"));
+    stage.ctrl('r');
+    fails(&mut stage);
+    stage.ctrl('t');
+    assert_eq!(stage.state.input.text(), "hello");
+    assert!(!stage.screen().contains("not sent"), "{}", stage.screen());
+    stage.press(KeyCode::Enter);
+    let number = stage.take_sends()[0].1;
+    stage.sent(&tea(), number, ack(2));
+    stage.happens(Event::Message(record(2, "ana", "hello")));
+    assert_eq!(stage.screen().matches("hello").count(), 1);
+}
+
+#[test]
+fn a_direct_message_is_read_back_from_where_it_must_be() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("/msg bob psst");
+    assert_eq!(stage.state.open, Some(direct("bob")));
+    stage.serve(vec![private(5, "bob", "ana", "hi")], 5);
+    let sends = stage.take_sends();
+    assert_eq!((&sends[0].0, sends[0].2.as_str()), (&direct("bob"), "psst"));
+    // The answer to it is faster than the acknowledgement.
+    stage.happens(Event::Message(private(12, "bob", "ana", "what?")));
+    stage.sent(&direct("bob"), sends[0].1, ack(10));
+    // What is before the first page, and then what was sent, wherever it went.
+    stage.serve(Vec::new(), 12);
+    let (place, ticket, want) = stage.take_fetch().unwrap();
+    assert_eq!((&place, want), (&direct("bob"), Want::Newest));
+    let messages = vec![
+        private(5, "bob", "ana", "hi"),
+        private(10, "ana", "bob", "psst"),
+        private(12, "bob", "ana", "what?"),
+    ];
+    let outcome = Ok(HistoryReply { messages, newest: 12 });
+    stage.happens(Event::Page { place, ticket, want, outcome });
+    let screen = stage.screen();
+    let at = |text: &str| screen.find(text).unwrap_or_else(|| panic!("{text} in {screen}"));
+    assert!(at("hi") < at("psst ✓3/3") && at("psst ✓3/3") < at("what?"), "{screen}");
+    assert_eq!(screen.matches("psst").count(), 1, "{screen}");
+}
+
+#[test]
+fn unread_and_mentions_are_counted_where_nobody_looks_and_come_first() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    for channel in ["coffee", "zoo"] {
+        stage.happens(Event::Joined { channel: channel.to_owned(), outcome: Ok(()) });
+    }
+    let mut in_zoo = record(1, "bob", "ANA!");
+    in_zoo.to = "zoo".to_owned();
+    let mut in_coffee = record(1, "bob", "banana");
+    in_coffee.to = "coffee".to_owned();
+    stage.happens(Event::Message(in_coffee));
+    stage.happens(Event::Message(in_zoo));
+    let titles: Vec<_> = stage.state.sorted().iter().map(|place| place.title()).collect();
+    assert_eq!(titles, ["#zoo", "#coffee", "#tea"]);
+    assert!(stage.screen().contains("#zoo        @1"), "{}", stage.screen());
+    stage.alt('a');
+    assert_eq!(stage.state.open.as_ref().unwrap().name(), "zoo");
+    stage.serve(Vec::new(), 1);
+    stage.alt('a');
+    assert_eq!(stage.state.open.as_ref().unwrap().name(), "coffee");
+    stage.serve(Vec::new(), 1);
+    stage.alt('a');
+    assert!(stage.screen().contains("nothing else is unread"));
+}
+
+#[test]
+fn drafts_stay_with_their_conversation() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.join("coffee", Vec::new());
+    stage.types("for coffee");
+    stage.alt('2');
+    assert_eq!((stage.state.open.clone(), stage.state.input.text()), (Some(tea()), ""));
+    stage.types("for tea");
+    stage.alt('1');
+    assert_eq!(stage.state.input.text(), "for coffee");
+    stage.key(KeyCode::Down, KeyModifiers::ALT);
+    assert_eq!(stage.state.input.text(), "for tea");
+}
+
+#[test]
+fn the_terminal_rings_only_when_nobody_looks_and_never_says_what_was_said() {
+    let cases = [
+        (Notify::Off, true, 0),
+        (Notify::Mentions, false, 0),
+        (Notify::Mentions, true, 1),
+        (Notify::All, false, 1),
+    ];
+    for (notify, mention, rings) in cases {
+        for focused in [true, false] {
+            let mut stage = Stage::in_tea(80, 24, chat(1));
+            stage.state.notify = notify;
+            stage.happens(Event::Focus(focused));
+            let text = if mention { "secret for ana" } else { "secret" };
+            stage.happens(Event::Message(record(2, "bob", text)));
+            let alerts: Vec<_> = stage
+                .effects
+                .iter()
+                .filter_map(|effect| match effect {
+                    Effect::Alert(text) => Some(text.clone()),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(alerts.len(), if focused { 0 } else { rings }, "{notify:?} {mention}");
+            assert!(!alerts.concat().contains("secret"));
+        }
+    }
+}
+
+#[test]
+fn a_text_stands_in_the_timeline_only() {
+    let mut stage = Stage::in_tea(100, 24, chat(1));
+    stage.happens(Event::Message(private(9, "bob", "ana", "zebra")));
+    stage.happens(Event::Joined { channel: "zoo".to_owned(), outcome: Ok(()) });
+    assert!(!stage.screen().contains("zebra"), "{}", stage.screen());
+    stage.line("giraffe");
+    let number = stage.take_sends()[0].1;
+    let outcome = Err(refused(Code::TooLarge, "too long"));
+    stage.happens(Event::Sent { place: tea(), number, outcome });
+    assert_eq!(stage.screen().matches("giraffe").count(), 1, "{}", stage.screen());
+}
+
+#[test]
+fn names_channels_and_commands_are_completed_in_turn() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    let users = ["bob", "bobby", "old fox"].map(str::to_owned).to_vec();
+    let channels = ["tea", "Coffee break"].map(str::to_owned).to_vec();
+    stage.happens(Event::Names { users, channels });
+    let cases: [(&str, usize, &str); 9] = [
+        ("bo", 1, "bob: "),
+        ("bo", 2, "bobby: "),
+        ("bo", 3, "bo"),
+        ("hi bo", 1, "hi bob "),
+        ("see #te", 1, "see #tea "),
+        ("/jo", 1, "/join "),
+        ("/join cof", 1, "/join \"Coffee break\" "),
+        ("/msg ol", 1, "/msg \"old fox\" "),
+        ("/sea", 1, "/search "),
+    ];
+    for (typed, tabs, expected) in cases {
+        stage.types(typed);
+        (0..tabs).for_each(|_| stage.press(KeyCode::Tab));
+        assert_eq!(stage.state.input.text(), expected, "{typed} and {tabs} tabs");
+        stage.ctrl('c');
+    }
+    stage.types("bo");
+    stage.press(KeyCode::BackTab);
+    stage.press(KeyCode::BackTab);
+    assert_eq!(stage.state.input.text(), "bo");
+}
+
+#[test]
+fn the_list_of_users_opens_a_conversation() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("/users");
+    assert!(stage.effects.contains(&Effect::Ask(Listed::Users)));
+    let users = ["bob", "dora"].map(str::to_owned).to_vec();
+    let names = crate::full::model::event::Names { users, channels: Vec::new(), of: Listed::Users };
+    stage.happens(Event::Asked(Ok(names)));
+    stage.types("dor");
+    stage.press(KeyCode::Enter);
+    assert_eq!(stage.state.open, Some(direct("dora")));
+}
+
+#[test]
+fn leaving_with_something_unsent_is_asked_for_twice() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("hello");
+    stage.line("/quit");
+    assert!(!stage.effects.contains(&Effect::Quit { code: 0 }));
+    assert!(stage.screen().contains("1 message is not sent yet"), "{}", stage.screen());
+    stage.press(KeyCode::Enter);
+    assert!(stage.effects.contains(&Effect::Quit { code: 0 }));
+}
+
+#[test]
+fn control_c_empties_the_line_and_then_leaves() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.types("never mind");
+    stage.ctrl('c');
+    assert!(stage.state.input.is_empty());
+    stage.ctrl('c');
+    assert!(stage.effects.is_empty() && stage.screen().contains("Ctrl-C once more leaves"));
+    stage.ctrl('c');
+    assert_eq!(stage.effects, [Effect::Quit { code: 130 }]);
+}
+
+#[test]
+fn the_mouse_opens_and_scrolls() {
+    let mut stage = Stage::in_tea(80, 14, chat(60));
+    stage.join("coffee", Vec::new());
+    let mouse = |kind, column, row| {
+        Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE })
+    };
+    stage.happens(mouse(MouseEventKind::Down(MouseButton::Left), 3, 1));
+    assert_eq!(stage.state.open, Some(tea()));
+    stage.happens(mouse(MouseEventKind::ScrollUp, 30, 5));
+    assert!(!stage.screen().contains("number 60") && stage.screen().contains("number 57"));
+    stage.happens(mouse(MouseEventKind::ScrollDown, 30, 5));
+    assert!(stage.screen().contains("number 60"));
+}
+
+#[test]
+fn another_login_forgets_the_conversations_of_the_one_before() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.happens(Event::Message(private(9, "bob", "ana", "for ana only")));
+    stage.line("/login dora");
+    let login = Effect::Login { user: "dora".to_owned(), before: Some("ana".to_owned()) };
+    assert!(stage.effects.contains(&login));
+    stage.log_in("dora");
+    assert!(!stage.state.rooms.contains_key(&direct("bob")));
+    assert!(stage.state.rooms.contains_key(&tea()));
+    stage.happens(Event::Message(private(10, "bob", "ana", "too late")));
+    assert!(!stage.state.rooms.contains_key(&direct("bob")));
+}
+
+#[test]
+fn nobody_answering_is_told_after_a_while_and_only_as_long_as_it_lasts() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("hello");
+    let number = stage.take_sends()[0].1;
+    stage.passes(1_000);
+    assert!(!stage.screen().contains("no server answers"));
+    stage.passes(1_000);
+    assert!(stage.screen().contains("no server answers yet"));
+    stage.sent(&tea(), number, ack(2));
+    assert!(!stage.screen().contains("no server answers"));
+}

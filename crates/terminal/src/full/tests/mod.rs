@@ -1,0 +1,6 @@
+//! The client as people see it, without a terminal and without a network.
+
+mod behaviour;
+mod history;
+mod screens;
+mod stage;

@@ -1,0 +1,150 @@
+//! Whole screens, compared with files.
+
+use insta::assert_snapshot;
+use ratatui::crossterm::event::KeyCode;
+use recado_protocol::Code;
+
+use super::stage::{Stage, ack, chat, id, private, record, refused, tea};
+use crate::full::model::event::Event;
+
+#[test]
+fn before_anybody_is_logged_in() {
+    assert_snapshot!(Stage::new(80, 12).screen());
+}
+
+#[test]
+fn logged_in_with_nothing_open() {
+    let mut stage = Stage::new(80, 14);
+    stage.log_in("ana");
+    assert_snapshot!(stage.screen());
+}
+
+fn busy(columns: u16, rows: u16) -> Stage {
+    let messages = vec![
+        record(1, "bob", "good morning"),
+        record(2, "carla", "bom dia! 👋🏽 o pão de queijo saiu do forno, quem vem tomar café?"),
+        record(700, "bob", "two lines:\n    the second is indented"),
+        record(701, "小明", "你好世界,这是一条很长很长的消息,它不会在一行里放下"),
+        record(702, "ana", "hello ✨"),
+    ];
+    let mut stage = Stage::in_tea(columns, rows, messages);
+    stage.happens(Event::Joined { channel: "pão de queijo".to_owned(), outcome: Ok(()) });
+    for (seq, text) in [(1, "hot!"), (2, "ana: are you coming?")] {
+        let mut record = record(seq, "bob", text);
+        record.to = "pão de queijo".to_owned();
+        stage.happens(Event::Message(record));
+    }
+    stage.happens(Event::Message(private(900, "bob", "ana", "psst")));
+    stage.happens(Event::Election { coordinator: "server-2".to_owned() });
+    stage.passes(60_000);
+    stage
+}
+
+#[test]
+fn a_busy_evening() {
+    assert_snapshot!(busy(100, 20).screen());
+}
+
+#[test]
+fn a_small_terminal_shows_the_newest() {
+    assert_snapshot!(busy(40, 10).screen());
+}
+
+#[test]
+fn hardly_any_terminal_is_no_mistake() {
+    for columns in 1..30 {
+        for rows in 1..12 {
+            let mut stage = busy(columns, rows);
+            stage.happens(Event::Broker(false));
+            stage.passes(5_000);
+            stage.screen();
+            stage.press(KeyCode::Char('?'));
+            stage.screen();
+            stage.press(KeyCode::Esc);
+            stage.ctrl('k');
+            stage.screen();
+        }
+    }
+}
+
+#[test]
+fn own_messages_on_their_way_stored_and_failed() {
+    let mut stage = Stage::in_tea(80, 14, chat(3));
+    stage.line("the first");
+    stage.line("the second");
+    stage.line("the third, which is so long that its mark does not fit into the row of it end");
+    let sends = stage.take_sends();
+    assert_eq!(sends.len(), 1, "one at a time, so that they stay in order");
+    stage.sent(&tea(), sends[0].1, ack(4));
+    stage.happens(Event::Message(record(4, "ana", "the first")));
+    let sends = stage.take_sends();
+    let outcome = Err(refused(Code::TooLarge, "the message is too long"));
+    stage.happens(Event::Sent { place: tea(), number: sends[0].1, outcome });
+    assert_snapshot!(stage.screen());
+}
+
+#[test]
+fn unread_starts_at_a_line() {
+    let mut stage = Stage::in_tea(80, 14, chat(3));
+    stage.happens(Event::Focus(false));
+    for seq in 4..=6 {
+        stage.happens(Event::Message(record(seq, "bob", "while you were away")));
+    }
+    assert_snapshot!("away", stage.screen());
+    stage.happens(Event::Focus(true));
+    assert_snapshot!("back", stage.screen());
+}
+
+#[test]
+fn a_lost_broker_is_told_and_what_is_written_waits() {
+    let mut stage = Stage::in_tea(80, 14, chat(3));
+    stage.happens(Event::Broker(false));
+    stage.passes(2_000);
+    stage.line("written meanwhile");
+    stage.types("a draft");
+    assert_snapshot!(stage.screen());
+}
+
+#[test]
+fn the_help() {
+    let mut stage = Stage::in_tea(80, 45, chat(3));
+    stage.press(KeyCode::Char('?'));
+    assert_snapshot!(stage.screen());
+}
+
+#[test]
+fn the_switcher() {
+    let mut stage = busy(80, 14);
+    let users = ["bob", "carla", "dora"].map(str::to_owned).to_vec();
+    let channels = ["tea", "coffee break"].map(str::to_owned).to_vec();
+    stage.happens(Event::Names { users, channels });
+    stage.ctrl('k');
+    assert_snapshot!("everything", stage.screen());
+    stage.types("ca");
+    assert_snapshot!("filtered", stage.screen());
+}
+
+#[test]
+fn a_search() {
+    let mut stage = Stage::in_tea(80, 14, chat(60));
+    stage.ctrl('f');
+    stage.types("number 7");
+    assert_snapshot!(stage.screen());
+}
+
+#[test]
+fn several_lines_are_written() {
+    let mut stage = Stage::in_tea(80, 14, chat(3));
+    stage.happens(Event::Paste("fn main() {\r\n\tprintln!(\"hello\");\r\n}".to_owned()));
+    assert_snapshot!(stage.screen());
+}
+
+#[test]
+fn evil_text_is_harmless() {
+    let mut evil = record(1, "a\u{1b}[2J", "x\u{1b}]0;title\u{7}\r\n\u{202e}y\u{9b}31m");
+    evil.id = id(1);
+    let stage = Stage::in_tea(80, 12, vec![evil]);
+    let screen = stage.screen();
+    assert!(!screen.chars().any(|c| c.is_control() && c != '\n'), "{screen:?}");
+    assert_snapshot!(screen);
+}
