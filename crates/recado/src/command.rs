@@ -33,7 +33,7 @@ commands! {
         "Quitting the client stops everything. The logs go to a file in the data folder.";
     Up "up" "Start a whole cluster: broker, proxy, reference, servers and bots"
         "Each role is a process of its own, and is started again when it dies. Ctrl-C stops \
-         everything. Other terminals then use `recado client`, `recado status` and so on.";
+         everything. Other terminals then use `recado chat`, `recado status` and so on.";
     Chat "chat" "Chat in this terminal, on the full screen"
         "`?` on an empty line shows every key and command. With --line, or when it does not stand \
          at a terminal, it is `recado client`.";

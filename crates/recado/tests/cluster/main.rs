@@ -12,6 +12,7 @@ mod full_disk;
 mod last_server;
 mod remove;
 mod restart;
+mod screenshots;
 mod services;
 mod slow_subscribers;
 mod startup;

@@ -2,17 +2,18 @@
 
 use rustix::process::Signal;
 
-use super::support::{Cluster, Terminal};
+use super::support::{self, Cluster, Terminal};
 
 const ENTER_HISTORY: &str = "\u{1b}[5~";
 const ESCAPE: &str = "\u{1b}";
 
 fn chat(cluster: &Cluster, user: &str, columns: u16, rows: u16) -> Terminal {
-    Terminal::start(&cluster.args(&["chat", "--user", user]), columns, rows)
+    let args = cluster.args(&["chat", "--user", user]);
+    Terminal::start(&args, &cluster.dir().join("memory"), (columns, rows), &[("NO_COLOR", "1")])
 }
 
-#[test]
-fn two_people_chat_while_the_primary_dies() {
+#[tokio::test(flavor = "multi_thread")]
+async fn two_people_chat_while_the_primary_dies() {
     let mut cluster = Cluster::roles(3);
     let mut ana = chat(&cluster, "ana", 100, 24);
     ana.wait_for("logged in as ana");
@@ -67,6 +68,16 @@ fn two_people_chat_while_the_primary_dies() {
         assert_eq!(person.end(), Some(0));
         person.check_left_as_found();
     }
+
+    // What is joined and read is remembered.
+    let client = support::chat::connect(&cluster).await;
+    client.publish("bob", "tea", "while ana was away").await.unwrap();
+    let ana = chat(&cluster, "ana", 100, 24);
+    ana.wait_for("while ana was away");
+    ana.wait_until("unread starts at a line", |screen| {
+        let at = |text| screen.find(text).unwrap_or(usize::MAX);
+        at("and ana answers") < at("── new") && at("── new") < at("while ana was away")
+    });
 }
 
 /// The timeline without what changes by itself.

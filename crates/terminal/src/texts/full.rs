@@ -173,6 +173,9 @@ Ctrl-D, Ctrl-Q          sair";
     go_to() "go to: " "ir para: ";
     nothing_matches() "nothing matches" "nada combina";
 
+    not_remembered(why: &str)
+        "what you joined and read can't be remembered: {why}"
+        "não dá para lembrar onde você entrou e o que leu: {why}";
     cant_use_terminal(why: &str)
         "can't use this terminal: {why}; --line chats line by line"
         "não dá para usar este terminal: {why}; --line conversa linha a linha";

@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -27,25 +29,16 @@ pub struct Terminal {
     controller: File,
     /// Kept open, so that the terminal can be looked at when the program is gone.
     program_side: OwnedFd,
-    shown: Arc<Mutex<Shown>>,
-}
-
-struct Shown {
-    parser: vt100::Parser,
-    bytes: Vec<u8>,
+    shown: Arc<Mutex<vt100::Parser>>,
 }
 
 impl Terminal {
-    /// Starts the binary with these arguments in a terminal of this size.
-    pub fn start(args: &[String], columns: u16, rows: u16) -> Terminal {
-        Terminal::start_with(args, columns, rows, &[("NO_COLOR", "1")])
-    }
-
-    /// The same with these variables.
-    pub fn start_with(
+    /// Starts the binary with these arguments and variables in a terminal of this size. What it
+    /// remembers, it keeps in a folder.
+    pub fn start(
         args: &[String],
-        columns: u16,
-        rows: u16,
+        memory: &Path,
+        (columns, rows): (u16, u16),
         variables: &[(&str, &str)],
     ) -> Terminal {
         let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
@@ -59,20 +52,19 @@ impl Terminal {
         let mut command = process::under(&tool, process::command(args));
         command.env_remove("NO_COLOR").env_remove("COLORTERM").env_remove("COLORFGBG");
         command.env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
+        command.env("XDG_STATE_HOME", memory);
         command.envs(variables.iter().copied());
         let side = || Stdio::from(program_side.try_clone().unwrap());
         let child = command.stdin(side()).stdout(side()).stderr(side()).spawn();
         let child = child.expect("setsid (of util-linux) is needed");
-        let parser = vt100::Parser::new(rows, columns, 0);
-        let shown = Arc::new(Mutex::new(Shown { parser, bytes: Vec::new() }));
+        let parser = vt100::Parser::new(cells(rows), cells(columns), 0);
+        let shown = Arc::new(Mutex::new(parser));
         let controller = File::from(controller);
         let (mut reading, looked_at) = (controller.try_clone().unwrap(), shown.clone());
         std::thread::spawn(move || {
             let mut bytes = [0; 65536];
             while let Ok(count @ 1..) = reading.read(&mut bytes) {
-                let mut shown = looked_at.lock().unwrap();
-                shown.parser.process(&bytes[..count]);
-                shown.bytes.extend_from_slice(&bytes[..count]);
+                looked_at.lock().unwrap().process(&bytes[..count]);
             }
         });
         Terminal { child, controller, program_side, shown }
@@ -94,23 +86,18 @@ impl Terminal {
     }
 
     pub fn resize(&mut self, columns: u16, rows: u16) {
-        self.shown.lock().unwrap().parser.screen_mut().set_size(rows, columns);
+        self.shown.lock().unwrap().screen_mut().set_size(cells(rows), cells(columns));
         tcsetwinsize(&self.controller, size(columns, rows)).unwrap();
     }
 
     /// What is shown now.
     pub fn screen(&self) -> String {
-        self.shown.lock().unwrap().parser.screen().contents()
+        self.shown.lock().unwrap().screen().contents()
     }
 
     /// Looks at the screen cell by cell.
     pub fn look<T>(&self, look: impl FnOnce(&vt100::Screen) -> T) -> T {
-        look(self.shown.lock().unwrap().parser.screen())
-    }
-
-    /// Everything that was written to the terminal, as text.
-    pub fn written(&self) -> String {
-        String::from_utf8_lossy(&self.shown.lock().unwrap().bytes).into_owned()
+        look(self.shown.lock().unwrap().screen())
     }
 
     /// Waits until this is shown.
@@ -178,4 +165,8 @@ impl Drop for Terminal {
 
 fn size(columns: u16, rows: u16) -> Winsize {
     Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
+}
+
+fn cells(count: u16) -> NonZero<u16> {
+    NonZero::new(count).expect("a terminal has rows and columns")
 }

@@ -1,9 +1,11 @@
 //! Between the model and the world: the terminal, the clock, the client library.
 
 mod keyboard;
+mod memory;
 mod screen;
 mod work;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -55,6 +57,9 @@ pub struct ChatConfig {
     pub notify: Notify,
     /// The language of all texts.
     pub language: Language,
+    /// Where it is remembered which channels were joined and how far they were read; see
+    /// [`default_memory_folder`].
+    pub memory_folder: Option<PathBuf>,
 }
 
 impl ChatConfig {
@@ -67,8 +72,15 @@ impl ChatConfig {
             theme: Theme::default(),
             notify: Notify::default(),
             language: Language::default(),
+            memory_folder: default_memory_folder(),
         }
     }
+}
+
+/// Where is remembered what was joined and read: `recado/chat` in `$XDG_STATE_HOME`, or in
+/// `.local/state` of the home folder; none without either.
+pub fn default_memory_folder() -> Option<PathBuf> {
+    Some(crate::line::default_history_file()?.with_file_name("chat"))
 }
 
 /// Runs the full-screen client on the terminal until the person leaves, or a signal ends it; gives
@@ -110,10 +122,12 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
 
     let zone = TimeZone::system();
     let address = config.broker.trim_start_matches("tcp://").to_owned();
+    let address_of_memory = address.clone();
     let mut state = State::new(texts, address, zone, now_ms());
     state.notify = config.notify;
     let (columns, rows) = screen.size();
-    let mut worker = Worker::new(client.clone(), subscription, events);
+    let memory = config.memory_folder.map(|folder| (folder, address_of_memory));
+    let mut worker = Worker::new(client.clone(), subscription, events, memory);
     worker.all(state.update(Event::Resize { columns, rows }));
     if let Some(user) = config.user {
         let mut effects = Vec::new();
@@ -132,6 +146,7 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
                     Effect::Alert(text) => screen.alert(&text),
                     Effect::Mouse(on) => screen.mouse(on),
                     Effect::Redraw => screen.clear(),
+                    Effect::Remember { user, memory } => worker.remember(&user, memory),
                     effect => worker.start(effect),
                 }
             }

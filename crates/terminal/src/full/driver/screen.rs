@@ -153,3 +153,63 @@ fn is_light(theme: Theme) -> bool {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+
+    use rustix::fs::{Mode, OFlags};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{LocalModes, tcgetattr};
+
+    use super::*;
+
+    const CHILD: &str = "full::driver::screen::tests::a_program_that_panics";
+
+    /// Not a test of its own: it runs in the terminal of the next one.
+    #[test]
+    #[ignore = "needs a terminal; the next test gives it one"]
+    fn a_program_that_panics() {
+        // As the binary does it: nothing is dropped after a panic.
+        std::panic::set_hook(Box::new(|_| {
+            eprintln!("the reason");
+            std::process::exit(7);
+        }));
+        let _screen = Screen::open(Theme::Auto).unwrap();
+        panic!("on purpose");
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_before_it_is_told() {
+        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&controller).unwrap();
+        unlockpt(&controller).unwrap();
+        let name = ptsname(&controller, Vec::new()).unwrap();
+        let program = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let side = || Stdio::from(program.try_clone().unwrap());
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([CHILD, "--exact", "--ignored", "--nocapture"])
+            .stdin(side())
+            .stdout(side())
+            .stderr(side())
+            .spawn()
+            .unwrap();
+        let mut written = Vec::new();
+        let mut controller = File::from(controller);
+        let mut part = [0; 4096];
+        while !String::from_utf8_lossy(&written).contains("the reason") {
+            let count = controller.read(&mut part).unwrap();
+            written.extend_from_slice(&part[..count]);
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(7));
+        let written = String::from_utf8_lossy(&written);
+        let at = |what: &str| written.find(what).unwrap_or_else(|| panic!("{what:?}: {written:?}"));
+        let order = ["\u{1b}[?1049h", "\u{1b}[?1000l", "\u{1b}[?2004l", "\u{1b}[?1049l"];
+        let places = order.map(at);
+        assert!(places.is_sorted() && places[3] < at("the reason"), "{written:?}");
+        let modes = tcgetattr(&program).unwrap().local_modes;
+        assert!(modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG));
+    }
+}

@@ -1,5 +1,6 @@
 //! Does what the model wants done, and tells what came out.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use recado_client::{Client, ClientError, StartAt, Subscription};
@@ -9,7 +10,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::memory;
 use crate::full::model::event::{Effect, Event, Listed, Names, Want};
+use crate::full::model::memory::Memory;
 use crate::full::model::room::Place;
 
 /// How long something that a person asked to see is tried.
@@ -24,6 +27,8 @@ pub(super) struct Worker {
     subscription: Subscription,
     events: mpsc::Sender<Event>,
     tasks: JoinSet<()>,
+    /// Where things are remembered, and the broker that they are about.
+    memory: Option<(PathBuf, String)>,
 }
 
 impl Worker {
@@ -31,8 +36,9 @@ impl Worker {
         client: Client,
         subscription: Subscription,
         events: mpsc::Sender<Event>,
+        memory: Option<(PathBuf, String)>,
     ) -> Worker {
-        Worker { client, subscription, events, tasks: JoinSet::new() }
+        Worker { client, subscription, events, tasks: JoinSet::new(), memory }
     }
 
     pub(super) fn all(&mut self, effects: Vec<Effect>) {
@@ -44,10 +50,32 @@ impl Worker {
         while self.tasks.try_join_next().is_some() {}
     }
 
+    fn memory_file(&self, user: &str) -> Option<PathBuf> {
+        let (folder, broker) = self.memory.as_ref()?;
+        Some(memory::file(folder, broker, user))
+    }
+
+    /// Writes down what is to be remembered, at once: the process may end next. It is a few
+    /// hundred bytes.
+    pub(super) fn remember(&self, user: &str, remembered: Memory) {
+        let Some(file) = self.memory_file(user) else { return };
+        if let Err(why) = memory::write(&file, remembered) {
+            let why = format!("{}: {why}", file.display());
+            // With that many events waiting, this one is not missed.
+            drop(self.events.try_send(Event::NotRemembered(why)));
+        }
+    }
+
     /// Starts to do it; the outcome comes as an event.
     pub(super) fn start(&mut self, effect: Effect) {
         let (client, subscription) = (self.client.clone(), self.subscription.clone());
         let events = self.events.clone();
+        if let Effect::Recall { user } = effect {
+            let memory = self.memory_file(&user).map(|file| memory::read(&file));
+            let recalled = Event::Recalled { user, memory: memory.unwrap_or_default() };
+            self.tasks.spawn(async move { drop(events.send(recalled).await) });
+            return;
+        }
         self.tasks.spawn(async move {
             if let Some(event) = carry_out(&client, &subscription, effect).await {
                 // Nobody listens any more when the client ends.
@@ -107,8 +135,13 @@ async fn carry_out(client: &Client, subscription: &Subscription, effect: Effect)
                 Err(_) => return None,
             }
         }
-        // The main loop's own.
-        Effect::Alert(_) | Effect::Mouse(_) | Effect::Redraw | Effect::Quit { .. } => return None,
+        // The main loop's and the worker's own.
+        Effect::Recall { .. }
+        | Effect::Remember { .. }
+        | Effect::Alert(_)
+        | Effect::Mouse(_)
+        | Effect::Redraw
+        | Effect::Quit { .. } => return None,
     })
 }
 

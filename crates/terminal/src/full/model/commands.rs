@@ -48,7 +48,7 @@ impl State {
         };
         let written = self.write(&place, text.trim_end_matches('\n').to_owned(), effects);
         if written {
-            self.to_bottom(effects);
+            self.show_newest(effects);
         }
         written
     }
@@ -120,6 +120,7 @@ impl State {
             return false;
         }
         self.rooms.remove(&place);
+        self.left.insert(place.clone());
         if self.open.as_ref() == Some(&place) {
             self.open = None;
             self.search = None;

@@ -4,6 +4,7 @@ use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 use recado_client::ClientError;
 use recado_protocol::{Ack, HistoryReply, Record, Status};
 
+use super::memory::Memory;
 use super::room::Place;
 
 /// Something that happened.
@@ -42,6 +43,13 @@ pub(crate) enum Event {
         user: String,
         outcome: Result<(), ClientError>,
     },
+    /// What was remembered of a user.
+    Recalled {
+        user: String,
+        memory: Memory,
+    },
+    /// It could not be written down, for this reason.
+    NotRemembered(String),
     /// The newest messages of the inbox, asked for after the login.
     Inbox(Result<HistoryReply, ClientError>),
     Names {
@@ -115,6 +123,15 @@ pub(crate) enum Effect {
     /// The newest messages that this user received.
     FetchInbox {
         user: String,
+    },
+    /// Read what was remembered of this user.
+    Recall {
+        user: String,
+    },
+    /// Write it down.
+    Remember {
+        user: String,
+        memory: Memory,
     },
     Ask(Listed),
     Create {

@@ -70,7 +70,7 @@ impl State {
             KeyCode::Up | KeyCode::Down if control || key.modifiers == KeyModifiers::SHIFT => {
                 self.scroll(key.code == KeyCode::Up, 1, effects);
             }
-            KeyCode::End if control || alt => self.to_bottom(effects),
+            KeyCode::End if control || alt => self.show_newest(effects),
             KeyCode::F(1) => self.help(),
             KeyCode::F(2) => {
                 self.mouse = !self.mouse;
@@ -130,12 +130,12 @@ impl State {
             KeyCode::BackTab => self.complete(true),
             KeyCode::Esc => {
                 self.notice = None;
-                self.to_bottom(effects);
+                self.show_newest(effects);
             }
             KeyCode::Char('f') if control => self.start_search("", effects),
             KeyCode::Char('d') if control && self.input.is_empty() => drop(self.quit(effects)),
             KeyCode::Char('?') if self.input.is_empty() => self.help(),
-            KeyCode::End if self.input.is_empty() => self.to_bottom(effects),
+            KeyCode::End if self.input.is_empty() => self.show_newest(effects),
             _ => edit(&mut self.input, key, control, alt),
         }
     }

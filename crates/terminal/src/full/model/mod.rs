@@ -7,6 +7,7 @@ pub(crate) mod editor;
 pub(crate) mod event;
 mod keys;
 pub(crate) mod log;
+pub(crate) mod memory;
 mod mention;
 mod network;
 pub(crate) mod picker;
@@ -23,6 +24,7 @@ use complete::Completion;
 use editor::Editor;
 use event::{Effect, Event, Want};
 use log::Stored;
+use memory::Memory;
 pub(crate) use picker::Picker;
 use room::{Outgoing, Place, Progress, Room, Scroll};
 pub(crate) use search::Search;
@@ -140,6 +142,13 @@ pub(crate) struct State {
     joining: BTreeSet<String>,
     /// Direct conversations whose own messages are still to be read from the history, from where.
     refetch: BTreeMap<Place, Want>,
+    /// What was remembered at the login.
+    memory: Memory,
+    /// What was written down last; none before it was read.
+    saved: Option<Memory>,
+    save_after_ms: u64,
+    /// Channels that were left since.
+    left: BTreeSet<Place>,
     /// Where the last acknowledged message is.
     pub(crate) last_stored: Option<Stored>,
     last_number: u64,
@@ -176,6 +185,10 @@ impl State {
             channels: BTreeSet::new(),
             joining: BTreeSet::new(),
             refetch: BTreeMap::new(),
+            memory: Memory::default(),
+            saved: None,
+            save_after_ms: 0,
+            left: BTreeSet::new(),
             last_stored: None,
             last_number: 0,
             status_asked_ms: now_ms,
@@ -208,6 +221,8 @@ impl State {
             Event::GapFilled { topic, count } => self.mention(self.texts.gap_filled(count, &topic)),
             Event::LoggedIn { user, outcome } => self.logged_in(user, outcome, &mut effects),
             Event::Inbox(outcome) => self.inbox(outcome),
+            Event::Recalled { user, memory } => self.recalled(&user, memory, &mut effects),
+            Event::NotRemembered(why) => self.error(self.texts.not_remembered(&why)),
             Event::Names { users, channels } => self.names(users, channels),
             Event::Asked(outcome) => self.asked(outcome),
             Event::Created { channel, outcome } => self.created(channel, outcome, &mut effects),
@@ -223,7 +238,16 @@ impl State {
             Event::Terminate => effects.push(Effect::Quit { code: super::EXIT_INTERRUPTED }),
         }
         self.settle_read();
+        self.remember(&mut effects);
         effects
+    }
+
+    /// Writes down what changed, every now and then and before the end.
+    fn remember(&mut self, effects: &mut Vec<Effect>) {
+        let end = effects.iter().position(|effect| matches!(effect, Effect::Quit { .. }));
+        let quit = end.map(|at| effects.remove(at));
+        self.save(quit.is_some(), effects);
+        effects.extend(quit);
     }
 
     fn tick(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {

@@ -6,6 +6,7 @@ use recado_protocol::{Ack, Code, HistoryReply, Record, Status};
 
 use super::event::{Effect, Listed, Names, Want};
 use super::log::{Entry, MAX_HELD_ASIDE, MAX_HELD_ASIDE_BYTES, MAX_HELD_BYTES, MAX_HELD_MESSAGES};
+use super::memory::{Memory, count_unread};
 use super::room::{Place, Progress, Room, Scroll};
 use super::{Kind, Notify, Overlay, Picker, State};
 use crate::texts::{About, Texts};
@@ -41,7 +42,9 @@ impl State {
         self.note(self.texts.logged_in(&user));
         self.users.insert(user.clone());
         self.me = Some(user.clone());
-        effects.push(Effect::FetchInbox { user });
+        (self.memory, self.saved) = (Memory::default(), None);
+        self.left.clear();
+        effects.push(Effect::Recall { user });
         effects.push(Effect::AskStatus { asked: false });
         self.fetch_what_is_missing(effects);
     }
@@ -55,8 +58,14 @@ impl State {
             let room = self.rooms.entry(place.clone()).or_default();
             let key = place.key(&record);
             room.take_in(Entry::new(key, record), me.as_deref());
-            if room.unread == 0 {
-                room.read = room.read.max(key);
+            if key > room.read && !room.loaded {
+                // Nothing is unread for who comes for the first time.
+                let first_time = self.memory.read.is_empty();
+                if first_time {
+                    room.read = key;
+                } else {
+                    count_unread(room, &place, me.as_deref().unwrap_or_default());
+                }
             }
         }
         self.trim();
@@ -186,10 +195,19 @@ impl State {
         }
         room.fetching = None;
         match outcome {
-            Ok(page) => merge(room, place, want, page, me.as_deref()),
+            Ok(page) => {
+                let first_load = !room.loaded;
+                merge(room, place, want, page, me.as_deref());
+                if first_load && self.memory.read.contains_key(place) {
+                    count_unread(room, place, me.as_deref().unwrap_or_default());
+                } else if first_load && room.unread == 0 {
+                    // Who comes for the first time has nothing unread.
+                    room.read = room.read.max(room.newest);
+                }
+            }
             Err(error) => {
                 room.fetch_after_ms = now_ms + FETCH_AGAIN_MS;
-                if matches!((place, want), (Place::Direct(_), Want::After(_))) {
+                if matches!((place, want), (Place::Direct(_), Want::After(_)) | (_, Want::Newest)) {
                     self.refetch.insert(place.clone(), want);
                 }
                 let no_history = matches!(
@@ -303,10 +321,15 @@ impl State {
             Ok(()) => {
                 self.channels.insert(channel.clone());
                 let place = Place::Channel(channel);
+                self.left.remove(&place);
                 self.rooms.entry(place.clone()).or_default();
-                if wanted || self.open.is_none() {
+                self.catch_up(&place);
+                let was_open = self.memory.open.as_ref() == Some(&place);
+                let recalled = self.memory.read.contains_key(&place);
+                if wanted || (self.open.is_none() && (was_open || !recalled)) {
                     self.show(place, effects);
                 }
+                self.fetch_what_is_missing(effects);
             }
             Err(error) => self.failed(&error, About::Channel(&channel)),
         }
@@ -418,8 +441,5 @@ fn merge(room: &mut Room, place: &Place, want: Want, page: HistoryReply, me: Opt
     for record in page.messages {
         let key = place.key(&record);
         room.take_in(Entry::new(key, record), me);
-    }
-    if first_load && room.unread == 0 {
-        room.read = room.read.max(room.newest);
     }
 }

@@ -108,7 +108,7 @@ impl State {
         let nothing_found = search.found.is_none();
         if go_back || nothing_found {
             if search.from == Scroll::Bottom {
-                self.to_bottom(effects);
+                self.show_newest(effects);
             } else if let Some(room) = self.room_mut() {
                 room.scroll = search.from;
             }

@@ -67,7 +67,7 @@ impl State {
     }
 
     /// Back to the newest message.
-    pub(super) fn to_bottom(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn show_newest(&mut self, effects: &mut Vec<Effect>) {
         if let Some(room) = self.room_mut() {
             room.scroll = Scroll::Bottom;
             if !room.log.live {

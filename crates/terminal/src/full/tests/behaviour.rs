@@ -7,6 +7,7 @@ use recado_protocol::{Code, HistoryReply};
 use super::stage::{Stage, ack, chat, private, record, refused, tea};
 use crate::full::model::Notify;
 use crate::full::model::event::{Effect, Event, Listed, Want};
+use crate::full::model::memory::Memory;
 use crate::full::model::room::Place;
 
 fn direct(user: &str) -> Place {
@@ -355,4 +356,75 @@ fn nobody_answering_is_told_after_a_while_and_only_as_long_as_it_lasts() {
     assert!(stage.screen().contains("no server answers yet"));
     stage.sent(&tea(), number, ack(2));
     assert!(!stage.screen().contains("no server answers"));
+}
+
+fn remembering(read: &[(Place, u64)], open: Option<Place>) -> Stage {
+    let mut stage = Stage::new(80, 24);
+    let user = "ana".to_owned();
+    stage.happens(Event::LoggedIn { user: user.clone(), outcome: Ok(()) });
+    assert!(stage.effects.contains(&Effect::Recall { user: user.clone() }));
+    let memory = Memory { read: read.iter().cloned().collect(), open };
+    stage.happens(Event::Recalled { user, memory });
+    stage
+}
+
+#[test]
+fn what_was_joined_and_read_is_remembered() {
+    let coffee = Place::Channel("coffee".to_owned());
+    let read = [(tea(), 3), (coffee.clone(), 1), (direct("bob"), 7)];
+    let mut stage = remembering(&read, Some(tea()));
+    for channel in ["coffee", "tea"] {
+        assert!(stage.effects.contains(&Effect::Join { channel: channel.to_owned() }));
+    }
+    let messages = vec![private(7, "bob", "ana", "old"), private(9, "bob", "ana", "new")];
+    stage.happens(Event::Inbox(Ok(HistoryReply { messages, newest: 2 })));
+    assert_eq!(stage.state.rooms[&direct("bob")].unread, 1);
+
+    stage.happens(Event::Joined { channel: "coffee".to_owned(), outcome: Ok(()) });
+    assert_eq!(stage.state.open, None, "tea was open, and opens when it is joined");
+    let mut call = record(300, "bob", "ana?");
+    call.to = "coffee".to_owned();
+    stage.serve(vec![call], 300);
+    let room = &stage.state.rooms[&coffee];
+    assert_eq!((room.unread, room.mentions), (299, 1), "what is not held counts too");
+
+    stage.happens(Event::Joined { channel: "tea".to_owned(), outcome: Ok(()) });
+    assert_eq!(stage.state.open, Some(tea()));
+    stage.serve(chat(5), 5);
+    let screen = stage.screen();
+    let at = |text: &str| screen.find(text).unwrap_or_else(|| panic!("{text} in {screen}"));
+    assert!(at("number 3") < at("── new") && at("── new") < at("number 4"), "{screen}");
+}
+
+#[test]
+fn what_is_joined_and_read_is_written_down_when_it_changed() {
+    let mut stage = remembering(&[(tea(), 3)], None);
+    stage.happens(Event::Joined { channel: "tea".to_owned(), outcome: Ok(()) });
+    stage.line("/join tea");
+    stage.serve(chat(5), 5);
+    let memories = |stage: &mut Stage| {
+        let mut memories = Vec::new();
+        stage.effects.retain(|effect| match effect {
+            Effect::Remember { user, memory } => {
+                assert_eq!(user, "ana");
+                memories.push(memory.clone());
+                false
+            }
+            _ => true,
+        });
+        memories
+    };
+    stage.passes(10_000);
+    let last = memories(&mut stage).pop().unwrap();
+    assert_eq!(last, Memory { read: [(tea(), 5)].into(), open: Some(tea()) });
+    stage.passes(10_000);
+    assert!(memories(&mut stage).is_empty(), "nothing changed");
+    stage.happens(Event::Message(record(6, "bob", "one more")));
+    stage.line("/quit");
+    let last = memories(&mut stage).pop().unwrap();
+    assert_eq!(last.read, [(tea(), 6)].into());
+    assert_eq!(stage.effects.last(), Some(&Effect::Quit { code: 0 }), "written before the end");
+    stage.line("/leave tea");
+    stage.passes(10_000);
+    assert!(memories(&mut stage).pop().unwrap().read.is_empty());
 }

@@ -204,3 +204,40 @@ fn a_page_that_was_asked_for_before_a_jump_changes_nothing() {
     stage.happens(Event::Page { place, ticket: ticket + 1, want, outcome });
     assert_eq!(stage.state.rooms[&tea()].log.len(), held);
 }
+
+/// What frames of a long conversation cost; prints figures, promises none.
+#[test]
+#[ignore = "measures; run it with --release --nocapture"]
+fn frames_of_a_hundred_thousand_messages_are_measured() {
+    let (mut stage, history) = long(120, 50, 100_000);
+    let mut longest_ms = [0.0_f64; 3];
+    let mut measure = |what: usize, stage: &mut Stage, step: &mut dyn FnMut(&mut Stage)| {
+        let started = std::time::Instant::now();
+        step(stage);
+        stage.buffer();
+        longest_ms[what] = longest_ms[what].max(started.elapsed().as_secs_f64() * 1000.0);
+    };
+    for seq in 100_001..=100_200 {
+        measure(0, &mut stage, &mut |stage| {
+            stage.happens(Event::Message(record(seq, "bob", &"some words ".repeat(20))));
+        });
+    }
+    for _ in 0..3_000 {
+        measure(1, &mut stage, &mut |stage| {
+            stage.press(KeyCode::PageUp);
+            stage.serve_all(&history);
+        });
+    }
+    for columns in 40..140 {
+        measure(2, &mut stage, &mut |stage| {
+            stage.happens(Event::Resize { columns, rows: 50 });
+        });
+    }
+    let held = stage.state.rooms[&tea()].log.len();
+    let [new, page, resize] = longest_ms;
+    println!(
+        "longest frame: a new message {new:.2} ms, a page up {page:.2} ms (3000 pages, history \
+         merged), a new width {resize:.2} ms; {held} messages held; first in sight {:?}",
+        in_sight(&stage).first()
+    );
+}

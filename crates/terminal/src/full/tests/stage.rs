@@ -12,6 +12,7 @@ use crate::full::draw::draw;
 use crate::full::draw::theme::{Colours, Look};
 use crate::full::model::State;
 use crate::full::model::event::{Effect, Event, Want};
+use crate::full::model::memory::Memory;
 use crate::full::model::room::Place;
 use crate::texts::{Language, Texts};
 
@@ -47,6 +48,7 @@ impl Stage {
 
     pub(super) fn log_in(&mut self, user: &str) {
         self.happens(Event::LoggedIn { user: user.to_owned(), outcome: Ok(()) });
+        self.happens(Event::Recalled { user: user.to_owned(), memory: Memory::default() });
         self.happens(Event::Inbox(Ok(HistoryReply { messages: Vec::new(), newest: 0 })));
     }
 
