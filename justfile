@@ -27,6 +27,10 @@ test *args:
 test-cluster *args:
     cargo test -p recado --tests -- --nocapture --test-threads=1 {{args}}
 
+# The pictures of the README, from the running program.
+screenshots:
+    cargo test -p recado --test cluster -- --ignored screenshots
+
 # The standard's Python clients against a real cluster.
 test-python:
     mkdir -p target

@@ -108,7 +108,7 @@ struct Style {
 }
 
 fn svg(screen: &vt100::Screen) -> String {
-    let (rows, columns) = screen.size();
+    let (rows, columns) = (screen.size().0.get(), screen.size().1.get());
     let width = f32::from(columns) * CELL_WIDTH + 2.0 * MARGIN;
     let height = f32::from(rows) * CELL_HEIGHT + 2.0 * MARGIN;
     let mut svg = format!(

@@ -179,14 +179,20 @@ async fn deliver(mut delivered: mpsc::Receiver<ClientEvent>, events: mpsc::Sende
 async fn watch_connection(client: Client, events: mpsc::Sender<Event>) {
     let mut told = None;
     loop {
-        let connected = client.connected();
+        // Its coming is noticed at once: it may be gone again before the next look.
+        let connected = match told {
+            Some(true) => client.connected(),
+            _ => client.wait_connected(LOOK_EVERY).await,
+        };
         if told != Some(connected) {
             told = Some(connected);
             if events.send(Event::Broker(connected)).await.is_err() {
                 return;
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        if connected {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 }
 
