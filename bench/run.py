@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs Recado and its peers on this machine, one after the other, and compares them.
 
-    nice -n -15 python3 bench/run.py            # everything, about an hour
+    nice -n -15 python3 bench/run.py            # everything
     python3 bench/run.py --quick                # everything in short
     python3 bench/run.py --only writes,fan-out  # some rows
 
