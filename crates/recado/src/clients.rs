@@ -86,8 +86,9 @@ pub async fn chat_here(settings: &Settings) -> Result<ExitCode, Failure> {
     let mut config = ChatConfig::new(at.front, at.xpub);
     config.user = settings.user.clone();
     config.theme = settings.theme.0;
-    config.notify = settings.notify.0;
+    config.notify = settings.notifications.0;
     config.language = language(settings);
+    config.keys = settings.keymap().map_err(|wrong| Failure::Usage(wrong.why))?;
     Ok(ExitCode::from(run_chat(config).await))
 }
 

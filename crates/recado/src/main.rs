@@ -11,6 +11,7 @@ mod disk;
 mod drill;
 mod failure;
 mod generate;
+mod keys;
 mod logging;
 mod options;
 #[cfg(feature = "planted")]

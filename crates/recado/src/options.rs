@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use figment::value::Value;
-use recado_terminal::{Language, Notify, Theme};
+use recado_terminal::{Keymap, Language, Notify, Theme};
 use serde::Deserialize;
 
 use crate::command::Command;
@@ -14,6 +14,7 @@ use crate::command::Command::{
     Bench, Bot, Broker, Chat, Client, Config, Demo, Drill, Export, Import, Proxy, Reference,
     Remove, Server, Status, Up,
 };
+use crate::keys::{Keys, WrongKey};
 
 /// What an option is when nobody sets it.
 #[derive(Clone, Copy)]
@@ -161,6 +162,12 @@ impl<T: FromStr<Err = String>> OptionValue for Word<T> {
     }
 }
 
+impl OptionValue for Keys {
+    fn parse(text: &str) -> Result<Value, String> {
+        Keys::parse(text)
+    }
+}
+
 impl<T: OptionValue> OptionValue for Option<T> {
     fn parse(text: &str) -> Result<Value, String> {
         T::parse(text)
@@ -200,6 +207,14 @@ impl Settings {
     /// Where everything is kept.
     pub fn data_dir(&self) -> &Path {
         self.data_dir.as_deref().unwrap_or(Path::new("."))
+    }
+
+    /// Which keys do what.
+    ///
+    /// # Errors
+    /// The first action that can't have its key.
+    pub fn keymap(&self) -> Result<Keymap, WrongKey> {
+        self.keys.as_ref().map_or_else(|| Ok(Keymap::default()), Keys::keymap)
     }
 }
 
@@ -266,10 +281,13 @@ options! {
         &[Chat, Client, Config, Demo];
     /// Chat line by line also at a terminal.
     line: bool, "", Fallback::Off, &[Chat, Config, Demo];
-    /// Background of the terminal: auto, dark or light.
+    /// Colours for a background that is dark or light, found out by itself (auto), or none.
     theme: Word<Theme>, "THEME", Fallback::Value("auto"), &[Chat, Config, Demo];
     /// When the terminal rings while it is not looked at: off, mentions or all.
-    notify: Word<Notify>, "WHEN", Fallback::Value("mentions"), &[Chat, Config, Demo];
+    notifications: Word<Notify>, "WHEN", Fallback::Value("mentions"), &[Chat, Config, Demo];
+    /// Keys for what the full-screen client does, ACTION=KEY with commas between; in the file a
+    /// table [keys] with a line for each. `recado config` lists the actions.
+    keys: Option<Keys>, "ACTION=KEY", Fallback::Derived("the usual ones"), &[Chat, Config, Demo];
     /// How many servers to start.
     servers: u16, "N", Fallback::Value("3"), &[Up, Demo, Drill];
     /// How many bots to start.

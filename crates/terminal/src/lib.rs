@@ -8,6 +8,6 @@ mod line;
 mod render;
 mod texts;
 
-pub use full::{ChatConfig, Notify, Theme, run_chat};
+pub use full::{Action, ChatConfig, Key, Keymap, Notify, Theme, run_chat};
 pub use line::{LineConfig, default_history_file, run_line_client, run_piped};
 pub use texts::Language;

@@ -88,12 +88,12 @@ fn merge(
     let extracted = sources.extract();
     let mut settings: Settings = extracted.map_err(|error| explain(error, file.as_ref()))?;
     check(&settings).map_err(|(key, why)| {
-        let source = sources.find_metadata(key).map(|source| source.name.as_ref());
+        let source = sources.find_metadata(&key).map(|source| source.name.as_ref());
         let place = match (source, &file) {
-            (Some(FILE), Some(file)) => file.place(key),
-            (Some(FLAG), _) => format!("--{key}"),
+            (Some(FILE), Some(file)) => file.place(&key),
+            (Some(FLAG), _) => format!("--{}", key.replace('.', " ")),
             (Some(source), _) => format!("{source} {key}"),
-            (None, _) => key.to_owned(),
+            (None, _) => key,
         };
         Failure::Usage(format!("{place}: {why}"))
     })?;
@@ -108,8 +108,14 @@ fn default_data_dir(port_base: u16) -> PathBuf {
     }
 }
 
-/// What the types can't say.
-fn check(settings: &Settings) -> Result<(), (&'static str, String)> {
+/// What the types can't say, by the key.
+fn check(settings: &Settings) -> Result<(), (String, String)> {
+    check_values(settings).map_err(|(key, why)| (key.to_owned(), why))?;
+    let keymap = settings.keymap();
+    keymap.map(drop).map_err(|wrong| (format!("keys.{}", wrong.action), wrong.why))
+}
+
+fn check_values(settings: &Settings) -> Result<(), (&'static str, String)> {
     let highest = u16::MAX - address::FIRST_SERVER - SERVER_PORT_SCAN;
     if !(1..=highest).contains(&settings.port_base) {
         return Err(("port-base", format!("a number from 1 to {highest} is needed")));

@@ -3,13 +3,16 @@
 use std::fmt::Write;
 
 use figment::value::Value;
-use recado_terminal::Language;
+use recado_terminal::{Action, Language};
 use serde_json::{Map, json};
 
 use super::file::personal_path;
 use super::{FLAG, Loaded, VARIABLE};
 use crate::command::Command;
 use crate::options::{self, Fallback, Opt};
+
+/// The option of which each entry has an origin of its own.
+const KEYS: &str = "keys";
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,15 +107,29 @@ fn for_client() -> impl Iterator<Item = &'static Opt> {
 }
 
 fn rows(loaded: &Loaded) -> Vec<Row> {
-    let mut rows: Vec<Row> = for_client().map(|option| row(loaded, option)).collect();
+    let keys = for_client()
+        .filter(|option| option.key == KEYS)
+        .flat_map(|keys| Action::ALL.iter().map(move |action| key_row(loaded, keys, *action)));
+    let others = for_client().filter(|option| option.key != KEYS);
+    let mut rows: Vec<Row> = others.map(|option| row(loaded, option)).chain(keys).collect();
     rows.sort_by(|a, b| a.key.cmp(&b.key));
     rows
+}
+
+/// The keys of an action, whoever chose them.
+fn key_row(loaded: &Loaded, option: &'static Opt, action: Action) -> Row {
+    let keymap = loaded.settings.keymap().unwrap_or_default();
+    let keys: Vec<String> = keymap.keys(action).map(|key| key.to_string()).collect();
+    let key = format!("{KEYS}.{}", action.word());
+    let origin = origin(loaded, option, &key);
+    Row { key, value: keys.join(", ").into(), fallback: None, origin }
 }
 
 fn row(loaded: &Loaded, option: &'static Opt) -> Row {
     let key = option.key.clone();
     let found = loaded.sources.find_value(&key).ok();
-    let origin = if found.is_some() { origin(loaded, option) } else { Origin::Default };
+    let origin =
+        if found.is_some() { origin(loaded, option, &option.key) } else { Origin::Default };
     let mut row = Row { key, value: plain(found.as_ref()), fallback: None, origin };
     if found.is_none() {
         match option.key.as_str() {
@@ -139,13 +156,13 @@ fn by_locale(row: &mut Row) {
     }
 }
 
-fn origin(loaded: &Loaded, option: &Opt) -> Origin {
-    let metadata = loaded.sources.find_metadata(&option.key);
+fn origin(loaded: &Loaded, option: &Opt, key: &str) -> Origin {
+    let metadata = loaded.sources.find_metadata(key);
     match (metadata.map(|metadata| metadata.name.as_ref()), &loaded.file) {
         (Some(FLAG), _) => Origin::Flag(format!("--{}", option.key)),
         (Some(VARIABLE), _) => Origin::Variable(option.variable()),
         (Some(super::FILE), Some(file)) => {
-            Origin::File(file.path.display().to_string(), file.line_of(&option.key))
+            Origin::File(file.path.display().to_string(), file.line_of(key))
         }
         _ => Origin::Default,
     }

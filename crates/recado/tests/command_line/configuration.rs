@@ -121,3 +121,42 @@ fn a_bad_file_is_refused_in_one_sentence_with_file_and_line() {
     let sentence = home.run(&[], &["config"]).refused();
     assert!(sentence.contains("config.toml") && sentence.contains("--config"), "{sentence}");
 }
+
+#[test]
+fn every_key_says_where_it_comes_from() {
+    let home = Home::new();
+    home.configure("theme = \"light\"\n\n[keys]\nsearch = \"Ctrl-S\"\nquit = \"F10\"\n");
+    let args = ["config", "--keys", "quit=Ctrl-X", "--notifications", "all"];
+    let table = home.run(&[("RECADO_KEYS", "help=F9")], &args).ok();
+    let file = home.config_path().display().to_string();
+    let expected = [
+        ("keys.search", "Ctrl-S", format!("{file}:4")),
+        ("keys.quit", "Ctrl-X", "flag --keys".to_owned()),
+        ("keys.help", "F9", "variable RECADO_KEYS".to_owned()),
+        ("keys.go-to", "Ctrl-K, Ctrl-P", "default".to_owned()),
+        ("theme", "light", format!("{file}:1")),
+        ("notifications", "all", "flag --notifications".to_owned()),
+    ];
+    for (key, value, origin) in expected {
+        assert_eq!(row(&table, key), (value.to_owned(), origin), "{key} in {table}");
+    }
+}
+
+#[test]
+fn a_wrong_key_is_refused_with_its_line() {
+    let cases = [
+        ("serch = \"Ctrl-S\"", "keys.serch", "next-unread"),
+        ("search = \"Hyper-S\"", "keys.search", "Ctrl-K"),
+        ("search = \"s\"", "keys.search", "Alt-"),
+        ("search = 5", "keys.search", "a text in double quotes"),
+    ];
+    for (text, key, words) in cases {
+        let home = Home::new();
+        home.configure(&format!("[keys]\n\n{text}\n"));
+        let sentence = home.run(&[], &["config"]).refused();
+        let place = format!("{key} in {}, line 3: ", home.config_path().display());
+        assert!(sentence.starts_with(&place) && sentence.contains(words), "{text}: {sentence}");
+    }
+    let output = Home::new().run(&[], &["config", "--keys", "search=s"]);
+    assert!(output.code == Some(2) && output.stderr.contains("--keys"), "{output:?}");
+}

@@ -6,6 +6,7 @@
 
 mod draw;
 mod driver;
+mod keymap;
 mod layout;
 mod model;
 mod rows;
@@ -15,6 +16,7 @@ mod wrap;
 
 pub use draw::theme::Theme;
 pub use driver::{ChatConfig, run_chat};
+pub use keymap::{Action, Key, Keymap};
 pub use model::Notify;
 
 /// The exit code after a signal, as shells have it for Ctrl-C.

@@ -2,7 +2,8 @@
 
 use jiff::civil::Date;
 
-use super::{Texts, plurals, texts, worded};
+use super::{Language, Texts, plurals, texts, worded};
+use crate::full::{Action, Key};
 
 texts! {
     TEXTS;
@@ -39,8 +40,7 @@ texts! {
 {cmd}msg <usuário> <mensagem> escrever a alguém
 {cmd}help                     todos os comandos e teclas";
 
-    /// Every command and key.
-    full_help()
+    help_commands()
 "{cmd}login <name>           log in, or become known
 {cmd}create <channel>       create a channel and open it
 {cmd}join <channel>         join a channel and open it
@@ -51,70 +51,56 @@ texts! {
 {cmd}search [text]          look through this conversation
 {cmd}status                 how the cluster is
 {cmd}help, {cmd}quit            this page; leave
-Everything else is a message; two slashes begin one with a slash
-
-Enter                   send
-Alt-Enter, Ctrl-J       a new line in the message
-Tab, Shift-Tab          complete a name, channel or command
-Up, Down                what was written before
-Ctrl-R, Ctrl-T          send again what failed; take it back
-PgUp, PgDn, Shift-Up    read older messages
-Esc, Ctrl-End           back to the newest message
-Ctrl-F                  search this conversation
-Ctrl-K, Ctrl-P          go to a conversation, channel or user
-Alt-A                   next unread conversation
-Alt-1 … Alt-9           a conversation by its number
-Alt-Up, Alt-Down        the one above, the one below
-Ctrl-A, Ctrl-E          start and end of the line
-Alt-B, Alt-F            by words
-Ctrl-W, Alt-D, Ctrl-U   delete a word, the next one, to the start
-Ctrl-Y                  put back what was deleted
-Ctrl-L                  draw the screen anew
-F2                      the mouse selects text, or works here
-Ctrl-C                  empty the line; twice: leave
-Ctrl-D, Ctrl-Q          leave"
+Everything else is a message; two slashes begin one with a slash"
 "{cmd}login <nome>             entrar, ou se apresentar
 {cmd}create <canal>           criar um canal e abri-lo
 {cmd}join <canal>             entrar em um canal e abri-lo
 {cmd}leave [canal]            deixar de recebê-lo
 {cmd}msg <usuário> <mensagem> escrever a alguém em particular
-{cmd}users, {cmd}channels         quem está e o que existe
+{cmd}users, {cmd}channels         quem está por aqui e o que existe
 {cmd}history [nome] [n]       mensagens mais antigas
-{cmd}search [texto]           procurar nesta conversa
+{cmd}search [texto]           buscar nesta conversa
 {cmd}status                   como está o cluster
 {cmd}help, {cmd}quit              esta página; sair
-Todo o resto é mensagem; duas barras começam uma com barra
-
-Enter                   enviar
-Alt-Enter, Ctrl-J       nova linha na mensagem
-Tab, Shift-Tab          completar nome, canal ou comando
-Cima, Baixo             o que foi escrito antes
-Ctrl-R, Ctrl-T          reenviar o que falhou; pegar de volta
-PgUp, PgDn, Shift-Cima  ler mensagens mais antigas
-Esc, Ctrl-End           voltar à mensagem mais nova
-Ctrl-F                  procurar nesta conversa
-Ctrl-K, Ctrl-P          ir a uma conversa, um canal ou alguém
-Alt-A                   próxima conversa não lida
-Alt-1 … Alt-9           uma conversa pelo número
-Alt-Cima, Alt-Baixo     a de cima, a de baixo
-Ctrl-A, Ctrl-E          começo e fim da linha
-Alt-B, Alt-F            por palavras
-Ctrl-W, Alt-D, Ctrl-U   apagar uma palavra, a seguinte, até o começo
-Ctrl-Y                  pôr de volta o que foi apagado
-Ctrl-L                  desenhar a tela de novo
-F2                      o mouse seleciona texto, ou funciona aqui
-Ctrl-C                  esvaziar a linha; duas vezes: sair
-Ctrl-D, Ctrl-Q          sair";
+Todo o resto é mensagem; duas barras começam uma com barra";
+    help_send() "send" "enviar";
+    help_new_line() "a new line in the message" "nova linha na mensagem";
+    help_complete()
+        "complete a name, channel or command"
+        "completar nome, canal ou comando";
+    help_before() "what was written before" "o que foi escrito antes";
+    help_failed() "send again what failed; take it back" "reenviar o que falhou; trazer de volta";
+    help_pages() "read older messages" "ler mensagens mais antigas";
+    help_newest() "back to the newest message" "voltar à mensagem mais nova";
+    help_search() "search this conversation" "buscar nesta conversa";
+    help_go_to()
+        "go to a conversation, channel or user"
+        "ir a uma conversa, um canal ou alguém";
+    help_unread() "next unread conversation" "próxima conversa não lida";
+    help_number() "a conversation by its number" "uma conversa pelo número";
+    help_neighbours() "the one above, the one below" "a de cima, a de baixo";
+    help_line_ends() "start and end of the line" "começo e fim da linha";
+    help_words() "by words" "por palavras";
+    help_delete()
+        "delete a word, the next one, to the start"
+        "apagar uma palavra, a seguinte, até o começo";
+    help_put_back() "put back what was deleted" "pôr de volta o que foi apagado";
+    help_redraw() "draw the screen anew" "redesenhar a tela";
+    help_mouse()
+        "the mouse selects text, or works here"
+        "o mouse seleciona texto, ou funciona aqui";
+    help_interrupt() "empty the line; twice: leave" "limpar a linha; duas vezes: sair";
+    help_leave() "leave" "sair";
     help_title() "Help · any other key closes" "Ajuda · qualquer outra tecla fecha";
     status_title() "Cluster · any other key closes" "O cluster · qualquer outra tecla fecha";
 
-    not_sent(why: &str)
-        "not sent: {why}; Ctrl-R tries again, Ctrl-T takes it back"
-        "não enviada: {why}; Ctrl-R tenta de novo, Ctrl-T pega de volta";
+    not_sent_but(why: &str, retry: &str, take_back: &str)
+        "not sent: {why}; {retry} tries again, {take_back} takes it back"
+        "não enviada: {why}; {retry} tenta de novo, {take_back} traz de volta";
     /// Behind a message.
     failed_mark() "✗ not sent" "✗ não enviada";
     /// In the status line.
-    failed_status() "not sent: Ctrl-R" "não enviada: Ctrl-R";
+    failed_press(retry: &str) "not sent: {retry}" "não enviada: {retry}";
     sent_somewhere() "sent" "enviada";
     stored_on(on: u32, of: u32) "stored on {on} of {of}" "guardada em {on} de {of}";
 
@@ -124,24 +110,24 @@ Ctrl-D, Ctrl-Q          sair";
     spoke_in(from: &str, channel: &str) "{from} wrote in {channel}" "{from} escreveu em {channel}";
     wrote_to_you(from: &str) "{from} wrote to you" "{from} escreveu para você";
 
-    open_one_first()
-        "open a conversation first: {cmd}join <channel>, {cmd}msg <user> <message>, or Ctrl-K"
-        "abra uma conversa primeiro: {cmd}join <canal>, {cmd}msg <usuário> <mensagem>, ou Ctrl-K";
+    open_one_with(go_to: &str)
+        "open a conversation first: {cmd}join <channel>, {cmd}msg <user> <message>, or {go_to}"
+        "abra uma conversa primeiro: {cmd}join <canal>, {cmd}msg <usuário> <mensagem>, ou {go_to}";
     slash_twice()
         "a message that begins with / needs two"
         "uma mensagem que começa com / precisa de duas";
     too_many_unsent()
         "too many messages wait to be sent; write on once some of them are"
-        "há mensagens demais à espera de envio; escreva mais quando algumas tiverem saído";
+        "há mensagens demais esperando envio; escreva mais quando algumas tiverem saído";
     too_long_to_write() "that is too long to be sent" "isso é longo demais para ser enviado";
-    once_more_leaves() "Ctrl-C once more leaves" "Ctrl-C mais uma vez sai";
-    nothing_unread() "nothing else is unread" "não há mais nada por ler";
-    mouse_on()
-        "the mouse works here; F2 lets it select text"
-        "o mouse funciona aqui; F2 deixa-o selecionar texto";
-    mouse_off()
-        "the mouse selects text; F2 lets it work here again"
-        "o mouse seleciona texto; F2 deixa-o funcionar aqui de novo";
+    once_more_leaves() "Ctrl-C once more leaves" "Ctrl-C de novo para sair";
+    nothing_unread() "nothing else is unread" "não há mais nada para ler";
+    mouse_works(mouse: &str)
+        "the mouse works here; {mouse} lets it select text"
+        "o mouse funciona aqui; com {mouse}, volta a selecionar texto";
+    mouse_selects(mouse: &str)
+        "the mouse selects text; {mouse} lets it work here again"
+        "o mouse seleciona texto; com {mouse}, volta a funcionar aqui";
 
     broker_away(address: &str)
         "the broker at {address} is not connected; what you write is kept, and sent once it is back"
@@ -160,25 +146,25 @@ Ctrl-D, Ctrl-Q          sair";
 
     older_shown() "older messages; Esc returns" "mensagens antigas; Esc volta";
     loading() "loading…" "carregando…";
-    beginning() "this is the beginning" "este é o começo";
+    beginning() "this is the beginning" "a conversa começa aqui";
     /// On the line above the first message that was not read.
     unread_line() "new" "novas";
 
-    search_for() "search: " "procurar: ";
-    looking_back() "looking further back…" "procurando mais atrás…";
+    search_for() "search: " "buscar: ";
+    looking_back() "looking further back…" "buscando mais para trás…";
     no_more_found() "nothing more above" "nada mais acima";
     search_keys()
         "Enter: older · Down: newer · Tab: stay · Esc: back"
         "Enter: mais antiga · Baixo: mais nova · Tab: ficar · Esc: voltar";
     go_to() "go to: " "ir para: ";
-    nothing_matches() "nothing matches" "nada combina";
+    nothing_matches() "nothing matches" "nada encontrado";
 
     not_remembered(why: &str)
         "what you joined and read can't be remembered: {why}"
         "não dá para lembrar onde você entrou e o que leu: {why}";
     cant_use_terminal(why: &str)
         "can't use this terminal: {why}; --line chats line by line"
-        "não dá para usar este terminal: {why}; --line conversa linha a linha";
+        "não dá para usar este terminal: {why}; com --line, a conversa é linha a linha";
 
     weekdays()
         "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
@@ -197,17 +183,17 @@ plurals! {
     sending(count: usize)
         ["sending…", "sending {count}…"]
         ["enviando…", "enviando {count}…"];
-    unread_elsewhere(count: u32)
-        ["{count} unread: Alt-A", "{count} unread: Alt-A"]
-        ["{count} não lida: Alt-A", "{count} não lidas: Alt-A"];
+    unread_press(count: u32, key: &str)
+        ["{count} unread: {key}", "{count} unread: {key}"]
+        ["{count} não lida: {key}", "{count} não lidas: {key}"];
     quit_unsent(count: usize)
         [
             "1 message is not sent yet and would be lost; once more leaves",
             "{count} messages are not sent yet and would be lost; once more leaves"
         ]
         [
-            "{count} mensagem ainda não saiu e se perderia; mais uma vez sai",
-            "{count} mensagens ainda não saíram e se perderiam; mais uma vez sai"
+            "{count} mensagem ainda não saiu e se perderia; repita para sair",
+            "{count} mensagens ainda não saíram e se perderiam; repita para sair"
         ];
     unsent_here(count: usize, channel: &str)
         [
@@ -218,6 +204,93 @@ plurals! {
             "{count} mensagem para {channel} ainda está saindo",
             "{count} mensagens para {channel} ainda estão saindo"
         ];
+}
+
+/// How wide the help's column of keys is.
+const HELP_KEYS_COLUMNS: usize = 24;
+
+/// Texts with the keys that hold.
+impl Texts {
+    /// Every command and key.
+    pub(crate) fn full_help(self) -> String {
+        let key = |action| self.key(action);
+        let fixed = |key: &str| self.key_name(key);
+        let pair = |one: String, other: String| format!("{one}, {other}");
+        let go_to: Vec<String> = self.keys.keys(Action::GoTo).map(|key| self.named(key)).collect();
+        let rows = [
+            (fixed("Enter"), self.help_send()),
+            (fixed("Alt-Enter, Ctrl-J"), self.help_new_line()),
+            (fixed("Tab, Shift-Tab"), self.help_complete()),
+            (fixed("Up, Down"), self.help_before()),
+            (pair(key(Action::Retry), key(Action::TakeBack)), self.help_failed()),
+            (
+                pair(pair(key(Action::PageUp), key(Action::PageDown)), fixed("Shift-Up")),
+                self.help_pages(),
+            ),
+            (pair(fixed("Esc"), key(Action::Newest)), self.help_newest()),
+            (key(Action::Search), self.help_search()),
+            (go_to.join(", "), self.help_go_to()),
+            (key(Action::NextUnread), self.help_unread()),
+            (fixed("Alt-1 … Alt-9"), self.help_number()),
+            (pair(key(Action::Previous), key(Action::Next)), self.help_neighbours()),
+            (fixed("Ctrl-A, Ctrl-E"), self.help_line_ends()),
+            (fixed("Alt-B, Alt-F"), self.help_words()),
+            (fixed("Ctrl-W, Alt-D, Ctrl-U"), self.help_delete()),
+            (fixed("Ctrl-Y"), self.help_put_back()),
+            (key(Action::Redraw), self.help_redraw()),
+            (key(Action::Mouse), self.help_mouse()),
+            (fixed("Ctrl-C"), self.help_interrupt()),
+            (pair(fixed("Ctrl-D"), key(Action::Quit)), self.help_leave()),
+        ];
+        let rows = rows.map(|(keys, does)| format!("{keys:HELP_KEYS_COLUMNS$}{does}"));
+        format!("{}\n\n{}", self.help_commands(), rows.join("\n"))
+    }
+
+    pub(crate) fn not_sent(self, why: &str) -> String {
+        self.not_sent_but(why, &self.key(Action::Retry), &self.key(Action::TakeBack))
+    }
+
+    pub(crate) fn failed_status(self) -> String {
+        self.failed_press(&self.key(Action::Retry))
+    }
+
+    pub(crate) fn open_one_first(self) -> String {
+        self.open_one_with(&self.key(Action::GoTo))
+    }
+
+    pub(crate) fn mouse_on(self) -> String {
+        self.mouse_works(&self.key(Action::Mouse))
+    }
+
+    pub(crate) fn mouse_off(self) -> String {
+        self.mouse_selects(&self.key(Action::Mouse))
+    }
+
+    pub(crate) fn unread_elsewhere(self, count: u32) -> String {
+        self.unread_press(count, &self.key(Action::NextUnread))
+    }
+
+    /// What a person is told to press.
+    fn key(self, action: Action) -> String {
+        self.keys.keys(action).next().map_or_else(|| "–".to_owned(), |key| self.named(key))
+    }
+
+    fn named(self, key: Key) -> String {
+        self.key_name(&key.to_string())
+    }
+
+    /// Arrows have names of their own in each language; other keys are called as they are marked.
+    fn key_name(self, keys: &str) -> String {
+        let one = |key: &str| match key {
+            "Up" => "Cima".to_owned(),
+            "Down" => "Baixo".to_owned(),
+            _ => key.replace("-Up", "-Cima").replace("-Down", "-Baixo"),
+        };
+        match self.language {
+            Language::English => keys.to_owned(),
+            Language::Portuguese => keys.split(", ").map(one).collect::<Vec<_>>().join(", "),
+        }
+    }
 }
 
 impl Texts {
@@ -238,6 +311,7 @@ impl Texts {
 mod tests {
     use jiff::civil::date;
 
+    use crate::full::{Action, Key, Keymap};
     use crate::texts::{Language, Texts};
 
     #[test]
@@ -252,9 +326,32 @@ mod tests {
     }
 
     #[test]
+    fn chosen_keys_are_told() {
+        let mut keys = Keymap::default();
+        keys.choose(Action::Retry, Key::parse("F5").unwrap()).unwrap();
+        keys.choose(Action::Previous, Key::parse("Ctrl-Up").unwrap()).unwrap();
+        keys.choose(Action::Search, Key::parse("Ctrl-K").unwrap()).unwrap();
+        let english = Texts::new(Language::English, "/").with_keys(keys);
+        assert_eq!(english.failed_status(), "not sent: F5");
+        assert!(english.open_one_first().ends_with("or Ctrl-P"));
+        let portuguese = Texts::new(Language::Portuguese, "/").with_keys(keys);
+        let help = portuguese.full_help();
+        for row in [
+            "F5, Ctrl-T              reenviar",
+            "Ctrl-Cima, Alt-Baixo    a de cima",
+            "PgUp, PgDn, Shift-Cima  ler",
+            "Ctrl-K                  buscar",
+            "Ctrl-P                  ir a",
+        ] {
+            assert!(help.lines().any(|line| line.starts_with(row)), "{row} is not in {help}");
+        }
+    }
+
+    #[test]
     fn the_help_fits_a_terminal() {
         for language in Language::ALL {
-            for line in Texts::new(*language, "/").full_help().lines() {
+            let texts = Texts::new(*language, "/");
+            for line in texts.full_help().lines() {
                 assert!(line.chars().count() <= 76, "{line}");
             }
         }

@@ -33,6 +33,7 @@ mod status;
 pub use language::Language;
 pub(crate) use refusals::About;
 
+use crate::full::Keymap;
 use crate::render::escape;
 
 /// The texts of one client in one language.
@@ -41,12 +42,19 @@ pub(crate) struct Texts {
     language: Language,
     /// What a command begins with.
     command: &'static str,
+    /// Which keys do what, where keys do something.
+    pub(crate) keys: Keymap,
 }
 
 impl Texts {
     /// The texts of a client whose commands begin with this.
     pub(crate) const fn new(language: Language, command: &'static str) -> Texts {
-        Texts { language, command }
+        Texts { language, command, keys: Keymap::usual_keys() }
+    }
+
+    /// The same with other keys.
+    pub(crate) const fn with_keys(self, keys: Keymap) -> Texts {
+        Texts { keys, ..self }
     }
 }
 

@@ -12,6 +12,8 @@ pub enum Theme {
     Dark,
     /// Light.
     Light,
+    /// Whichever it is: no colours are used.
+    None,
 }
 
 impl std::str::FromStr for Theme {
@@ -22,7 +24,8 @@ impl std::str::FromStr for Theme {
             "auto" => Ok(Theme::Auto),
             "dark" => Ok(Theme::Dark),
             "light" => Ok(Theme::Light),
-            _ => Err("one of auto, dark and light is needed".to_owned()),
+            "none" => Ok(Theme::None),
+            _ => Err("one of auto, dark, light and none is needed".to_owned()),
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::draw::theme::Theme;
+use super::keymap::Keymap;
 use super::model::event::{Effect, Event};
 use super::model::{Notify, State};
 use crate::texts::{About, Language, Texts};
@@ -60,6 +61,8 @@ pub struct ChatConfig {
     /// Where it is remembered which channels were joined and how far they were read; see
     /// [`default_memory_folder`].
     pub memory_folder: Option<PathBuf>,
+    /// Which keys do what.
+    pub keys: Keymap,
 }
 
 impl ChatConfig {
@@ -73,6 +76,7 @@ impl ChatConfig {
             notify: Notify::default(),
             language: Language::default(),
             memory_folder: default_memory_folder(),
+            keys: Keymap::default(),
         }
     }
 }
@@ -86,7 +90,7 @@ pub fn default_memory_folder() -> Option<PathBuf> {
 /// Runs the full-screen client on the terminal until the person leaves, or a signal ends it; gives
 /// the process's exit code. The terminal is left as it was found, also after a panic.
 pub async fn run_chat(config: ChatConfig) -> u8 {
-    let texts = Texts::new(config.language, "/");
+    let texts = Texts::new(config.language, "/").with_keys(config.keys);
     match chat(config, texts).await {
         Ok(code) => code,
         Err(why) => {

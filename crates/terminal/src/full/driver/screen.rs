@@ -44,7 +44,9 @@ impl Screen {
         );
         let terminal = taken.and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
         match terminal {
-            Ok(terminal) => Ok(Screen { terminal, look: Look::new(colours(), is_light(theme)) }),
+            Ok(terminal) => {
+                Ok(Screen { terminal, look: Look::new(colours(theme), is_light(theme)) })
+            }
             Err(why) => {
                 give_back();
                 Err(why)
@@ -127,11 +129,15 @@ fn give_back_on_panic() {
     });
 }
 
-/// What the terminal says of its colours. An empty NO_COLOR counts as none.
-fn colours() -> Colours {
+/// What the terminal says of its colours, unless none are wanted. An empty NO_COLOR counts as none.
+fn colours(theme: Theme) -> Colours {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let terminal = set("TERM").unwrap_or_default();
-    if set("NO_COLOR").is_some() || terminal == "dumb" || terminal.ends_with("-m") {
+    if theme == Theme::None
+        || set("NO_COLOR").is_some()
+        || terminal == "dumb"
+        || terminal.ends_with("-m")
+    {
         Colours::None
     } else if terminal.contains("256") || set("COLORTERM").is_some() {
         Colours::Many
@@ -142,7 +148,7 @@ fn colours() -> Colours {
 
 fn is_light(theme: Theme) -> bool {
     match theme {
-        Theme::Dark => false,
+        Theme::Dark | Theme::None => false,
         Theme::Light => true,
         // `foreground;background`, the latter a number of the sixteen colours.
         Theme::Auto => std::env::var("COLORFGBG").is_ok_and(|value| {

@@ -18,6 +18,7 @@ impl State {
         if key.kind == KeyEventKind::Release {
             return;
         }
+        let Some(key) = self.texts.keys.usual(key) else { return };
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         let alt = key.modifiers.contains(KeyModifiers::ALT);
         let completes = matches!(key.code, KeyCode::Tab | KeyCode::BackTab);

@@ -2,5 +2,6 @@
 
 mod behaviour;
 mod history;
+mod keys;
 mod screens;
 mod stage;
