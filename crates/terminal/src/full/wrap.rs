@@ -30,11 +30,19 @@ pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> Vec<String> {
     rows
 }
 
+/// A letter that has so many marks that no row is wide enough comes in pieces.
+fn pieces(letter: &str, width: usize) -> impl Iterator<Item = &str> {
+    let whole = letter.width() <= width;
+    let characters = letter.char_indices().filter(move |_| !whole);
+    let characters = characters.map(move |(at, c)| &letter[at..at + c.len_utf8()]);
+    whole.then_some(letter).into_iter().chain(characters)
+}
+
 fn wrap_line(line: &str, width: usize, mut used: usize, rows: &mut Vec<String>) {
     let mut row = String::new();
     // Where the row can be broken, in bytes: behind its last space.
     let mut last_break = None;
-    for letter in line.graphemes(true) {
+    for letter in line.graphemes(true).flat_map(|letter| pieces(letter, width)) {
         let wide = letter.width();
         if letter == " " && used + wide > width {
             // The space at which a row ends is not shown.
