@@ -6,7 +6,7 @@ use std::path::Path;
 use super::support::{Cluster, Terminal, chat};
 
 const COLUMNS: u16 = 96;
-const ROWS: u16 = 26;
+const ROWS: u16 = 17;
 
 /// Size of a cell, px.
 const CELL_WIDTH: f32 = 8.4;
