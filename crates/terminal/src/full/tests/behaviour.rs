@@ -89,11 +89,14 @@ fn own_messages_are_sent_one_by_one_and_shown_once_in_any_order_of_echo_and_answ
             let sends = stage.take_sends();
             assert_eq!(sends.len(), 1);
             let echo = Event::Message(record(seq, "ana", "again"));
+            let shown = |stage: &Stage| stage.screen().matches("again").count();
             if echo_first {
                 stage.happens(echo);
+                assert_eq!(shown(&stage), 2, "{}", stage.screen());
                 stage.sent(&tea(), sends[0].1, ack(seq));
             } else {
                 stage.sent(&tea(), sends[0].1, ack(seq));
+                assert_eq!(shown(&stage), 2, "{}", stage.screen());
                 stage.happens(echo);
             }
         }
