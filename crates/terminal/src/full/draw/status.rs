@@ -46,6 +46,12 @@ fn parts(state: &State, look: &Look) -> Vec<(String, Style)> {
         Link::Unseen { .. } | Link::Lost { .. } => (texts.link_lost(), look.error),
     };
     parts.insert(0, connection);
+    // Without a list of conversations this is all that tells where one writes.
+    if state.columns < 60
+        && let Some(open) = &state.open
+    {
+        parts.insert(1, (shorten(&clean(&open.title()), 16), look.strong));
+    }
     if state.rows < 12 && state.scrolled() {
         parts.insert(0, (texts.older_shown(), look.unread));
     }
@@ -57,11 +63,6 @@ fn parts(state: &State, look: &Look) -> Vec<(String, Style)> {
         .fold(0, u32::saturating_add);
     if unread > 0 && state.columns < 60 {
         parts.push((texts.unread_elsewhere(unread), look.unread));
-    }
-    if state.columns < 60
-        && let Some(open) = &state.open
-    {
-        parts.push((shorten(&clean(&open.title()), 16), look.strong));
     }
     if let Some(primary) = &state.primary {
         parts.push((texts.primary_is(primary), look.dim));

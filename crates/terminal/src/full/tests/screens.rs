@@ -6,6 +6,7 @@ use recado_protocol::Code;
 
 use super::stage::{Stage, ack, chat, id, private, record, refused, tea};
 use crate::full::model::event::Event;
+use crate::texts::{Language, Texts};
 
 #[test]
 fn before_anybody_is_logged_in() {
@@ -48,6 +49,20 @@ fn a_busy_evening() {
 #[test]
 fn a_small_terminal_shows_the_newest() {
     assert_snapshot!(busy(40, 10).screen());
+}
+
+#[test]
+fn a_small_terminal_tells_where_one_writes_in_both_languages() {
+    for language in Language::ALL {
+        let mut stage = Stage::in_tea(40, 10, chat(3));
+        stage.state.texts = Texts::new(*language, "/");
+        stage.join("afternoon-tea", Vec::new());
+        stage.line("hello");
+        let sends = stage.take_sends();
+        let (there, number, _) = sends.last().unwrap();
+        stage.sent(there, *number, ack(1));
+        assert!(stage.screen().contains(" · #afternoon-tea"), "{}", stage.screen());
+    }
 }
 
 #[test]
