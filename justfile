@@ -27,6 +27,10 @@ test *args:
 test-cluster *args:
     cargo test -p recado --tests -- --nocapture --test-threads=1 {{args}}
 
+# What a frame of a conversation of 100 000 messages costs.
+frames:
+    cargo test --release -p recado-terminal --lib -- --ignored --nocapture measured
+
 # The pictures of the README, from the running program.
 screenshots:
     cargo test -p recado --test cluster -- --ignored screenshots

@@ -135,3 +135,50 @@ impl Look {
         self.nicks.get(index).copied().unwrap_or(self.plain)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn styles(look: &Look) -> Vec<Style> {
+        let Look {
+            plain,
+            dim,
+            strong,
+            own,
+            unread,
+            mention,
+            open,
+            error,
+            banner,
+            good,
+            found,
+            nicks,
+        } = look;
+        let fixed = [plain, dim, strong, own, unread, mention, open, error, banner, good, found];
+        fixed.into_iter().chain(nicks).copied().collect()
+    }
+
+    #[test]
+    fn no_colours_are_none_and_sixteen_are_the_named_ones() {
+        for light in [false, true] {
+            let used = |colours| {
+                let styles = styles(&Look::new(colours, light));
+                styles.into_iter().flat_map(|s| [s.fg, s.bg]).flatten().collect::<Vec<_>>()
+            };
+            assert!(used(Colours::None).is_empty());
+            assert!(!used(Colours::Sixteen).iter().any(|c| matches!(c, Color::Indexed(_))));
+            assert!(used(Colours::Many).iter().any(|c| matches!(c, Color::Indexed(_))));
+        }
+    }
+
+    #[test]
+    fn a_nick_keeps_its_colour_and_others_have_other_ones() {
+        let look = Look::new(Colours::Many, false);
+        let names = ["ana", "bob", "carla", "dora", "小明", "old fox", "eva", "fábio"];
+        let mut seen: Vec<Style> = names.iter().map(|name| look.nick(name)).collect();
+        assert_eq!(seen, names.map(|name| look.nick(name)));
+        seen.dedup();
+        assert!(seen.len() > names.len() / 2, "{seen:?}");
+    }
+}
