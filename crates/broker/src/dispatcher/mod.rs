@@ -227,10 +227,14 @@ impl Dispatcher {
     /// A server says something; `body` is the frame after the header.
     pub fn server_says(&mut self, from: &Bytes, said: ToBroker, body: Option<Bytes>, now: u64) {
         match (said, body) {
-            (ToBroker::Ready { name, boot, credit, primary: _, serving }, _) => {
-                let said = Announcement { name, boot, credit, serving };
-                for replaced in self.servers.announced(from, said, now) {
+            (ToBroker::Ready { name, boot, credit, primary, serving }, _) => {
+                let said = Announcement { name, boot, credit, primary, serving };
+                let announced = self.servers.announced(from, said, now);
+                for replaced in announced.replaced {
                     self.server_lost(replaced);
+                }
+                if let Some(primary) = announced.took_over {
+                    self.primary_changed(primary);
                 }
             }
             (ToBroker::Done { n }, Some(body)) => self.done(n, body, now),
@@ -261,7 +265,26 @@ impl Dispatcher {
                 again.push(key);
             }
         }
-        // The oldest comes first.
+        self.requeue(again);
+    }
+
+    /// Writes that wait for another server may wait in vain: the primary that they are with, or
+    /// were handed on to, may be one that was stopped. They go to the new one too, at once.
+    fn primary_changed(&mut self, primary: u64) {
+        let waits_in_vain =
+            |held: &Held| held.kind == Kind::Write && !held.waiting && !held.with(primary);
+        let mut again: Vec<u64> = Vec::new();
+        for (&key, held) in &mut self.held {
+            if waits_in_vain(held) {
+                held.waiting = true;
+                again.push(key);
+            }
+        }
+        self.requeue(again);
+    }
+
+    /// Puts requests in front of all others, the oldest first.
+    fn requeue(&mut self, mut again: Vec<u64>) {
         again.sort_unstable_by_key(|&key| Reverse(key));
         for key in again {
             self.queue.push_front(key);

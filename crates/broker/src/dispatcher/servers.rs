@@ -17,6 +17,9 @@ pub(super) struct Server {
     pub(super) name: String,
     pub(super) boot: u64,
     pub(super) credit: u32,
+    /// It says that it is the primary; two may say so for a moment, of whom the one with the
+    /// higher number here began to later.
+    pub(super) reign: Option<u64>,
     pub(super) serving: bool,
     pub(super) heard_ms: u64,
     /// Heard of in time.
@@ -30,6 +33,7 @@ pub(super) struct Announcement {
     pub(super) name: String,
     pub(super) boot: u64,
     pub(super) credit: u32,
+    pub(super) primary: bool,
     pub(super) serving: bool,
 }
 
@@ -44,11 +48,21 @@ pub(super) enum Choice {
     Nobody,
 }
 
+/// What became of a sign of life.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Announced {
+    /// The keys of connections that this one replaces.
+    pub(super) replaced: Vec<u64>,
+    /// The key of the server, if it has just become the primary.
+    pub(super) took_over: Option<u64>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Servers {
     all: Vec<Server>,
     cursor: usize,
     last_key: u64,
+    last_reign: u64,
     departed: VecDeque<Bytes>,
 }
 
@@ -71,37 +85,58 @@ impl Servers {
         self.all.iter().any(|server| server.live && server.serving)
     }
 
-    /// A sign of life. Gives the keys of connections that this one replaces.
-    pub(super) fn announced(&mut self, identity: &Bytes, said: Announcement, now: u64) -> Vec<u64> {
+    /// A sign of life.
+    pub(super) fn announced(
+        &mut self,
+        identity: &Bytes,
+        said: Announcement,
+        now: u64,
+    ) -> Announced {
         if self.departed.contains(identity) {
-            return Vec::new();
+            return Announced::default();
         }
-        if let Some(server) = self.all.iter_mut().find(|server| server.identity == *identity) {
-            server.credit = said.credit;
-            server.serving = said.serving;
-            server.heard_ms = now;
-            server.live = true;
-            return Vec::new();
+        let known = self.all.iter().position(|server| server.identity == *identity);
+        let replaced = if known.is_some() { Vec::new() } else { self.replace(&said) };
+        let index = known.unwrap_or_else(|| self.add(identity, &said));
+        let server = &mut self.all[index];
+        server.credit = said.credit;
+        server.serving = said.serving;
+        server.heard_ms = now;
+        server.live = true;
+        let took_over = said.primary && server.reign.is_none();
+        if took_over {
+            self.last_reign += 1;
+            server.reign = Some(self.last_reign);
+        } else if !said.primary {
+            server.reign = None;
         }
-        // The same start of the same server by a new connection: the old one is broken.
+        Announced { replaced, took_over: took_over.then_some(server.key) }
+    }
+
+    /// The same start of the same server by a new connection: the old one is broken.
+    fn replace(&mut self, said: &Announcement) -> Vec<u64> {
         let same = |server: &&Server| server.name == said.name && server.boot == said.boot;
         let replaced: Vec<Bytes> =
             self.all.iter().filter(same).map(|server| server.identity.clone()).collect();
-        let replaced = replaced.iter().filter_map(|old| self.remove(old)).collect();
+        replaced.iter().filter_map(|old| self.remove(old)).collect()
+    }
+
+    fn add(&mut self, identity: &Bytes, said: &Announcement) -> usize {
         self.last_key += 1;
         tracing::info!(name = said.name, serving = said.serving, "a server is here");
         self.all.push(Server {
             key: self.last_key,
             identity: identity.clone(),
-            name: said.name,
+            name: said.name.clone(),
             boot: said.boot,
             credit: said.credit,
+            reign: None,
             serving: said.serving,
-            heard_ms: now,
+            heard_ms: 0,
             live: true,
             in_flight: 0,
         });
-        replaced
+        self.all.len() - 1
     }
 
     /// An answer is a sign of life too.
@@ -137,13 +172,18 @@ impl Servers {
             .collect()
     }
 
-    /// The next server in turn that is live, serving, and does not hold the request already; if
-    /// possible one that it was not with before.
+    /// For a write the primary, which would have to carry it out anyway, if it has room and was not
+    /// tried before. Otherwise the next server in turn that is live, serving, and does not hold
+    /// the request already; if possible one that it was not with before.
     pub(super) fn choose(
         &mut self,
+        write: bool,
         holding: impl Fn(u64) -> bool,
         tried: impl Fn(u64) -> bool,
     ) -> Choice {
+        if write && let Some(index) = self.primary(&tried) {
+            return Choice::Server(index);
+        }
         let count = self.all.len();
         let mut second = None;
         let mut any = false;
@@ -171,5 +211,17 @@ impl Servers {
             None if any => Choice::Busy,
             None => Choice::Nobody,
         }
+    }
+
+    /// The newest primary, if it has room and was not tried before.
+    fn primary(&self, tried: impl Fn(u64) -> bool) -> Option<usize> {
+        let (index, server) =
+            self.all.iter().enumerate().max_by_key(|(_, server)| server.reign)?;
+        let can = server.reign.is_some()
+            && server.live
+            && server.serving
+            && server.in_flight < server.credit
+            && !tried(server.key);
+        can.then_some(index)
     }
 }

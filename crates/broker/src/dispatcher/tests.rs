@@ -82,8 +82,16 @@ impl Scene {
     }
 
     fn ready(&mut self, server: &'static str, credit: u32, serving: bool) {
+        self.says(server, credit, serving, false);
+    }
+
+    fn leads(&mut self, server: &'static str) {
+        self.says(server, 8, true, true);
+    }
+
+    fn says(&mut self, server: &'static str, credit: u32, serving: bool, primary: bool) {
         let name = server.to_owned();
-        let said = ToBroker::Ready { name, boot: 1, credit, primary: false, serving };
+        let said = ToBroker::Ready { name, boot: 1, credit, primary, serving };
         self.dispatcher.server_says(&server.into(), said, None, self.now);
     }
 
@@ -180,6 +188,44 @@ fn requests_go_round_and_answers_come_back() {
     assert_eq!(scene.answers.len(), 9);
     assert_eq!(scene.answers.iter().map(|(to, _)| to).collect::<HashSet<_>>().len(), 9);
     assert_eq!(scene.dispatcher.held(), 0);
+}
+
+#[test]
+fn writes_go_to_the_primary_while_it_has_room() {
+    let mut scene = Scene::with_servers(Limits::default(), &["a", "b", "c"], 8);
+    scene.leads("b");
+    for n in 0..9 {
+        scene.ask(n, write("x"));
+    }
+    let dealt = scene.turn();
+    assert_eq!(dealt.iter().filter(|request| request.server == "b").count(), 8);
+    assert_eq!(dealt.len(), 9, "beyond its credit others hand it on");
+    for n in 9..12 {
+        scene.ask(n, read());
+    }
+    let dealt = scene.turn();
+    assert_eq!(dealt.len(), 3);
+    assert!(dealt.iter().all(|request| request.server != "b"), "it is busy: {dealt:?}");
+}
+
+#[test]
+fn writes_with_a_stopped_primary_go_to_the_next_one_at_once() {
+    let mut scene = Scene::with_servers(Limits::default(), &["a", "b", "c"], 8);
+    scene.leads("a");
+    scene.ask(1, write("x"));
+    let first = scene.turn().remove(0);
+    assert_eq!(first.server, "a");
+    scene.leads("c");
+    let second = scene.turn();
+    assert_eq!(second.len(), 1);
+    assert_eq!((second[0].server, second[0].id), ("c", first.id));
+    // The old one wakes up and has not heard of it yet.
+    scene.leads("a");
+    scene.ask(2, write("y"));
+    assert_eq!(scene.turn()[0].server, "c");
+    scene.done(&second[0], "stored".into());
+    scene.turn();
+    assert_eq!(scene.answers, [(client(1), Answer::Reply("stored".into()))]);
 }
 
 #[test]

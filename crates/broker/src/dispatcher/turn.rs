@@ -115,8 +115,11 @@ impl Dispatcher {
     fn deal(&mut self, now: u64) {
         while let Some(key) = self.queue.pop_front() {
             let Some(held) = self.held.get_mut(&key).filter(|held| held.waiting) else { continue };
-            let choice =
-                self.servers.choose(|server| held.with(server), |server| held.was_with(server));
+            let choice = self.servers.choose(
+                held.kind == Kind::Write,
+                |server| held.with(server),
+                |server| held.was_with(server),
+            );
             let index = match choice {
                 Choice::Server(index) => index,
                 // Others may have somebody who is free; nobody has to wait for this one.
