@@ -14,7 +14,7 @@ use crate::shared::{Shared, lock};
 use crate::types::{
     LogId, Response, Snapshot, SnapshotData, SnapshotMeta, StoredMembership, TypeConfig,
 };
-use crate::writer::{Job, Jobs};
+use crate::writer::{Batch, Job, Jobs};
 
 fn fatal(error: impl std::fmt::Display) -> io::Error {
     io::Error::other(error.to_string())
@@ -60,7 +60,7 @@ impl Machine {
         let (applied, membership) = decode_marks(&store.marks().map_err(fatal)?)?;
         let machine = Machine { store, jobs, applied, membership, shared };
         machine.remember_voters()?;
-        machine.announce(true)?;
+        machine.announce()?;
         Ok(machine)
     }
 
@@ -83,14 +83,14 @@ impl Machine {
         Ok(true)
     }
 
-    /// Tells the watchers where the machine stands.
-    fn announce(&self, members_changed: bool) -> io::Result<()> {
-        if members_changed {
-            let members = self.store.reader().and_then(|reader| reader.members()).map_err(fatal)?;
-            self.shared.set_members(members);
+    /// Tells the watchers where the store stands, the member table first: who sees that an entry
+    /// is applied must find what it changed.
+    fn announce(&self) -> io::Result<()> {
+        let members = self.store.reader().and_then(|reader| reader.members()).map_err(fatal)?;
+        self.shared.set_members(members);
+        if let Some(applied) = self.applied {
+            self.shared.shown(applied);
         }
-        self.shared.applied.send_replace(self.applied);
-        self.shared.position.send_replace(self.applied.map_or(0, |id| id.index));
         Ok(())
     }
 
@@ -100,9 +100,7 @@ impl Machine {
     ) -> io::Result<T> {
         let (done, result) = oneshot::channel();
         let gone = || fatal("the store's writer is gone");
-        if !self.jobs.send(job(done)) {
-            return Err(gone());
-        }
+        self.jobs.send(job(done)).map_err(|_| gone())?;
         result.await.map_err(|_| gone())?.map_err(fatal)
     }
 
@@ -142,12 +140,11 @@ impl RaftStateMachine<TypeConfig> for Machine {
             responders.push(responder);
             self.applied = Some(entry.log_id);
         }
-        if batch.is_empty() {
-            return Ok(());
-        }
+        let Some(upto) = self.applied.filter(|_| !batch.is_empty()) else { return Ok(()) };
         let standing_changed = new_membership && self.remember_voters()?;
         let marks = encode_marks(self.applied.as_ref(), &self.membership)?;
-        let applied = self.run(|done| Job::Apply { batch, marks, done }).await?;
+        let applied =
+            self.run(|done| Job::Apply(Batch { entries: batch, upto, marks, done })).await?;
         if applied.len() != responders.len() {
             return Err(fatal("the store did not answer for every entry"));
         }
@@ -155,8 +152,10 @@ impl RaftStateMachine<TypeConfig> for Machine {
             // So that the rows say the same, should the identity be what is damaged.
             self.run(|done| Job::Flush { done }).await?;
         }
-        // The member table first: the gate must know of a change before it sees a reply behind it.
-        self.announce(applied.iter().any(|a| a.members_changed))?;
+        // The gate must know of a change before it sees a reply behind it.
+        if applied.iter().any(|applied| applied.members_changed) {
+            self.announce()?;
+        }
         // One result an entry, those that mean nothing to the chat included.
         for (responder, applied) in responders.into_iter().zip(applied) {
             if let Some(responder) = responder {
@@ -186,7 +185,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
             return Err(fatal("the snapshot file is not the one that was announced"));
         }
         self.remember_voters()?;
-        self.announce(true)
+        self.announce()
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {

@@ -239,6 +239,8 @@ impl Replica {
         let writer = Writer::new(store.clone(), shared.clone());
         let (jobs, store_thread) =
             start_writer(writer).map_err(|error| failed("no thread for the store", &error))?;
+        // All cells are set once, here, before any task looks.
+        let _ = shared.jobs.set(jobs.downgrade());
         let machine = Machine::new(store.clone(), jobs, shared.clone())
             .map_err(|error| failed("the store can't be read", &error))?;
         let engine = Engine::new(
@@ -252,7 +254,6 @@ impl Replica {
         .map_err(|error| failed("the consensus engine does not start", &error))?;
         let proposals = Proposals::start(shared.clone(), flushed);
         let reads = Reads::start(shared.clone());
-        // Both cells are set once, here, before any task looks.
         let _ = shared.proposals.set(proposals.clone());
         let _ = shared.engine.set(engine.clone());
         let tasks = vec![
@@ -347,6 +348,9 @@ impl Replica {
     pub async fn read(&self) -> Result<Reader, ReadError> {
         let index = self.reads.confirm().await.ok_or(ReadError)?;
         let mut position = self.shared.position.subscribe();
+        if *position.borrow() < index {
+            self.shared.ask_for(index);
+        }
         tokio::time::timeout(CATCH_UP_TIMEOUT, position.wait_for(|at| *at >= index))
             .await
             .map_err(|_| ReadError)?
@@ -367,7 +371,7 @@ impl Replica {
         self.shared.view.subscribe()
     }
 
-    /// The last applied position, and its changes.
+    /// The last position that the store shows, and its changes.
     pub fn applied(&self) -> watch::Receiver<u64> {
         self.shared.position.subscribe()
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use recado_chat::{Member, Outcome, Stamp};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::NodeId;
@@ -20,6 +20,7 @@ use crate::replica::{Committed, Peer, ProposeError, ReplicaConfig, StampSource};
 use crate::snapshot::Files;
 use crate::types::{Engine, LogId};
 use crate::view::View;
+use crate::writer::Job;
 
 /// A reply that waits behind the gate.
 pub struct Waiting {
@@ -49,8 +50,14 @@ pub struct Shared {
     pub rank: watch::Sender<Option<u64>>,
     /// The number of this start; a new one after this server was dropped, for a new rank.
     pub boot: watch::Sender<u64>,
+    /// The last entry that readers of the store see.
     pub applied: watch::Sender<Option<LogId>>,
+    /// Its position, 0 if there is none.
     pub position: watch::Sender<u64>,
+    /// The last position that a reader waits for.
+    asked: AtomicU64,
+    /// The way to the store's writer; weak, because it ends with the state machine.
+    pub jobs: OnceLock<mpsc::WeakUnboundedSender<Job>>,
     pub members: watch::Sender<Arc<Vec<Member>>>,
     pub view: watch::Sender<Arc<View>>,
     pub failed: watch::Sender<Option<String>>,
@@ -102,6 +109,8 @@ impl Shared {
             boot: watch::Sender::new(config.boot),
             applied: watch::Sender::new(None),
             position: watch::Sender::new(0),
+            asked: AtomicU64::new(0),
+            jobs: OnceLock::new(),
             members: watch::Sender::new(Arc::default()),
             view: watch::Sender::new(Arc::new(view)),
             failed: watch::Sender::new(None),
@@ -119,6 +128,31 @@ impl Shared {
     /// The cluster whose data this node holds.
     pub fn cluster(&self) -> Option<u64> {
         lock(&self.identity).cluster
+    }
+
+    /// Readers of the store now see everything up to this entry.
+    pub fn shown(&self, upto: LogId) {
+        self.applied.send_replace(Some(upto));
+        self.position.send_replace(upto.index);
+    }
+
+    /// Asks the store's writer to show everything up to this position as soon as it is applied.
+    pub fn ask_for(&self, position: u64) {
+        self.asked.fetch_max(position, Ordering::Relaxed);
+        if let Some(jobs) = self.jobs.get().and_then(mpsc::WeakUnboundedSender::upgrade) {
+            // Fails only when the replica is going down.
+            let _ = jobs.send(Job::Show);
+        }
+    }
+
+    /// Whether a reader waits for more than the store shows.
+    pub fn is_asked_for_more(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) > *self.position.borrow()
+    }
+
+    /// Whether this node leads, as far as its supervisor knows.
+    pub fn leads(&self) -> bool {
+        lock(&self.gate).term().is_some()
     }
 
     /// The member table as applied here.

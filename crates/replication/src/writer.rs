@@ -1,34 +1,41 @@
 //! The one writer of the store: batches, flushes and installations, one after the other.
+//!
+//! A transaction costs as much as some dozens of entries, so it takes batch after batch and is
+//! committed when somebody wants to see what is in it, or soon anyway. Nobody waits for that:
+//! what came of an entry is known as soon as it is applied, and the log replays it after a kill.
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use recado_chat::Applied;
 use recado_storage::{Logged, Marks, Store, StoreError};
-use tokio::sync::{mpsc as tasks, oneshot};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::shared::Shared;
+use crate::types::LogId;
 
 /// So many applied entries may be off disk: the log would replay them, well within a second.
 /// More would make the flush itself, and the writes that wait for it, noticeably longer.
 const UNFLUSHED_ENTRIES: u64 = 20_000;
 /// After so long without work what is applied goes to disk, so that a restart replays nothing.
 const IDLE_FLUSH: Duration = Duration::from_secs(2);
+/// So many entries make a transaction at the most: it lives in memory.
+const TRANSACTION_ENTRIES: usize = 4096;
+/// How long a transaction stays open at the most.
+const SHOWN_AFTER: Duration = Duration::from_millis(50);
+/// How often there is a commit at the most, when somebody wants to see what was applied.
+const SHOWN_EVERY: Duration = Duration::from_millis(4);
 
 /// Work for the writer.
 pub enum Job {
     /// Apply a batch.
-    Apply {
-        /// The entries.
-        batch: Vec<Logged>,
-        /// The marks that go with them.
-        marks: Marks,
-        /// Who waits.
-        done: oneshot::Sender<Result<Vec<Applied>, StoreError>>,
-    },
+    Apply(Batch),
+    /// Somebody asks to see what was applied, see [`Shared::asked`].
+    Show,
     /// Bring everything to disk.
     Flush {
         /// Who waits.
@@ -43,114 +50,188 @@ pub enum Job {
     },
 }
 
-/// The writer's thread; it ends, with everything on disk, when the last [`Jobs`] is dropped.
+/// Entries to apply. If they change the member table, readers see them when `done` is called, and
+/// whoever called tells everybody that they do ([`Shared::shown`]); otherwise the writer does both
+/// in its own time.
+pub struct Batch {
+    /// The entries.
+    pub entries: Vec<Logged>,
+    /// The last of them.
+    pub upto: LogId,
+    /// The marks that go with them.
+    pub marks: Marks,
+    /// Who waits.
+    pub done: oneshot::Sender<Result<Vec<Applied>, StoreError>>,
+}
+
+/// The way to the writer, which ends, with everything on disk, when the last one is dropped.
+pub type Jobs = mpsc::UnboundedSender<Job>;
+
+/// The writer's thread.
 pub type StoreThread = JoinHandle<()>;
 
 /// How long a piece of work takes on a simulated computer.
 pub type Pace = Arc<dyn Fn() -> Duration + Send + Sync>;
-
-/// The way to the writer.
-pub enum Jobs {
-    /// It has a thread of its own, so that no transaction or fsync makes heartbeats wait.
-    Thread(mpsc::Sender<Job>),
-    /// It is a task, on a simulated computer.
-    Task(tasks::UnboundedSender<Job>),
-}
-
-impl Jobs {
-    /// Queues a piece of work; false when the writer is gone.
-    pub fn send(&self, job: Job) -> bool {
-        match self {
-            Jobs::Thread(queue) => queue.send(job).is_ok(),
-            Jobs::Task(queue) => queue.send(job).is_ok(),
-        }
-    }
-}
 
 /// Writes the store.
 pub struct Writer {
     store: Store,
     shared: Arc<Shared>,
     unflushed: u64,
+    /// When the last transaction was committed.
+    shown: Option<Instant>,
+    pace: Option<Pace>,
 }
 
 impl Writer {
     /// The one writer of this store.
     pub fn new(store: Store, shared: Arc<Shared>) -> Writer {
-        Writer { store, shared, unflushed: 0 }
+        Writer { store, shared, unflushed: 0, shown: None, pace: None }
     }
 
-    /// Starts the writer's thread.
+    /// Starts the writer on a thread of its own, so that no transaction or fsync makes heartbeats
+    /// wait.
     ///
     /// # Errors
     /// No thread can be started.
-    pub fn on_thread(mut self) -> io::Result<(Jobs, StoreThread)> {
-        let (queue, jobs) = mpsc::channel();
+    pub fn on_thread(self) -> io::Result<(Jobs, StoreThread)> {
+        let (queue, jobs) = mpsc::unbounded_channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread = std::thread::Builder::new()
             .name("store".into())
-            .spawn(move || self.run_on_thread(&jobs))?;
-        Ok((Jobs::Thread(queue), thread))
+            .spawn(move || runtime.block_on(self.run(jobs)))?;
+        Ok((queue, thread))
     }
 
-    fn run_on_thread(&mut self, jobs: &mpsc::Receiver<Job>) {
-        loop {
-            let job = if self.unflushed == 0 {
-                jobs.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
-            } else {
-                jobs.recv_timeout(IDLE_FLUSH)
-            };
+    /// Starts the writer as a task that needs simulated time for its work.
+    pub fn on_task(mut self, pace: Pace) -> Jobs {
+        self.pace = Some(pace);
+        let (queue, jobs) = mpsc::unbounded_channel();
+        tokio::spawn(self.run(jobs));
+        queue
+    }
+
+    async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
+        let mut next = None;
+        while let Some(job) = match next.take() {
+            Some(job) => Some(job),
+            None => self.idle(&mut jobs).await,
+        } {
+            // Whoever waits may be gone; the work is done all the same.
             match job {
-                Ok(job) => self.carry_out(job),
-                Err(mpsc::RecvTimeoutError::Timeout) => self.flush(),
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Job::Apply(batch) => {
+                    let result = self.transact(batch, &mut jobs).await;
+                    next = self.checked(result).unwrap_or_default();
+                    if self.unflushed >= UNFLUSHED_ENTRIES {
+                        self.flush();
+                    }
+                }
+                Job::Show => {}
+                Job::Flush { done } => {
+                    self.pause().await;
+                    self.unflushed = 0;
+                    let _ = done.send(self.checked(self.store.flush()));
+                }
+                Job::Install { path, done } => {
+                    self.pause().await;
+                    self.unflushed = 0;
+                    let _ = done.send(self.checked(self.store.install(&path)));
+                }
             }
         }
         self.flush();
     }
 
-    /// Starts the writer as a task that needs simulated time for its work.
-    pub fn on_task(mut self, pace: Pace) -> Jobs {
-        let (queue, mut jobs) = tasks::unbounded_channel();
-        tokio::spawn(async move {
-            loop {
-                let job = if self.unflushed == 0 {
-                    Ok(jobs.recv().await)
-                } else {
-                    tokio::time::timeout(IDLE_FLUSH, jobs.recv()).await
-                };
-                match job {
-                    Ok(Some(job)) => {
-                        tokio::time::sleep(pace()).await;
-                        self.carry_out(job);
-                    }
-                    Ok(None) => break,
-                    Err(_) => self.flush(),
-                }
+    /// The next job; what is applied goes to disk if it is long in coming.
+    async fn idle(&mut self, jobs: &mut mpsc::UnboundedReceiver<Job>) -> Option<Job> {
+        if self.unflushed > 0 {
+            if let Ok(job) = timeout(IDLE_FLUSH, jobs.recv()).await {
+                return job;
             }
             self.flush();
-        });
-        Jobs::Task(queue)
+        }
+        jobs.recv().await
     }
 
-    /// Whoever waits may be gone; the work is done all the same.
-    fn carry_out(&mut self, job: Job) {
-        match job {
-            Job::Apply { batch, marks, done } => {
-                let result = self.checked(self.store.apply(&batch, &marks));
-                self.unflushed += batch.len() as u64;
-                let _ = done.send(result);
-                if self.unflushed >= UNFLUSHED_ENTRIES {
-                    self.flush();
+    /// Applies batches, as long as they come in time and nothing else does. Gives what came
+    /// instead.
+    async fn transact(
+        &mut self,
+        first: Batch,
+        jobs: &mut mpsc::UnboundedReceiver<Job>,
+    ) -> Result<Option<Job>, StoreError> {
+        let transaction = self.store.begin()?;
+        let mut batches = transaction.batches()?;
+        let latest = Instant::now() + SHOWN_AFTER;
+        let mut entries = 0;
+        let mut batch = first;
+        let (next, upto, held) = loop {
+            self.pause().await;
+            let Batch { entries: more, upto, marks, done } = batch;
+            let applied = match batches.apply(&more, &marks) {
+                Ok(applied) => applied,
+                Err(error) => {
+                    let _ = done.send(Err(error.clone()));
+                    return Err(error);
                 }
+            };
+            entries += more.len();
+            if applied.iter().any(|applied| applied.members_changed) {
+                break (None, upto, Some((done, applied)));
             }
-            Job::Flush { done } => {
-                self.unflushed = 0;
-                let _ = done.send(self.checked(self.store.flush()));
+            let _ = done.send(Ok(applied));
+            if entries >= TRANSACTION_ENTRIES {
+                break (None, upto, None);
             }
-            Job::Install { path, done } => {
-                self.unflushed = 0;
-                let _ = done.send(self.checked(self.store.install(&path)));
+            match self.until_due(latest, jobs).await {
+                Some(Job::Apply(more)) => batch = more,
+                other => break (other, upto, None),
             }
+        };
+        let committed = batches.finish().and_then(|finished| transaction.commit(finished));
+        self.shown = Some(Instant::now());
+        self.unflushed += entries as u64;
+        match held {
+            Some((done, applied)) => {
+                let _ = done.send(committed.clone().map(|()| applied));
+            }
+            None if committed.is_ok() => self.shared.shown(upto),
+            None => {}
+        }
+        committed.map(|()| next)
+    }
+
+    /// The next job, if it comes before the transaction is to be committed.
+    async fn until_due(
+        &self,
+        latest: Instant,
+        jobs: &mut mpsc::UnboundedReceiver<Job>,
+    ) -> Option<Job> {
+        loop {
+            let due = match self.shown {
+                Some(shown) if self.is_wanted() => latest.min(shown + SHOWN_EVERY),
+                None if self.is_wanted() => return None,
+                _ => latest,
+            };
+            if due <= Instant::now() {
+                return None;
+            }
+            match timeout_at(due, jobs.recv()).await {
+                Ok(Some(Job::Show)) => {}
+                Ok(job) => return job,
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Whether somebody wants to see what was applied: a primary publishes it.
+    fn is_wanted(&self) -> bool {
+        self.shared.leads() || self.shared.is_asked_for_more()
+    }
+
+    async fn pause(&self) {
+        if let Some(pace) = &self.pace {
+            tokio::time::sleep(pace()).await;
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// A failure of the store. A node that meets one stops: it can't know what it holds.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StoreError(pub String);
 

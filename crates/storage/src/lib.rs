@@ -25,4 +25,4 @@ pub use history::{HistoryOf, HistoryPage, PageLimit, Publishable};
 pub use medium::Medium;
 pub use reader::{Reader, StoredLogin, StoredMessage, StoredUser};
 pub use snapshot::{SnapshotInfo, verify_snapshot};
-pub use store::{Logged, Marks, STORE_FILE, Store};
+pub use store::{Batches, Finished, Logged, Marks, STORE_FILE, Store, Transaction};

@@ -50,6 +50,7 @@ struct Inner {
 }
 
 /// What the writer knows of the last transaction.
+#[derive(Clone)]
 struct Writer {
     position: u64,
     membership: Vec<u8>,
@@ -113,25 +114,28 @@ impl Store {
         self.reader()?.marks()
     }
 
-    /// Applies a batch in one transaction, without waiting for the disk: the log is durable and
-    /// replays. All of it is applied, or nothing. One result an entry comes back; an entry that
-    /// means nothing to the chat gets [`recado_chat::Outcome::Done`].
+    /// Begins a transaction for any number of batches. It belongs to the one writer: while it is
+    /// open, no other may begin, and neither [`Store::flush`] nor [`Store::install`].
     ///
     /// # Errors
-    /// When the file can't be read or written, or a position does not lie behind the last one.
-    pub fn apply(&self, batch: &[Logged], marks: &Marks) -> Result<Vec<Applied>, StoreError> {
-        let mut writer = self.writer()?;
+    /// When the file can't be written.
+    pub fn begin(&self) -> Result<Transaction, StoreError> {
+        let before = self.writer()?.clone();
         let mut transaction = self.inner.database.begin_write()?;
         transaction.set_durability(Durability::None)?;
-        let (applied, position) = apply_batch(&transaction, writer.position, batch)?;
-        let new_membership = (writer.membership != marks.membership).then_some(marks);
-        write_marks(&transaction, position, &marks.applied, new_membership)?;
-        transaction.commit()?;
-        writer.position = position;
-        writer.unflushed = true;
-        if new_membership.is_some() {
-            writer.membership.clone_from(&marks.membership);
-        }
+        Ok(Transaction { store: self.clone(), transaction, before })
+    }
+
+    /// Applies a batch in a transaction of its own.
+    ///
+    /// # Errors
+    /// As those of [`Batches::apply`].
+    pub fn apply(&self, batch: &[Logged], marks: &Marks) -> Result<Vec<Applied>, StoreError> {
+        let transaction = self.begin()?;
+        let mut batches = transaction.batches()?;
+        let applied = batches.apply(batch, marks)?;
+        let finished = batches.finish()?;
+        transaction.commit(finished)?;
         Ok(applied)
     }
 
@@ -140,11 +144,10 @@ impl Store {
     /// # Errors
     /// When the disk fails.
     pub fn flush(&self) -> Result<(), StoreError> {
-        let mut writer = self.writer()?;
-        if writer.unflushed {
+        if self.writer()?.unflushed {
             // Durable even when empty: it takes the commits before it along.
             self.inner.database.begin_write()?.commit()?;
-            writer.unflushed = false;
+            self.writer()?.unflushed = false;
         }
         Ok(())
     }
@@ -164,7 +167,6 @@ impl Store {
     /// # Errors
     /// When the snapshot is damaged, cut off or newer, or a file can't be read or written.
     pub fn install(&self, path: &Path) -> Result<Marks, StoreError> {
-        let mut writer = self.writer()?;
         // Twice through the file, so that nothing is touched before all of it was checked.
         let info = snapshot::verify_snapshot(path)?;
         let transaction = self.inner.database.begin_write()?;
@@ -178,9 +180,8 @@ impl Store {
         snapshot::load(path, &transaction, &info)?;
         write_marks(&transaction, info.position, &info.marks.applied, Some(&info.marks))?;
         transaction.commit()?;
-        writer.position = info.position;
-        writer.membership.clone_from(&info.marks.membership);
-        writer.unflushed = false;
+        let membership = info.marks.membership.clone();
+        *self.writer()? = Writer { position: info.position, membership, unflushed: false };
         Ok(info.marks)
     }
 
@@ -190,38 +191,102 @@ impl Store {
     }
 }
 
+/// Entries that are applied, but are not shown to readers before the commit. Dropped without, it
+/// changes nothing.
+///
+/// Nothing here waits for the disk: the log is durable and replays what a kill takes from the
+/// store.
+pub struct Transaction {
+    store: Store,
+    transaction: WriteTransaction,
+    before: Writer,
+}
+
+impl Transaction {
+    /// The rows, for batches.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn batches(&self) -> Result<Batches<'_>, StoreError> {
+        Ok(Batches {
+            transaction: &self.transaction,
+            rows: TableRows::open(&self.transaction)?,
+            before: self.before.clone(),
+            last: None,
+        })
+    }
+
+    /// Shows everything to those who read from now on.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn commit(self, finished: Finished) -> Result<(), StoreError> {
+        self.transaction.commit()?;
+        *self.store.writer()? = finished.0;
+        Ok(())
+    }
+}
+
+/// The batches of one [`Transaction`].
+pub struct Batches<'t> {
+    transaction: &'t WriteTransaction,
+    rows: TableRows<'t>,
+    before: Writer,
+    last: Option<(u64, Marks)>,
+}
+
+/// Batches to which nothing can be added any more.
+pub struct Finished(Writer);
+
+impl Batches<'_> {
+    /// Applies a batch, to which `marks` belong. One result an entry comes back; an entry that
+    /// means nothing to the chat gets [`recado_chat::Outcome::Done`].
+    ///
+    /// # Errors
+    /// When the file can't be read or written, or a position does not lie behind the last one.
+    /// What was applied so far is half done then and must not be committed.
+    pub fn apply(&mut self, batch: &[Logged], marks: &Marks) -> Result<Vec<Applied>, StoreError> {
+        let mut last = self.last.as_ref().map_or(self.before.position, |(position, _)| *position);
+        let mut results = Vec::with_capacity(batch.len());
+        for Logged { position, entry } in batch {
+            // Position 0 is the first one of a log, before which there is nothing.
+            if *position <= last && last > 0 {
+                return Err(StoreError(format!(
+                    "position {position} was to be applied, but {last} is already"
+                )));
+            }
+            last = *position;
+            results.push(match entry {
+                Some(entry) => recado_chat::apply(&mut self.rows, *position, entry)?,
+                None => Applied {
+                    outcome: recado_chat::Outcome::Done,
+                    publishes: false,
+                    members_changed: false,
+                },
+            });
+        }
+        self.last = Some((last, marks.clone()));
+        Ok(results)
+    }
+
+    /// Writes what was kept back for the end of the transaction.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn finish(self) -> Result<Finished, StoreError> {
+        let Batches { transaction, rows, before, last } = self;
+        rows.finish()?;
+        let Some((position, marks)) = last else { return Ok(Finished(before)) };
+        let new_membership = (before.membership != marks.membership).then_some(&marks);
+        write_marks(transaction, position, &marks.applied, new_membership)?;
+        Ok(Finished(Writer { position, membership: marks.membership, unflushed: true }))
+    }
+}
+
 fn builder() -> redb::Builder {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
     builder
-}
-
-fn apply_batch(
-    transaction: &WriteTransaction,
-    mut last: u64,
-    batch: &[Logged],
-) -> Result<(Vec<Applied>, u64), StoreError> {
-    let mut rows = TableRows::open(transaction)?;
-    let mut results = Vec::with_capacity(batch.len());
-    for Logged { position, entry } in batch {
-        // Position 0 is the first one of a log, before which there is nothing.
-        if *position <= last && last > 0 {
-            return Err(StoreError(format!(
-                "position {position} was to be applied, but {last} is already"
-            )));
-        }
-        last = *position;
-        results.push(match entry {
-            Some(entry) => recado_chat::apply(&mut rows, *position, entry)?,
-            None => Applied {
-                outcome: recado_chat::Outcome::Done,
-                publishes: false,
-                members_changed: false,
-            },
-        });
-    }
-    rows.finish()?;
-    Ok((results, last))
 }
 
 /// The membership is written only when it changed.

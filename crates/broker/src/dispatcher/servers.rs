@@ -215,8 +215,7 @@ impl Servers {
 
     /// The newest primary, if it has room and was not tried before.
     fn primary(&self, tried: impl Fn(u64) -> bool) -> Option<usize> {
-        let (index, server) =
-            self.all.iter().enumerate().max_by_key(|(_, server)| server.reign)?;
+        let (index, server) = self.all.iter().enumerate().max_by_key(|(_, server)| server.reign)?;
         let can = server.reign.is_some()
             && server.live
             && server.serving
