@@ -33,6 +33,9 @@ use crate::failure::Failure;
 use crate::options::Settings;
 use crate::shutdown::Shutdown;
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     stop_on_panic();
     match run(cli::read()) {
