@@ -15,8 +15,15 @@ use crate::ports;
 use crate::runfile::Running;
 use crate::shutdown::Shutdown;
 
-/// Runs work on a current-thread runtime: each role's sockets have I/O threads of their own, and
-/// its one task of decisions gains nothing from more.
+/// Runs a role where its sockets are.
+fn serve<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
+    let outcome = recado_transport::run_beside_sockets(work);
+    outcome.unwrap_or_else(|| Err(Failure::Failed("the role ended in a panic".to_owned())))
+}
+
+/// Runs work on a current-thread runtime of its own.
 ///
 /// # Errors
 /// Those of the work.
@@ -44,7 +51,7 @@ pub fn broker(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         plain: settings.plain,
         limits: recado_broker::Limits::default(),
     };
-    block_on(async { run_broker(config, shutdown.wait()).await.map_err(Failure::failed) })
+    serve(async move { run_broker(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
 
 /// Runs the proxy.
@@ -56,7 +63,7 @@ pub fn proxy(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let ports = [("publishers", at.xsub.as_str()), ("subscribers", &at.xpub)];
     let _running = begin(settings, "proxy", &ports)?;
     let config = ProxyConfig { publishers: at.xsub, subscribers: at.xpub };
-    block_on(async { run_proxy(config, shutdown.wait()).await.map_err(Failure::failed) })
+    serve(async move { run_proxy(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
 
 /// Runs the reference.
@@ -82,7 +89,7 @@ fn run_reference_in(
         routes: address::routes(settings.route.as_deref().unwrap_or_default())?,
         ..ReferenceConfig::new(at.reference, data_dir)
     };
-    block_on(async { run_reference(config, shutdown.wait()).await.map_err(Failure::failed) })
+    serve(async move { run_reference(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
 
 /// Runs a server.
@@ -141,7 +148,7 @@ fn run_server_in(
         ServerError::Removed(why) => Failure::Final(why),
         other => Failure::failed(other),
     };
-    block_on(async { run_server(config, shutdown.wait()).await.map_err(failure) })
+    serve(async move { run_server(config, shutdown.wait()).await.map_err(failure) })
 }
 
 /// Looks before anything is touched whether the ports are free, then says that the role runs.
