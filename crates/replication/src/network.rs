@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use futures::stream::{self, Stream, StreamExt};
+use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{ReplicationClosed, StreamingError, Unreachable};
-use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
-use openraft::raft::{TransferLeaderRequest, TransferLeaderResponse};
+use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential};
+use openraft::raft::{StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse};
 use openraft::{EmptyNode, OptionalSend};
 #[cfg(feature = "planted")]
 use recado_chat::planted::{self, Bug};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::NodeId;
 use crate::peer::Lane;
@@ -50,6 +52,10 @@ const APPEND_TIMEOUT: Duration = Duration::from_secs(2);
 /// Entries for a witness that does not vote wait so long for company: nobody waits for it, and
 /// few large messages cost much less than many small ones.
 const WITNESS_PAUSE: Duration = Duration::from_millis(25);
+
+/// So long a commit waits for entries that take it along: under load the next ones are not far,
+/// and a message of its own would hold them up.
+const COMMIT_PAUSE: Duration = Duration::from_millis(2);
 
 /// A message of this cluster, for this node; or an answer from it. An address alone is not enough:
 /// a server that lost its disk listens where the node that it was did, and must not vote or
@@ -174,6 +180,27 @@ async fn append(
     Ok(response)
 }
 
+/// Leaves out what only tells of a commit when the next request, which tells of it too, comes at
+/// once. The engine takes the answer to a later request for one to all before it.
+fn in_company(
+    input: impl Stream<Item = AppendRequest> + Send + Unpin + 'static,
+) -> impl Stream<Item = AppendRequest> + Send + Unpin + 'static {
+    let requests = stream::unfold(input.fuse(), |mut input| async move {
+        let mut request = input.next().await?;
+        let latest = Instant::now() + COMMIT_PAUSE;
+        while request.entries.is_empty()
+            && let Ok(Some(next)) = timeout_at(latest, input.next()).await
+        {
+            request = next;
+        }
+        Some((request, input))
+    });
+    Box::pin(requests)
+}
+
+/// The answers to a stream of entries.
+type AppendResults<'s> = BoxStream<'s, Result<StreamAppendResult<TypeConfig>, RpcError>>;
+
 impl RaftNetworkV2<TypeConfig> for Link {
     type SnapshotData = SnapshotData;
 
@@ -191,6 +218,17 @@ impl RaftNetworkV2<TypeConfig> for Link {
             return answer.unwrap_or_else(|error| Err(unreachable(error.to_string())));
         }
         sending.await
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Result<AppendResults<'s>, RpcError>>
+    where
+        S: Stream<Item = AppendRequest> + OptionalSend + Unpin + 'static,
+    {
+        stream_append_sequential(self, in_company(input), option)
     }
 
     async fn vote(

@@ -1,6 +1,7 @@
 //! Group commit: one batch in the engine, everything that comes meanwhile makes the next one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use openraft::errors::ClientWriteError;
@@ -18,6 +19,11 @@ use crate::types::{Engine, LogId, Payload};
 const QUEUE_PROPOSALS: usize = 8192;
 /// So many make one batch.
 const BATCH_PROPOSALS: usize = 1024;
+
+/// So many make a batch for which the next one is worth waiting.
+const LARGE_PROPOSALS: usize = 8;
+/// How long a batch waits to become as large as the one before.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// A command on its way into the log.
 struct Proposal {
@@ -87,7 +93,10 @@ async fn run(
 ) {
     let mut batch = Vec::new();
     let mut last_stamp_ms = 0;
+    let mut before = 0;
     while waiting.recv_many(&mut batch, BATCH_PROPOSALS).await > 0 {
+        gather(&mut batch, before, &mut waiting).await;
+        before = batch.len();
         // The gate knows when the supervisor saw this node win, and whether a majority still
         // answers: without one the batch would be stuck, and all that come behind it.
         let leads = lock(&shared.gate).lease_holds(Instant::now());
@@ -109,6 +118,21 @@ async fn run(
             lock(&shared.gate).flushed(last.leader_id.term, last.index);
             shared.release();
         }
+    }
+}
+
+/// Waits for company where there was much before. Clients that were answered together ask again
+/// one after the other: the first of them would make a batch of its own, whose cost on every
+/// server is that of a large one. Who is alone, or one of few, is never kept waiting.
+async fn gather(batch: &mut Vec<Proposal>, before: usize, waiting: &mut mpsc::Receiver<Proposal>) {
+    if before < LARGE_PROPOSALS || batch.len() >= before {
+        return;
+    }
+    tokio::time::sleep(GATHER).await;
+    while batch.len() < BATCH_PROPOSALS
+        && let Ok(more) = waiting.try_recv()
+    {
+        batch.push(more);
     }
 }
 
