@@ -23,8 +23,8 @@ use crate::types::{Entry, EntryPayload, LogId, Payload, TypeConfig, Vote};
 
 /// Recently appended entries are read from memory by followers that keep pace; older ones from
 /// the files.
-const CACHE_ENTRIES: usize = 20_000;
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
+const CACHE_ENTRIES: usize = 4096;
+const CACHE_BYTES: usize = 4 * 1024 * 1024;
 /// A chunk file is removed as a whole once all of it is purged. A new one costs an fsync of the
 /// folder on the caller's thread, so they are not small.
 const CHUNK_BYTES: usize = 64 * 1024 * 1024;
