@@ -71,7 +71,11 @@ fn waits_for_room(cluster: &Cluster, from: usize, times: usize) {
 async fn one_server_with_a_full_disk_drops_out_and_returns() {
     let mut cluster = Cluster::empty();
     let Some(small) = Small::mount(&cluster.data_dir().join("server-1")) else { return };
-    cluster.start_roles(3);
+    // Alone first, so that it has the lowest rank.
+    cluster.start_roles(1);
+    cluster.wait_active(1);
+    cluster.start_server(2, &[]);
+    cluster.start_server(3, &[]);
     cluster.wait_active(3);
     let client = chat::connect(&cluster).await;
     client.create_channel("load").await.unwrap();
