@@ -17,8 +17,8 @@ pub(super) struct Server {
     pub(super) name: String,
     pub(super) boot: u64,
     pub(super) credit: u32,
-    /// It says that it is the primary; two may say so for a moment, of whom the one with the
-    /// higher number here began to later.
+    /// Numbers the times that a server began to say that it is the primary. Two may say so for a
+    /// moment: the higher number said so later.
     pub(super) reign: Option<u64>,
     pub(super) serving: bool,
     pub(super) heard_ms: u64,
@@ -53,7 +53,7 @@ pub(super) enum Choice {
 pub(super) struct Announced {
     /// The keys of connections that this one replaces.
     pub(super) replaced: Vec<u64>,
-    /// The key of the server, if it has just become the primary.
+    /// The key of the server, if it has just become the primary after another one.
     pub(super) took_over: Option<u64>,
 }
 
@@ -63,6 +63,8 @@ pub(super) struct Servers {
     cursor: usize,
     last_key: u64,
     last_reign: u64,
+    /// The key of the server that became the primary last.
+    last_primary: Option<u64>,
     departed: VecDeque<Bytes>,
 }
 
@@ -103,14 +105,17 @@ impl Servers {
         server.serving = said.serving;
         server.heard_ms = now;
         server.live = true;
-        let took_over = said.primary && server.reign.is_none();
-        if took_over {
+        let key = server.key;
+        if !said.primary {
+            server.reign = None;
+        } else if server.reign.is_none() {
             self.last_reign += 1;
             server.reign = Some(self.last_reign);
-        } else if !said.primary {
-            server.reign = None;
+            // Who was unsure for a moment has all that was handed on to it.
+            let took_over = self.last_primary.replace(key) != Some(key);
+            return Announced { replaced, took_over: took_over.then_some(key) };
         }
-        Announced { replaced, took_over: took_over.then_some(server.key) }
+        Announced { replaced, took_over: None }
     }
 
     /// The same start of the same server by a new connection: the old one is broken.
