@@ -22,13 +22,13 @@ use crate::tail::{self, Finding};
 use crate::types::{Entry, EntryPayload, LogId, Payload, TypeConfig, Vote};
 
 /// Recently appended entries are read from memory by followers that keep pace; older ones from
-/// the files.
+/// the files. The whole chunk that is being written stays in memory beside this.
 const CACHE_ENTRIES: usize = 4096;
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
 /// A chunk file is removed as a whole once all of it is purged. A new one costs an fsync of the
 /// folder on the caller's thread, so they are not small.
-const CHUNK_BYTES: usize = 64 * 1024 * 1024;
-const CHUNK_RECORDS: usize = 512 * 1024;
+const CHUNK_BYTES: usize = 16 * 1024 * 1024;
+const CHUNK_RECORDS: usize = 128 * 1024;
 const READ_BUFFER_BYTES: usize = 1024 * 1024;
 /// Appends wait when the disk is so far behind. It never is: on the primary one batch at a time
 /// is on its way to the disk, on a backup one append.

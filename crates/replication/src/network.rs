@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::NodeId;
 use crate::peer::Lane;
+use crate::propose::LARGE_BATCH;
 use crate::shared::{Shared, lock};
 use crate::snapshot::send_snapshot;
 use crate::types::{
@@ -53,8 +54,8 @@ const APPEND_TIMEOUT: Duration = Duration::from_secs(2);
 /// few large messages cost much less than many small ones.
 const WITNESS_PAUSE: Duration = Duration::from_millis(25);
 
-/// So long a commit waits for entries that take it along: under load the next ones are not far,
-/// and a message of its own would hold them up.
+/// So long a commit waits, behind a large batch, for entries that take it along: under load the
+/// next ones are not far, and a message of its own would hold them up.
 const COMMIT_PAUSE: Duration = Duration::from_millis(2);
 
 /// A message of this cluster, for this node; or an answer from it. An address alone is not enough:
@@ -180,20 +181,25 @@ async fn append(
     Ok(response)
 }
 
-/// Leaves out what only tells of a commit when the next request, which tells of it too, comes at
-/// once. The engine takes the answer to a later request for one to all before it.
+/// Leaves out what only tells of a commit when the next request, which tells of it too, comes soon.
+/// The engine takes the answer to a later request for one to all before it, and counts its lease
+/// from when a request was made, not from when it left: the pause can only shorten that.
 fn in_company(
     input: impl Stream<Item = AppendRequest> + Send + Unpin + 'static,
 ) -> impl Stream<Item = AppendRequest> + Send + Unpin + 'static {
-    let requests = stream::unfold(input.fuse(), |mut input| async move {
+    let requests = stream::unfold((input.fuse(), 0), |(mut input, mut before)| async move {
         let mut request = input.next().await?;
         let latest = Instant::now() + COMMIT_PAUSE;
         while request.entries.is_empty()
+            && before >= LARGE_BATCH
             && let Ok(Some(next)) = timeout_at(latest, input.next()).await
         {
             request = next;
         }
-        Some((request, input))
+        if !request.entries.is_empty() {
+            before = request.entries.len();
+        }
+        Some((request, (input, before)))
     });
     Box::pin(requests)
 }

@@ -9,6 +9,7 @@ use openraft::errors::ClientWriteError;
 use recado_chat::planted::{self, Bug};
 use recado_chat::{Command, LogEntry, Origin};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::replica::{Committed, ProposeError};
@@ -20,8 +21,8 @@ const QUEUE_PROPOSALS: usize = 8192;
 /// So many make one batch.
 const BATCH_PROPOSALS: usize = 1024;
 
-/// So many make a batch for which the next one is worth waiting.
-const LARGE_PROPOSALS: usize = 8;
+/// So many entries make a batch behind which waiting for more pays.
+pub const LARGE_BATCH: usize = 8;
 /// How long a batch waits to become as large as the one before.
 const GATHER: Duration = Duration::from_millis(1);
 
@@ -45,11 +46,14 @@ pub struct Proposals {
 
 impl Proposals {
     /// Starts the task that proposes.
-    pub fn start(shared: Arc<Shared>, flushed: watch::Receiver<Option<LogId>>) -> Proposals {
+    pub fn start(
+        shared: Arc<Shared>,
+        flushed: watch::Receiver<Option<LogId>>,
+    ) -> (Proposals, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(QUEUE_PROPOSALS);
         let witness = shared.config.witness;
-        tokio::spawn(run(shared, flushed, waiting));
-        Proposals { queue, witness }
+        let task = tokio::spawn(run(shared, flushed, waiting));
+        (Proposals { queue, witness }, task)
     }
 
     /// Proposes a command and waits until it is on every active backup's disk.
@@ -125,7 +129,7 @@ async fn run(
 /// one after the other: the first of them would make a batch of its own, whose cost on every
 /// server is that of a large one. Who is alone, or one of few, is never kept waiting.
 async fn gather(batch: &mut Vec<Proposal>, before: usize, waiting: &mut mpsc::Receiver<Proposal>) {
-    if before < LARGE_PROPOSALS || batch.len() >= before {
+    if before < LARGE_BATCH || batch.len() >= before {
         return;
     }
     tokio::time::sleep(GATHER).await;

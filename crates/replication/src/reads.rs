@@ -7,6 +7,7 @@ use openraft::raft::ReadPolicy;
 #[cfg(feature = "planted")]
 use recado_chat::planted::{self, Bug};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::network::{call, kind};
 use crate::peer::Lane;
@@ -25,10 +26,10 @@ pub struct Reads {
 
 impl Reads {
     /// Starts the task that asks.
-    pub fn start(shared: Arc<Shared>) -> Reads {
+    pub fn start(shared: Arc<Shared>) -> (Reads, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(QUEUE_READS);
-        tokio::spawn(run(shared, waiting));
-        Reads { queue }
+        let task = tokio::spawn(run(shared, waiting));
+        (Reads { queue }, task)
     }
 
     /// The position that must be applied before a read that begins now; none when no primary

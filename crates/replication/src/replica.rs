@@ -252,11 +252,13 @@ impl Replica {
         )
         .await
         .map_err(|error| failed("the consensus engine does not start", &error))?;
-        let proposals = Proposals::start(shared.clone(), flushed);
-        let reads = Reads::start(shared.clone());
+        let (proposals, proposing) = Proposals::start(shared.clone(), flushed);
+        let (reads, reading) = Reads::start(shared.clone());
         let _ = shared.proposals.set(proposals.clone());
         let _ = shared.engine.set(engine.clone());
         let tasks = vec![
+            proposing,
+            reading,
             tokio::spawn(supervisor::run(shared.clone(), engine.clone())),
             tokio::spawn(announce::run(shared.clone())),
         ];

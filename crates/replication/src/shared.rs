@@ -138,7 +138,14 @@ impl Shared {
 
     /// Asks the store's writer to show everything up to this position as soon as it is applied.
     pub fn ask_for(&self, position: u64) {
-        self.asked.fetch_max(position, Ordering::Relaxed);
+        // Whoever asked for as much has woken the writer already.
+        if self.asked.fetch_max(position, Ordering::Relaxed) < position {
+            self.wake_writer();
+        }
+    }
+
+    /// Has the store's writer look again whether somebody wants to see what it applied.
+    pub fn wake_writer(&self) {
         if let Some(jobs) = self.jobs.get().and_then(mpsc::WeakUnboundedSender::upgrade) {
             // Fails only when the replica is going down.
             let _ = jobs.send(Job::Show);

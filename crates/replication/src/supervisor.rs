@@ -61,6 +61,8 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
         if standing.leads {
             if leadership.as_ref().is_none_or(|l| l.term() != standing.term) {
                 Shared::abandon(lock(&shared.gate).lead(standing.term, now));
+                // What is applied already is wanted from now on.
+                shared.wake_writer();
                 tracing::info!(term = standing.term, "this server leads now");
                 // A hand-over is no silence: its predecessor is well.
                 let predecessor = silent.take().filter(|_| campaign.stood());

@@ -112,45 +112,60 @@ impl Writer {
     }
 
     async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
+        if let Err(error) = self.work(&mut jobs).await {
+            // A store that failed once is not used again: the node stops, and the engine finds
+            // that nobody takes its entries any more.
+            self.shared
+                .fail(format!("the store in {} failed: {error}", self.store.path().display()));
+        }
+    }
+
+    async fn work(&mut self, jobs: &mut mpsc::UnboundedReceiver<Job>) -> Result<(), StoreError> {
         let mut next = None;
-        while let Some(job) = match next.take() {
-            Some(job) => Some(job),
-            None => self.idle(&mut jobs).await,
-        } {
+        loop {
+            let job = match next.take() {
+                Some(job) => Some(job),
+                None => self.idle(jobs).await?,
+            };
             // Whoever waits may be gone; the work is done all the same.
             match job {
-                Job::Apply(batch) => {
-                    let result = self.transact(batch, &mut jobs).await;
-                    next = self.checked(result).unwrap_or_default();
+                Some(Job::Apply(batch)) => {
+                    next = self.transact(batch, jobs).await?;
                     if self.unflushed >= UNFLUSHED_ENTRIES {
-                        self.flush();
+                        self.flush()?;
                     }
                 }
-                Job::Show => {}
-                Job::Flush { done } => {
+                Some(Job::Show) => {}
+                Some(Job::Flush { done }) => {
+                    self.pause().await;
+                    let flushed = self.flush();
+                    let _ = done.send(flushed.clone());
+                    flushed?;
+                }
+                Some(Job::Install { path, done }) => {
                     self.pause().await;
                     self.unflushed = 0;
-                    let _ = done.send(self.checked(self.store.flush()));
+                    let installed = self.store.install(&path);
+                    let _ = done.send(installed.clone());
+                    installed?;
                 }
-                Job::Install { path, done } => {
-                    self.pause().await;
-                    self.unflushed = 0;
-                    let _ = done.send(self.checked(self.store.install(&path)));
-                }
+                None => return self.flush(),
             }
         }
-        self.flush();
     }
 
     /// The next job; what is applied goes to disk if it is long in coming.
-    async fn idle(&mut self, jobs: &mut mpsc::UnboundedReceiver<Job>) -> Option<Job> {
+    async fn idle(
+        &mut self,
+        jobs: &mut mpsc::UnboundedReceiver<Job>,
+    ) -> Result<Option<Job>, StoreError> {
         if self.unflushed > 0 {
             if let Ok(job) = timeout(IDLE_FLUSH, jobs.recv()).await {
-                return job;
+                return Ok(job);
             }
-            self.flush();
+            self.flush()?;
         }
-        jobs.recv().await
+        Ok(jobs.recv().await)
     }
 
     /// Applies batches, as long as they come in time and nothing else does. Gives what came
@@ -235,17 +250,8 @@ impl Writer {
         }
     }
 
-    fn flush(&mut self) {
+    fn flush(&mut self) -> Result<(), StoreError> {
         self.unflushed = 0;
-        // Nobody waits for it, and whoever looks for failures hears of this one.
-        let _ = self.checked(self.store.flush());
-    }
-
-    /// A store that failed once is not used again: the node stops.
-    fn checked<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        result.inspect_err(|error| {
-            self.shared
-                .fail(format!("the store in {} failed: {error}", self.store.path().display()));
-        })
+        self.store.flush()
     }
 }

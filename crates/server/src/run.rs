@@ -24,7 +24,7 @@ use crate::service::Service;
 /// Why a part of the server ended, in one sentence; parts run for ever.
 type Parts = JoinSet<String>;
 
-/// Runs a server until `shutdown` resolves. Meant for a current-thread runtime of its own.
+/// Runs a server until `shutdown` resolves. Meant for a current-thread runtime.
 ///
 /// # Errors
 /// One sentence, ready to be printed, when it can't start or has to stop. The caller ends the

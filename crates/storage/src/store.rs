@@ -250,9 +250,9 @@ impl Batches<'_> {
         let mut results = Vec::with_capacity(batch.len());
         for Logged { position, entry } in batch {
             // Position 0 is the first one of a log, before which there is nothing.
-            if *position <= last && last > 0 {
+            if last > 0 && *position != last + 1 {
                 return Err(StoreError(format!(
-                    "position {position} was to be applied, but {last} is already"
+                    "position {position} was to be applied, but the last one was {last}"
                 )));
             }
             last = *position;

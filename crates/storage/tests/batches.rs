@@ -77,10 +77,17 @@ proptest! {
         let marks = Marks::default();
         prop_assert_eq!(&whole.apply(&log, &marks).unwrap(), &expected);
         let (mut rest, mut results) = (log.as_slice(), Vec::new());
-        for cut in cuts {
-            let (batch, later) = rest.split_at(cut.min(rest.len()));
-            results.extend(store.apply(batch, &marks).unwrap());
-            rest = later;
+        for cuts in cuts.chunks(3) {
+            // Up to three batches share a transaction.
+            let transaction = store.begin().unwrap();
+            let mut batches = transaction.batches().unwrap();
+            for cut in cuts {
+                let (batch, later) = rest.split_at((*cut).min(rest.len()));
+                results.extend(batches.apply(batch, &marks).unwrap());
+                rest = later;
+            }
+            let finished = batches.finish().unwrap();
+            transaction.commit(finished).unwrap();
         }
         prop_assert_eq!(&results, &expected);
         let (one, all) = (store.reader().unwrap(), whole.reader().unwrap());

@@ -33,6 +33,34 @@ fn rows_and_marks_survive_a_flush_and_a_reopening() {
     assert_eq!((page.newest, page.messages[0].text.as_str()), (1, "oi"));
 }
 
+#[test]
+fn what_is_applied_shows_with_the_commit_and_leaves_no_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let feed = Feed::default();
+    let store = Store::open(dir.path()).unwrap();
+    let at = |position, name| Logged { position, entry: Some(feed.entry(login(name))) };
+    let before = store.reader().unwrap().state_hash().unwrap();
+
+    let transaction = store.begin().unwrap();
+    let mut batches = transaction.batches().unwrap();
+    batches.apply(&[at(1, "ana")], &feed.marks()).unwrap();
+    drop(batches);
+    drop(transaction);
+    assert_eq!(store.reader().unwrap().state_hash().unwrap(), before, "dropped");
+
+    let transaction = store.begin().unwrap();
+    let mut batches = transaction.batches().unwrap();
+    batches.apply(&[at(1, "ana")], &feed.marks()).unwrap();
+    batches.apply(&[at(2, "bob")], &feed.marks()).unwrap();
+    assert!(batches.apply(&[at(4, "eve")], &feed.marks()).is_err(), "3 is missing");
+    assert!(batches.apply(&[at(2, "eve")], &feed.marks()).is_err(), "2 was there");
+    assert_eq!(store.reader().unwrap().users().unwrap(), Vec::<String>::new(), "not committed");
+    let finished = batches.finish().unwrap();
+    transaction.commit(finished).unwrap();
+    assert_eq!(store.reader().unwrap().users().unwrap(), ["ana", "bob"]);
+    assert!(store.apply(&[at(4, "eve")], &feed.marks()).is_err(), "3 is missing");
+}
+
 /// What the log may forget is what was flushed: a crash may take the rest, but rows and marks
 /// stay those of one moment.
 #[test]
