@@ -105,7 +105,6 @@ impl Mark {
 /// Makes rows, and counts how many messages it took.
 pub(crate) struct Rows<'a> {
     pub(crate) room: &'a Room,
-    pub(crate) me: Option<&'a str>,
     pub(crate) zone: &'a TimeZone,
     pub(crate) texts: Texts,
     pub(crate) shape: Shape,
@@ -146,7 +145,7 @@ impl Rows<'_> {
             Progress::Failed { .. } => Mark::Failed,
         };
         let at = self.local(out.written_ms);
-        self.text(&mut rows, at, self.me.unwrap_or_default(), &out.text, Some(mark), None);
+        self.text(&mut rows, at, &out.from, &out.text, Some(mark), None);
         rows
     }
 

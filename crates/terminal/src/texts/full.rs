@@ -195,6 +195,15 @@ plurals! {
             "{count} mensagem ainda não saiu e se perderia; repita para sair",
             "{count} mensagens ainda não saíram e se perderiam; repita para sair"
         ];
+    unsent_before_login(count: usize, user: &str)
+        [
+            "1 message is not sent yet; log in as {user} once it is",
+            "{count} messages are not sent yet; log in as {user} once they are"
+        ]
+        [
+            "{count} mensagem ainda não saiu; entre como {user} quando ela tiver saído",
+            "{count} mensagens ainda não saíram; entre como {user} quando elas tiverem saído"
+        ];
     unsent_here(count: usize, channel: &str)
         [
             "1 message to {channel} is still being sent",

@@ -82,7 +82,7 @@ impl State {
             return false;
         }
         match command {
-            Command::Login { user } => self.log_in(user, effects),
+            Command::Login { user } => return self.log_in(user, effects),
             Command::Users => effects.push(Effect::Ask(Listed::Users)),
             Command::Channels => effects.push(Effect::Ask(Listed::Channels)),
             Command::Create { channel } => effects.push(Effect::Create { channel }),

@@ -273,13 +273,28 @@ impl State {
         }
     }
 
-    /// Logs somebody in, unless that is under way.
-    pub(crate) fn log_in(&mut self, user: String, effects: &mut Vec<Effect>) {
+    /// Logs somebody in, unless that is under way; false while somebody else's messages wait.
+    pub(crate) fn log_in(&mut self, user: String, effects: &mut Vec<Effect>) -> bool {
         if self.logging_in.as_ref() == Some(&user) {
-            return;
+            return true;
+        }
+        if self.keeps_from_leaving(&user) {
+            return false;
         }
         self.logging_in = Some(user.clone());
         effects.push(Effect::Login { user, before: self.me.clone() });
+        true
+    }
+
+    /// Whether messages of the one who is logged in are not sent yet; tells why another one has
+    /// to wait then.
+    fn keeps_from_leaving(&mut self, user: &str) -> bool {
+        let unfinished: usize = self.rooms.values().map(Room::unfinished).sum();
+        if unfinished == 0 || self.me.as_deref().is_none_or(|me| me == user) {
+            return false;
+        }
+        self.error(self.texts.unsent_before_login(unfinished, user));
+        true
     }
 
     /// Opens a conversation that is there.
@@ -312,6 +327,10 @@ impl State {
             self.error(self.texts.too_many_unsent());
             return false;
         }
+        let Some(from) = self.me.clone() else {
+            self.error(self.texts.log_in_first());
+            return false;
+        };
         let number = self.next_number();
         let written_ms = self.now_ms;
         let Some(room) = self.rooms.get_mut(place) else { return false };
@@ -319,6 +338,7 @@ impl State {
         let behind = room.loaded.then_some(room.newest).filter(|newest| *newest > 0);
         room.outgoing.push_back(Outgoing {
             number,
+            from,
             text,
             written_ms,
             progress: Progress::Waiting,

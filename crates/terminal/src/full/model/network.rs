@@ -32,14 +32,27 @@ impl State {
             self.failed(&error, About::User(&user));
             return;
         }
-        if self.me.as_ref().is_some_and(|before| *before != user) {
+        if self.keeps_from_leaving(&user) {
+            // Written while the login was on its way.
+            if let Some(me) = self.me.clone() {
+                self.logging_in = Some(me.clone());
+                effects.push(Effect::Login { user: me, before: Some(user) });
+            }
+            return;
+        }
+        let again = self.me.as_ref() == Some(&user);
+        if self.me.is_some() && !again {
             // Somebody else's conversations are nobody's business any more.
             self.rooms.retain(|place, _| matches!(place, Place::Channel(_)));
             if !self.open.as_ref().is_some_and(|open| self.rooms.contains_key(open)) {
                 self.open = None;
             }
         }
-        self.note(self.texts.logged_in(&user));
+        if again {
+            self.mention(self.texts.logged_in(&user));
+        } else {
+            self.note(self.texts.logged_in(&user));
+        }
         self.users.insert(user.clone());
         self.me = Some(user.clone());
         (self.memory, self.saved) = (Memory::default(), None);
@@ -57,7 +70,7 @@ impl State {
             let me = self.me.clone();
             let room = self.rooms.entry(place.clone()).or_default();
             let key = place.key(&record);
-            room.take_in(Entry::new(key, record), me.as_deref());
+            room.take_in(Entry::new(key, record));
             if key > room.read && !room.loaded {
                 // Nothing is unread for who comes for the first time.
                 let first_time = self.memory.read.is_empty();
@@ -102,7 +115,7 @@ impl State {
         let from = record.from.clone();
         let entry = Entry::new(key, record);
         if room.log.live {
-            room.take_in(entry, me.as_deref());
+            room.take_in(entry);
         } else {
             room.newest = room.newest.max(key);
         }
@@ -134,7 +147,7 @@ impl State {
         let Some(room) = self.rooms.get_mut(place) else { return };
         match outcome {
             Ok(ack) => {
-                let want = room.acknowledged(number, &ack, place, self.me.as_deref());
+                let want = room.acknowledged(number, &ack, place);
                 self.last_stored = Some(super::log::Stored { on: ack.stored, of: ack.members });
                 if let (Place::Direct(_), Some(want)) = (place, want) {
                     // It comes back to nobody but the recipient: the history has it.
@@ -162,7 +175,6 @@ impl State {
 
     /// Sends the first of what waits, when nothing of this conversation is on its way.
     pub(super) fn send_next(&mut self, place: &Place, effects: &mut Vec<Effect>) {
-        let Some(me) = self.me.clone() else { return };
         let now_ms = self.now_ms;
         let Some(room) = self.rooms.get_mut(place) else { return };
         if room.outgoing.iter().any(|out| matches!(out.progress, Progress::Sending { .. })) {
@@ -174,7 +186,7 @@ impl State {
             effects.push(Effect::Send {
                 place: place.clone(),
                 number: out.number,
-                from: me,
+                from: out.from.clone(),
                 text: out.text.clone(),
             });
         }
@@ -197,7 +209,7 @@ impl State {
         match outcome {
             Ok(page) => {
                 let first_load = !room.loaded;
-                merge(room, place, want, page, me.as_deref());
+                merge(room, place, want, page);
                 if first_load && self.memory.read.contains_key(place) {
                     count_unread(room, place, me.as_deref().unwrap_or_default());
                 } else if first_load && room.unread == 0 {
@@ -410,7 +422,7 @@ fn wanted(notify: Notify, mention: bool) -> bool {
 }
 
 /// Puts a page into the room.
-fn merge(room: &mut Room, place: &Place, want: Want, page: HistoryReply, me: Option<&str>) {
+fn merge(room: &mut Room, place: &Place, want: Want, page: HistoryReply) {
     let first_load = !room.loaded;
     room.loaded = true;
     let last = page.messages.last().map(|record| place.key(record));
@@ -440,6 +452,6 @@ fn merge(room: &mut Room, place: &Place, want: Want, page: HistoryReply, me: Opt
     }
     for record in page.messages {
         let key = place.key(&record);
-        room.take_in(Entry::new(key, record), me);
+        room.take_in(Entry::new(key, record));
     }
 }

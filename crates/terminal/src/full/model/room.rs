@@ -55,6 +55,8 @@ pub(crate) enum Progress {
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
     pub(crate) number: u64,
+    /// Who wrote it.
+    pub(crate) from: String,
     pub(crate) text: String,
     /// When, ms since the Unix epoch.
     pub(crate) written_ms: u64,
@@ -100,13 +102,7 @@ pub(crate) struct Room {
 
 impl Room {
     /// An own message was acknowledged; gives where the history has it.
-    pub(crate) fn acknowledged(
-        &mut self,
-        number: u64,
-        ack: &Ack,
-        place: &Place,
-        me: Option<&str>,
-    ) -> Option<Want> {
+    pub(crate) fn acknowledged(&mut self, number: u64, ack: &Ack, place: &Place) -> Option<Want> {
         let at = self.outgoing.iter().position(|out| out.number == number)?;
         let behind = self.outgoing[at].behind;
         let stored = Stored { on: ack.stored, of: ack.members };
@@ -120,7 +116,7 @@ impl Room {
             self.log.insert(Entry {
                 key: self.newest,
                 id: Bytes::new(),
-                from: me.unwrap_or_default().to_owned(),
+                from: out.from,
                 text: out.text,
                 at_ms: out.written_ms,
                 stored: Some(stored),
@@ -135,11 +131,9 @@ impl Room {
     }
 
     /// Takes in a message of the history; false when it is there already.
-    pub(crate) fn take_in(&mut self, mut entry: Entry, me: Option<&str>) -> bool {
+    pub(crate) fn take_in(&mut self, mut entry: Entry) -> bool {
         self.newest = self.newest.max(entry.key);
-        if me == Some(entry.from.as_str()) {
-            entry.stored = self.settle_echo(&entry);
-        }
+        entry.stored = self.settle_echo(&entry);
         self.log.insert(entry)
     }
 
@@ -157,6 +151,7 @@ impl Room {
         }
         let alike = self.outgoing.iter_mut().find(|out| {
             out.echo.is_none()
+                && out.from == entry.from
                 && out.text == entry.text
                 && match &out.progress {
                     Progress::Sending { .. } => true,
@@ -186,6 +181,12 @@ impl Room {
     /// Whether something failed here.
     pub(crate) fn has_failed(&self) -> bool {
         self.outgoing.iter().any(|out| matches!(out.progress, Progress::Failed { .. }))
+    }
+
+    /// How many messages are not acknowledged, and failed or may still be.
+    pub(crate) fn unfinished(&self) -> usize {
+        let stored = |out: &&Outgoing| matches!(out.progress, Progress::Stored { .. });
+        self.outgoing.len() - self.outgoing.iter().filter(stored).count()
     }
 
     /// How many messages are not acknowledged yet and may still be.

@@ -431,3 +431,54 @@ fn what_is_joined_and_read_is_written_down_when_it_changed() {
     stage.passes(10_000);
     assert!(memories(&mut stage).pop().unwrap().read.is_empty());
 }
+
+#[test]
+fn nobody_else_logs_in_while_messages_wait() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("/msg bob a secret");
+    stage.take_sends();
+    stage.line("and one more");
+    stage.line("/login dora");
+    let logins = |stage: &mut Stage| {
+        let mut logins = Vec::new();
+        stage.effects.retain(|effect| match effect {
+            Effect::Login { user, before } => {
+                logins.push((user.clone(), before.clone()));
+                false
+            }
+            _ => true,
+        });
+        logins
+    };
+    assert!(logins(&mut stage).is_empty());
+    assert!(stage.screen().contains("2 messages are not sent yet"), "{}", stage.screen());
+    assert_eq!(stage.state.input.text(), "/login dora");
+    stage.ctrl('c');
+    stage.line("/login ana");
+    assert_eq!(logins(&mut stage).len(), 1, "the same one may log in again");
+}
+
+#[test]
+fn what_is_written_while_another_login_is_on_its_way_is_sent_by_its_writer() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("/login dora");
+    stage.effects.clear();
+    stage.line("the first");
+    stage.line("/msg bob a secret");
+    stage.line("the second");
+    stage.happens(Event::LoggedIn { user: "dora".to_owned(), outcome: Ok(()) });
+    assert_eq!(stage.state.me.as_deref(), Some("ana"));
+    assert!(stage.screen().contains("3 messages are not sent yet"), "{}", stage.screen());
+    let back = Effect::Login { user: "ana".to_owned(), before: Some("dora".to_owned()) };
+    assert!(stage.effects.contains(&back), "the inbox is ana's again");
+    stage.happens(Event::LoggedIn { user: "ana".to_owned(), outcome: Ok(()) });
+    assert!(stage.screen().contains("3 messages are not sent yet"), "the reason stays");
+    let mut seq = 1;
+    while let Some(at) = stage.effects.iter().position(|e| matches!(e, Effect::Send { .. })) {
+        let Effect::Send { place, number, from, .. } = stage.effects.remove(at) else { continue };
+        assert_eq!(from, "ana");
+        seq += 1;
+        stage.sent(&place, number, ack(seq));
+    }
+    assert_eq!((seq, stage.state.unsent()), (4, 0));
+}
