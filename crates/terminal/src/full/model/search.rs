@@ -34,12 +34,16 @@ impl State {
         self.search_anew(effects);
     }
 
-    /// The text changed: from the newest message on.
+    /// The text changed: from the newest message on, which may have to be fetched first.
     pub(super) fn search_anew(&mut self, effects: &mut Vec<Effect>) {
         let Some(search) = &mut self.search else { return };
         (search.found, search.exhausted, search.seeking) = (None, false, None);
         if !search.wanted.text().trim().is_empty() {
             search.seeking = Some(u64::MAX);
+            if self.room().is_some_and(|room| !room.log.live) {
+                self.show_newest(effects);
+                return;
+            }
         }
         self.go_on_searching();
         self.fetch_what_is_missing(effects);

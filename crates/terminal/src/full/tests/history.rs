@@ -16,13 +16,31 @@ fn in_sight(stage: &Stage) -> Vec<u64> {
 /// tea with so many messages, of which the newest page is there.
 fn long(columns: u16, rows: u16, count: u64) -> (Stage, Vec<recado_protocol::Record>) {
     let history = chat(count);
+    (with_newest(columns, rows, &history), history)
+}
+
+fn with_newest(columns: u16, rows: u16, history: &[recado_protocol::Record]) -> Stage {
     let mut stage = Stage::new(columns, rows);
     stage.log_in("ana");
     stage.line("/join tea");
     stage.happens(Event::Joined { channel: "tea".to_owned(), outcome: Ok(()) });
-    stage.serve_all(&history);
+    stage.serve_all(history);
     stage.passes(60_000);
-    (stage, history)
+    stage
+}
+
+/// A conversation whose message 100 is a needle; so far back that the newest ones are let go of
+/// on the way there.
+fn haystack() -> (Stage, Vec<recado_protocol::Record>) {
+    let mut history = chat(9_000);
+    history[99].message = "a needle".to_owned();
+    (with_newest(80, 24, &history), history)
+}
+
+fn search(stage: &mut Stage, wanted: &str, history: &[recado_protocol::Record]) {
+    stage.ctrl('f');
+    stage.types(wanted);
+    stage.serve_all(history);
 }
 
 #[test]
@@ -184,6 +202,19 @@ fn a_search_goes_back_through_everything_and_returns() {
     stage.press(KeyCode::Esc);
     stage.serve_all(&history);
     assert_eq!(in_sight(&stage).last(), Some(&5_000));
+}
+
+#[test]
+fn another_text_is_searched_for_from_the_newest_message_on() {
+    let (mut stage, history) = haystack();
+    search(&mut stage, "needle", &history);
+    assert_eq!(stage.state.search.as_ref().unwrap().found, Some(100));
+    assert!(!stage.state.rooms[&tea()].log.live, "the newest ones were let go of");
+    stage.ctrl('u');
+    stage.types("number 8");
+    stage.serve_all(&history);
+    assert_eq!(stage.state.search.as_ref().unwrap().found, Some(8_999));
+    assert!(in_sight(&stage).contains(&8_999), "{}", stage.screen());
 }
 
 #[test]
