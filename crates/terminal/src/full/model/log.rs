@@ -98,6 +98,11 @@ impl Log {
         self.entries.partition_point(|entry| entry.key <= key).checked_sub(1)
     }
 
+    /// Whether the message with this key is held.
+    pub(crate) fn holds(&self, key: u64) -> bool {
+        self.index_of(key).and_then(|index| self.get(index)).is_some_and(|held| held.key == key)
+    }
+
     /// The newest message with this public id.
     pub(crate) fn by_id(&mut self, id: &Bytes) -> Option<&mut Entry> {
         if id.is_empty() {

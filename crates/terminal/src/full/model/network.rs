@@ -260,6 +260,9 @@ impl State {
         let wants_older = self.search_wants_older();
         let room = self.rooms.get(place)?;
         let Some(last) = room.log.last_key() else {
+            if let (Scroll::At { key, .. }, true) = (room.scroll, room.loaded) {
+                return (!room.log.complete).then_some(Want::Before(key.saturating_add(1)));
+            }
             return (!room.loaded || !room.log.live).then_some(Want::Newest);
         };
         if !room.loaded {

@@ -87,12 +87,17 @@ impl State {
             return;
         }
         let (first, complete) = (room.log.first_key(), room.log.complete);
-        if let Some(search) = &mut self.search {
-            search.seeking = first.map(|first| first.min(before)).or(Some(before));
-            if complete {
-                (search.seeking, search.exhausted) = (None, true);
+        let Some(search) = &mut self.search else { return };
+        if complete {
+            (search.seeking, search.exhausted) = (None, true);
+            let (found, from) = (search.found, search.from);
+            self.go_back_to(found.map_or(from, |key| Scroll::At { key, below: 0 }));
+            if let Some(key) = found {
+                self.scroll_to(key);
             }
+            return;
         }
+        search.seeking = first.map(|first| first.min(before)).or(Some(before));
         // The window goes along, so that what is let go of is what lies below.
         if let (Some(first), Some(room)) = (first, self.room_mut()) {
             room.scroll = Scroll::At { key: first, below: 0 };
@@ -111,11 +116,7 @@ impl State {
         let Some(search) = self.search.take() else { return };
         let nothing_found = search.found.is_none();
         if go_back || nothing_found {
-            if search.from == Scroll::Bottom {
-                self.show_newest(effects);
-            } else if let Some(room) = self.room_mut() {
-                room.scroll = search.from;
-            }
+            self.go_back_to(search.from);
         }
         self.fetch_what_is_missing(effects);
     }

@@ -67,15 +67,23 @@ impl State {
 
     /// Back to the newest message.
     pub(super) fn show_newest(&mut self, effects: &mut Vec<Effect>) {
-        if let Some(room) = self.room_mut() {
-            room.scroll = Scroll::Bottom;
-            if !room.log.live {
-                // What is held may be far away from the end.
-                room.log.clear();
-                room.fetching = None;
-            }
-        }
+        self.go_back_to(Scroll::Bottom);
         self.fetch_what_is_missing(effects);
+    }
+
+    /// Back to where one was; what is not held there any more is to be fetched.
+    pub(super) fn go_back_to(&mut self, scroll: Scroll) {
+        let Some(room) = self.room_mut() else { return };
+        room.scroll = scroll;
+        let held = match scroll {
+            Scroll::Bottom => room.log.live,
+            Scroll::At { key, .. } => room.log.holds(key),
+        };
+        if !held {
+            // What is held may be far away from there.
+            room.log.clear();
+            room.fetching = None;
+        }
     }
 
     /// Whether what is in sight is close to where what is held starts.

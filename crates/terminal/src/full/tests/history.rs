@@ -218,6 +218,48 @@ fn another_text_is_searched_for_from_the_newest_message_on() {
 }
 
 #[test]
+fn one_enter_too_many_stays_at_what_was_found() {
+    let (mut stage, history) = haystack();
+    search(&mut stage, "needle", &history);
+    for _ in 0..2 {
+        stage.press(KeyCode::Enter);
+        stage.serve_all(&history);
+        let search = stage.state.search.as_ref().unwrap();
+        assert_eq!((search.found, search.exhausted), (Some(100), true));
+        assert!(stage.screen().contains("a needle"), "{}", stage.screen());
+    }
+    // What was found last may be far from the beginning.
+    stage.ctrl('u');
+    stage.types("number 8000");
+    stage.serve_all(&history);
+    stage.press(KeyCode::Enter);
+    stage.serve_all(&history);
+    assert!(stage.state.search.as_ref().unwrap().exhausted);
+    assert!(in_sight(&stage).contains(&8_000), "{}", stage.screen());
+}
+
+#[test]
+fn who_finds_nothing_is_where_the_search_began() {
+    let (mut stage, history) = haystack();
+    search(&mut stage, "no such thing", &history);
+    assert!(stage.state.search.as_ref().unwrap().exhausted);
+    assert_eq!(in_sight(&stage).last(), Some(&9_000));
+    stage.press(KeyCode::Esc);
+    stage.press(KeyCode::PageUp);
+    let before = in_sight(&stage);
+    assert!(before.last() < Some(&9_000));
+    search(&mut stage, "no such thing", &history);
+    assert_eq!(in_sight(&stage).last(), before.last(), "{}", stage.screen());
+    stage.ctrl('u');
+    stage.types("needle");
+    stage.serve_all(&history);
+    assert!(stage.screen().contains("a needle"), "{}", stage.screen());
+    stage.press(KeyCode::Esc);
+    stage.serve_all(&history);
+    assert_eq!(in_sight(&stage).last(), before.last(), "{}", stage.screen());
+}
+
+#[test]
 fn a_page_that_was_asked_for_before_a_jump_changes_nothing() {
     let (mut stage, _) = long(80, 14, 400);
     while !stage
