@@ -7,6 +7,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::model::log::{Entry, Stored};
+use super::model::mention::mentions;
 use super::model::room::{Outgoing, Progress, Room, Scroll};
 use super::wrap::{clean, columns, shorten, wrap};
 use crate::texts::Texts;
@@ -71,6 +72,8 @@ pub(crate) enum Row {
         mark: Option<Mark>,
         /// The message that it belongs to; none for one that is on its way.
         key: Option<u64>,
+        /// Whether it calls who is logged in.
+        calls: bool,
     },
 }
 
@@ -105,6 +108,7 @@ impl Mark {
 /// Makes rows, and counts how many messages it took.
 pub(crate) struct Rows<'a> {
     pub(crate) room: &'a Room,
+    pub(crate) me: Option<&'a str>,
     pub(crate) zone: &'a TimeZone,
     pub(crate) texts: Texts,
     pub(crate) shape: Shape,
@@ -128,12 +132,12 @@ impl Rows<'_> {
             rows.push(Row::Unread);
         }
         let mark = entry.stored.map(Mark::Stored);
-        self.message(&mut rows, at, entry, mark);
+        self.text(&mut rows, at, &entry.from, &entry.text, mark, Some(entry));
         rows
     }
 
-    fn message(&self, rows: &mut Vec<Row>, at: DateTime, entry: &Entry, mark: Option<Mark>) {
-        self.text(rows, at, &entry.from, &entry.text, mark, Some(entry.key));
+    fn calls_me(&self, entry: &Entry) -> bool {
+        self.me.is_some_and(|me| entry.from != me && mentions(&entry.text, me))
     }
 
     /// The rows of a message that is on its way.
@@ -156,8 +160,10 @@ impl Rows<'_> {
         from: &str,
         text: &str,
         mark: Option<Mark>,
-        key: Option<u64>,
+        entry: Option<&Entry>,
     ) {
+        let key = entry.map(|entry| entry.key);
+        let calls = entry.is_some_and(|entry| self.calls_me(entry));
         self.wrapped.set(self.wrapped.get() + 1);
         let name = shorten(&clean(from), self.shape.name_columns());
         let indent = match self.shape.names {
@@ -171,7 +177,7 @@ impl Rows<'_> {
         let mut head = Some(Head { time, name });
         let first = rows.len();
         for text in wrapped {
-            rows.push(Row::Text { head: head.take(), text, mark: None, key });
+            rows.push(Row::Text { head: head.take(), text, mark: None, key, calls });
         }
         let Some(new_mark) = mark else { return };
         let used = match rows.last() {
@@ -180,7 +186,7 @@ impl Rows<'_> {
             _ => 0,
         };
         if used + 1 + columns(&new_mark.text(self.texts)) > width {
-            rows.push(Row::Text { head: None, text: String::new(), mark: None, key });
+            rows.push(Row::Text { head: None, text: String::new(), mark: None, key, calls });
         }
         if let Some(Row::Text { mark, .. }) = rows.last_mut() {
             *mark = Some(new_mark);

@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
 use super::put;
 use super::theme::Look;
@@ -47,10 +48,11 @@ fn draw_row(
     match row {
         Row::Day(day) => draw_line(day, look.dim, area, buffer),
         Row::Unread => draw_line(&state.texts.unread_line(), look.mention, area, buffer),
-        Row::Text { head, text, mark, key } => {
+        Row::Text { head, text, mark, key, calls } => {
+            let calls = calls.then_some(look.mention);
             let mut x = area.x;
             if let Some(head) = head {
-                x = draw_head(state, rows, head, look, area, buffer);
+                x = draw_head(state, rows, head, calls, look, area, buffer);
             }
             let margin = u16::try_from(rows.shape.margin()).unwrap_or(0);
             if rows.shape.names.is_some() {
@@ -61,7 +63,7 @@ fn draw_row(
                 x = area.x + margin;
             }
             let start = x;
-            x = put(buffer, area, x, area.y, text, look.plain);
+            x = put(buffer, area, x, area.y, text, calls.unwrap_or(look.plain));
             if let Some(search) = &state.search
                 && search.found.is_some()
                 && search.found == *key
@@ -81,6 +83,7 @@ fn draw_head(
     state: &State,
     rows: &Rows<'_>,
     head: &Head,
+    calls: Option<Style>,
     look: &Look,
     area: Rect,
     buffer: &mut Buffer,
@@ -90,7 +93,8 @@ fn draw_head(
         x += u16::try_from(names.saturating_sub(columns(&head.name))).unwrap_or(0);
     }
     let own = state.me.as_deref() == Some(head.name.as_str());
-    let style = if own { look.own } else { look.nick(&head.name) };
+    let usual = if own { look.own } else { look.nick(&head.name) };
+    let style = calls.unwrap_or(usual);
     put(buffer, area, x, area.y, &head.name, style) + 1
 }
 
@@ -112,7 +116,7 @@ fn highlight(text: &str, wanted: &str, look: &Look, area: Rect, buffer: &mut Buf
 }
 
 /// A line with a few words in it.
-fn draw_line(words: &str, style: ratatui::style::Style, area: Rect, buffer: &mut Buffer) {
+fn draw_line(words: &str, style: Style, area: Rect, buffer: &mut Buffer) {
     let words = wrap(words, usize::from(area.width).saturating_sub(6), 0).swap_remove(0);
     let left = "── ";
     let used = columns(left) + columns(&words) + 1;

@@ -8,7 +8,7 @@ pub(crate) mod event;
 mod keys;
 pub(crate) mod log;
 pub(crate) mod memory;
-mod mention;
+pub(crate) mod mention;
 mod network;
 pub(crate) mod picker;
 pub(crate) mod room;

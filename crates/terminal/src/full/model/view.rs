@@ -16,6 +16,7 @@ impl State {
     pub(crate) fn rows_of_open(&self, width: u16) -> Option<Rows<'_>> {
         Some(Rows {
             room: self.room()?,
+            me: self.me.as_deref(),
             zone: &self.zone,
             texts: self.texts,
             shape: Shape::of(width),

@@ -2,9 +2,11 @@
 
 use insta::assert_snapshot;
 use ratatui::crossterm::event::KeyCode;
+use ratatui::style::Style;
 use recado_protocol::Code;
 
 use super::stage::{Stage, ack, chat, id, private, record, refused, tea};
+use crate::full::draw::theme::{Colours, Look};
 use crate::full::model::event::Event;
 use crate::texts::{Language, Texts};
 
@@ -118,6 +120,36 @@ fn a_lost_broker_is_told_and_what_is_written_waits() {
     stage.line("written meanwhile");
     stage.types("a draft");
     assert_snapshot!(stage.screen());
+}
+
+/// The styles of the cells where this text stands.
+fn styles_of(stage: &Stage, text: &str) -> Vec<Style> {
+    let buffer = stage.buffer();
+    let width = usize::from(buffer.area.width);
+    let rows = buffer.content.chunks(width).map(|row| {
+        let text: String = row.iter().map(|cell| cell.symbol()).collect();
+        (row, text)
+    });
+    let mut found = rows.filter_map(|(row, line)| line.find(text).map(|at| (row, line, at)));
+    let (row, line, at) = found.next_back().expect("it is on the screen");
+    let first = line[..at].chars().count();
+    row[first..first + text.chars().count()].iter().map(|cell| cell.style()).collect()
+}
+
+#[test]
+fn who_is_called_sees_it_in_the_message_itself() {
+    let messages = vec![
+        record(1, "bob", "nothing for you"),
+        record(2, "bob", "come here, ana, at once"),
+        record(3, "ana", "ana is here"),
+    ];
+    let stage = Stage::in_tea(80, 14, messages);
+    let mention = Look::new(Colours::Sixteen, false).mention.fg;
+    let called = |stage: &Stage, text| styles_of(stage, text).iter().all(|s| s.fg == mention);
+    assert!(called(&stage, "come here, ana, at once"));
+    assert!(styles_of(&stage, "bob │ come")[..3].iter().all(|s| s.fg == mention));
+    assert!(!called(&stage, "nothing for you"));
+    assert!(!called(&stage, "ana is here"), "one's own words call nobody");
 }
 
 #[test]
