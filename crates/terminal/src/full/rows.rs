@@ -82,7 +82,10 @@ pub(crate) enum Row {
 pub(crate) struct Head {
     /// `12:30`.
     pub(crate) time: String,
+    /// As it is shown, which may be shortened.
     pub(crate) name: String,
+    /// The whole name.
+    pub(crate) from: String,
 }
 
 /// How far an own message is, in a few letters.
@@ -174,7 +177,7 @@ impl Rows<'_> {
         let width = self.shape.text_columns();
         let wrapped = wrap(text, width, indent);
         let time = format!("{:02}:{:02}", at.hour(), at.minute());
-        let mut head = Some(Head { time, name });
+        let mut head = Some(Head { time, name, from: from.to_owned() });
         let first = rows.len();
         for text in wrapped {
             rows.push(Row::Text { head: head.take(), text, mark: None, key, calls });

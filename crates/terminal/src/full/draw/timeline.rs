@@ -92,8 +92,8 @@ fn draw_head(
     if let Some(names) = rows.shape.names {
         x += u16::try_from(names.saturating_sub(columns(&head.name))).unwrap_or(0);
     }
-    let own = state.me.as_deref() == Some(head.name.as_str());
-    let usual = if own { look.own } else { look.nick(&head.name) };
+    let own = state.me.as_deref() == Some(head.from.as_str());
+    let usual = if own { look.own } else { look.nick(&head.from) };
     let style = calls.unwrap_or(usual);
     put(buffer, area, x, area.y, &head.name, style) + 1
 }

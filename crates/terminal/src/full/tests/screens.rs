@@ -153,6 +153,24 @@ fn who_is_called_sees_it_in_the_message_itself() {
 }
 
 #[test]
+fn a_name_keeps_its_colour_at_every_width() {
+    let names = ["bartholomew-the-elder", "bartholomew-the-other", "bartholomew-the-youngest"];
+    for (name, me) in names.into_iter().flat_map(|name| [(name, false), (name, true)]) {
+        let mut stage = Stage::in_tea(120, 14, vec![record(1, name, "hello")]);
+        if me {
+            stage.state.me = Some(name.to_owned());
+        }
+        let style = |stage: &Stage| styles_of(stage, "barth")[0].fg;
+        let look = Look::new(Colours::Sixteen, false);
+        let expected = if me { look.own } else { look.nick(name) }.fg;
+        for columns in [40, 70, 90, 120] {
+            stage.happens(Event::Resize { columns, rows: 14 });
+            assert_eq!(style(&stage), expected, "{name} in {columns} columns");
+        }
+    }
+}
+
+#[test]
 fn the_help() {
     let mut stage = Stage::in_tea(80, 45, chat(3));
     stage.press(KeyCode::Char('?'));
