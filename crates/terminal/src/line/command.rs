@@ -104,6 +104,16 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, Fault> {
     }
 }
 
+/// Whom a message is for, as far as that is written.
+pub(crate) fn message_to(line: &str) -> Option<String> {
+    let mut words = Words { rest: line };
+    let first = words.next().ok()??;
+    if first.quoted || lookup(&first.text) != Some(Usage::Message) {
+        return None;
+    }
+    words.name(Usage::Message).ok()
+}
+
 /// The command that a word calls.
 pub(crate) fn lookup(word: &str) -> Option<Usage> {
     let word = word.to_ascii_lowercase();

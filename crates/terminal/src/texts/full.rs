@@ -44,8 +44,8 @@ texts! {
 "{cmd}login <name>           log in, or become known
 {cmd}create <channel>       create a channel and open it
 {cmd}join <channel>         join a channel and open it
-{cmd}leave [channel]        receive it no more
-{cmd}msg <user> <message>   write to somebody privately
+{cmd}leave [name]           leave it, or close the conversation
+{cmd}msg <user> [message]   write to somebody privately
 {cmd}users, {cmd}channels       who and what there is
 {cmd}history [name] [n]     older messages
 {cmd}search [text]          look through this conversation
@@ -55,8 +55,8 @@ Everything else is a message; two slashes begin one with a slash"
 "{cmd}login <nome>             entrar, ou se apresentar
 {cmd}create <canal>           criar um canal e abri-lo
 {cmd}join <canal>             entrar em um canal e abri-lo
-{cmd}leave [canal]            deixar de recebê-lo
-{cmd}msg <usuário> <mensagem> escrever a alguém em particular
+{cmd}leave [nome]             sair, ou fechar a conversa
+{cmd}msg <usuário> [mensagem] escrever a alguém em particular
 {cmd}users, {cmd}channels         quem está por aqui e o que existe
 {cmd}history [nome] [n]       mensagens mais antigas
 {cmd}search [texto]           buscar nesta conversa
@@ -103,6 +103,10 @@ Todo o resto é mensagem; duas barras começam uma com barra";
     failed_press(retry: &str) "not sent: {retry}" "não enviada: {retry}";
     sent_somewhere() "sent" "enviada";
     stored_on(on: u32, of: u32) "stored on {on} of {of}" "guardada em {on} de {of}";
+
+    closed(user: &str)
+        "closed the conversation with {user}"
+        "a conversa com {user} foi fechada";
 
     called_in(from: &str, channel: &str)
         "{from} calls you in {channel}"

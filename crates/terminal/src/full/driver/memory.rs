@@ -16,6 +16,9 @@ struct Written {
     format: u32,
     channels: Vec<(String, u64)>,
     users: Vec<(String, u64)>,
+    /// Those that were closed; absent in older files.
+    #[serde(default)]
+    closed_users: Vec<(String, u64)>,
     open_channel: Option<String>,
     open_user: Option<String>,
 }
@@ -48,8 +51,10 @@ pub(super) fn read(file: &Path) -> Memory {
     let channels = written.channels.into_iter().map(|(name, read)| (Place::Channel(name), read));
     let users = written.users.into_iter().map(|(name, read)| (Place::Direct(name), read));
     let open = written.open_channel.map(Place::Channel);
+    let closed = written.closed_users.into_iter().map(|(name, key)| (Place::Direct(name), key));
     Memory {
         read: channels.chain(users).collect(),
+        closed: closed.collect(),
         open: open.or(written.open_user.map(Place::Direct)),
     }
 }
@@ -60,6 +65,7 @@ pub(super) fn write(file: &Path, memory: Memory) -> io::Result<()> {
         format: FORMAT,
         channels: Vec::new(),
         users: Vec::new(),
+        closed_users: Vec::new(),
         open_channel: None,
         open_user: None,
     };
@@ -69,6 +75,8 @@ pub(super) fn write(file: &Path, memory: Memory) -> io::Result<()> {
             Place::Direct(name) => written.users.push((name, read)),
         }
     }
+    let closed = memory.closed.into_iter();
+    written.closed_users = closed.map(|(place, key)| (place.name().to_owned(), key)).collect();
     match memory.open {
         Some(Place::Channel(name)) => written.open_channel = Some(name),
         Some(Place::Direct(name)) => written.open_user = Some(name),
@@ -95,6 +103,7 @@ mod tests {
         let memory = Memory {
             read: [(Place::Channel("tea".to_owned()), 7), (Place::Direct("bob".to_owned()), 90)]
                 .into(),
+            closed: [(Place::Direct("carla".to_owned()), 5)].into(),
             open: Some(Place::Direct("bob".to_owned())),
         };
         write(&file, memory.clone()).unwrap();

@@ -6,7 +6,7 @@ use recado_protocol::Status;
 use super::event::{Effect, Listed};
 use super::room::{Place, Progress};
 use super::{Overlay, State};
-use crate::line::command::{Command, Fault, parse, quote};
+use crate::line::command::{Command, Fault, Usage, message_to, parse, quote};
 
 impl State {
     /// Carries out what stands in the input; it stays there when it can't be.
@@ -60,13 +60,20 @@ impl State {
             return true;
         }
         if line.trim() == "leave"
-            && let Some(Place::Channel(channel)) = self.open.clone()
+            && let Some(place) = self.open.clone()
         {
-            return self.leave(channel, effects);
+            return self.leave(&place, effects);
         }
         let command = match parse(line) {
             Ok(Some(command)) => command,
             Ok(None) => Command::Help,
+            Err(Fault::Missing(Usage::Message))
+                if self.me.is_some()
+                    && let Some(user) = message_to(line) =>
+            {
+                self.show_direct(user, effects);
+                return true;
+            }
             Err(fault) => {
                 let mut text = self.texts.fault(&fault);
                 if matches!(fault, Fault::Unknown { .. }) {
@@ -87,7 +94,12 @@ impl State {
             Command::Channels => effects.push(Effect::Ask(Listed::Channels)),
             Command::Create { channel } => effects.push(Effect::Create { channel }),
             Command::Join { channel } => self.join(channel, effects),
-            Command::Leave { channel } => return self.leave(channel, effects),
+            Command::Leave { channel } => {
+                let direct = Place::Direct(channel.clone());
+                let channel = Place::Channel(channel);
+                let closes = !self.rooms.contains_key(&channel) && self.rooms.contains_key(&direct);
+                return self.leave(if closes { &direct } else { &channel }, effects);
+            }
             Command::Publish { channel, message } => {
                 let place = Place::Channel(channel);
                 if !self.rooms.contains_key(&place) {
@@ -109,9 +121,9 @@ impl State {
         true
     }
 
-    fn leave(&mut self, channel: String, effects: &mut Vec<Effect>) -> bool {
-        let place = Place::Channel(channel);
-        let Some(room) = self.rooms.get(&place) else {
+    /// Leaves a channel, or closes a direct conversation until something new comes.
+    fn leave(&mut self, place: &Place, effects: &mut Vec<Effect>) -> bool {
+        let Some(room) = self.rooms.get(place) else {
             self.not_joined(place.name());
             return false;
         };
@@ -119,9 +131,10 @@ impl State {
             self.error(self.texts.unsent_here(room.unsent(), place.name()));
             return false;
         }
-        self.rooms.remove(&place);
+        let last = room.newest.max(room.read);
+        self.rooms.remove(place);
         self.left.insert(place.clone());
-        if self.open.as_ref() == Some(&place) {
+        if self.open.as_ref() == Some(place) {
             self.open = None;
             self.search = None;
             let next = self.sorted().first().map(|place| (*place).clone());
@@ -129,8 +142,16 @@ impl State {
                 self.show(next, effects);
             }
         }
-        self.note(self.texts.left(place.name()));
-        effects.push(Effect::Leave { channel: place.name().to_owned() });
+        match place {
+            Place::Channel(channel) => {
+                self.note(self.texts.left(channel));
+                effects.push(Effect::Leave { channel: channel.clone() });
+            }
+            Place::Direct(user) => {
+                self.note(self.texts.closed(user));
+                self.closed.insert(place.clone(), last);
+            }
+        }
         true
     }
 

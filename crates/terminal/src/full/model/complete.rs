@@ -78,11 +78,10 @@ impl State {
             return Some((start, found));
         }
         let usage = lookup(&command[..end])?;
-        let joined = || self.rooms.keys().filter(|place| matches!(place, super::Place::Channel(_)));
         let names: Vec<&str> = match usage {
             Usage::Login | Usage::Message => self.users.iter().map(String::as_str).collect(),
             Usage::Publish | Usage::Join => self.channels.iter().map(String::as_str).collect(),
-            Usage::Leave => joined().map(super::Place::name).collect(),
+            Usage::Leave => self.rooms.keys().map(super::Place::name).collect(),
             Usage::History => self.channels.iter().chain(&self.users).map(String::as_str).collect(),
             _ => return None,
         };

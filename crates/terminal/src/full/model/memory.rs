@@ -14,6 +14,8 @@ const SAVE_EVERY_MS: u64 = 3_000;
 pub(crate) struct Memory {
     /// Conversations, each with the key up to which it was read.
     pub(crate) read: BTreeMap<Place, u64>,
+    /// Direct conversations that were closed, each with its last message then.
+    pub(crate) closed: BTreeMap<Place, u64>,
     /// The one that was open.
     pub(crate) open: Option<Place>,
 }
@@ -42,9 +44,19 @@ impl State {
         {
             self.show(place, effects);
         }
+        self.closed.clone_from(&memory.closed);
         self.saved = Some(memory.clone());
         self.memory = memory;
         effects.push(Effect::FetchInbox { user: user.to_owned() });
+    }
+
+    /// A direct conversation is there, again if it was closed.
+    pub(super) fn begin_direct(&mut self, place: &Place) -> &mut Room {
+        self.left.remove(place);
+        let closed = self.closed.remove(place);
+        let room = self.rooms.entry(place.clone()).or_default();
+        room.read = room.read.max(closed.unwrap_or(0));
+        room
     }
 
     /// A channel was joined again: how far it was read, and what came since.
@@ -71,7 +83,12 @@ impl State {
                 *key = (*before).max(*key);
             }
         }
-        let memory = Memory { read, open: self.open.clone() };
+        // A direct conversation without any message is none.
+        read.retain(|place, key| {
+            let spoken = self.rooms.get(place).is_some_and(|room| room.newest > 0);
+            matches!(place, Place::Channel(_)) || *key > 0 || spoken
+        });
+        let memory = Memory { read, closed: self.closed.clone(), open: self.open.clone() };
         if self.saved.as_ref() != Some(&memory) {
             self.save_after_ms = self.now_ms + SAVE_EVERY_MS;
             self.saved = Some(memory.clone());

@@ -147,8 +147,10 @@ pub(crate) struct State {
     /// What was written down last; none before it was read.
     saved: Option<Memory>,
     save_after_ms: u64,
-    /// Channels that were left since.
+    /// Conversations that were left since.
     left: BTreeSet<Place>,
+    /// Direct conversations that were closed, each with its last message then.
+    closed: BTreeMap<Place, u64>,
     /// Where the last acknowledged message is.
     pub(crate) last_stored: Option<Stored>,
     last_number: u64,
@@ -189,6 +191,7 @@ impl State {
             saved: None,
             save_after_ms: 0,
             left: BTreeSet::new(),
+            closed: BTreeMap::new(),
             last_stored: None,
             last_number: 0,
             status_asked_ms: now_ms,
@@ -317,7 +320,7 @@ impl State {
     /// Opens a direct conversation, which may be new.
     pub(crate) fn show_direct(&mut self, user: String, effects: &mut Vec<Effect>) {
         let place = Place::Direct(user);
-        self.rooms.entry(place.clone()).or_default();
+        self.begin_direct(&place);
         self.show(place, effects);
     }
 

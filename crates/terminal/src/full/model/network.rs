@@ -57,6 +57,7 @@ impl State {
         self.me = Some(user.clone());
         (self.memory, self.saved) = (Memory::default(), None);
         self.left.clear();
+        self.closed.clear();
         effects.push(Effect::Recall { user });
         effects.push(Effect::AskStatus { asked: false });
         self.fetch_what_is_missing(effects);
@@ -68,12 +69,15 @@ impl State {
         for record in page.messages {
             let place = Place::Direct(record.from.clone());
             let me = self.me.clone();
-            let room = self.rooms.entry(place.clone()).or_default();
             let key = place.key(&record);
+            if self.closed.get(&place).is_some_and(|closed| key <= *closed) {
+                continue;
+            }
+            // Nothing is unread for who comes for the first time.
+            let first_time = self.memory.read.is_empty();
+            let room = self.begin_direct(&place);
             room.take_in(Entry::new(key, record));
             if key > room.read && !room.loaded {
-                // Nothing is unread for who comes for the first time.
-                let first_time = self.memory.read.is_empty();
                 if first_time {
                     room.read = key;
                 } else {
@@ -91,7 +95,9 @@ impl State {
             if me.as_deref() != Some(record.to.as_str()) {
                 return;
             }
-            Place::Direct(record.from.clone())
+            let place = Place::Direct(record.from.clone());
+            self.begin_direct(&place);
+            place
         } else {
             Place::Channel(record.to.clone())
         };

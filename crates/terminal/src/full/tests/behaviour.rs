@@ -366,7 +366,7 @@ fn remembering(read: &[(Place, u64)], open: Option<Place>) -> Stage {
     let user = "ana".to_owned();
     stage.happens(Event::LoggedIn { user: user.clone(), outcome: Ok(()) });
     assert!(stage.effects.contains(&Effect::Recall { user: user.clone() }));
-    let memory = Memory { read: read.iter().cloned().collect(), open };
+    let memory = Memory { read: read.iter().cloned().collect(), open, ..Memory::default() };
     stage.happens(Event::Recalled { user, memory });
     stage
 }
@@ -419,7 +419,8 @@ fn what_is_joined_and_read_is_written_down_when_it_changed() {
     };
     stage.passes(10_000);
     let last = memories(&mut stage).pop().unwrap();
-    assert_eq!(last, Memory { read: [(tea(), 5)].into(), open: Some(tea()) });
+    let expected = Memory { read: [(tea(), 5)].into(), open: Some(tea()), ..Memory::default() };
+    assert_eq!(last, expected);
     stage.passes(10_000);
     assert!(memories(&mut stage).is_empty(), "nothing changed");
     stage.happens(Event::Message(record(6, "bob", "one more")));
@@ -481,4 +482,57 @@ fn what_is_written_while_another_login_is_on_its_way_is_sent_by_its_writer() {
         stage.sent(&place, number, ack(seq));
     }
     assert_eq!((seq, stage.state.unsent()), (4, 0));
+}
+
+#[test]
+fn a_direct_conversation_is_opened_by_name_and_closed() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("/msg bob");
+    assert_eq!(stage.state.open, Some(direct("bob")));
+    stage.serve(vec![private(5, "bob", "ana", "hi")], 5);
+    stage.types("still being sent");
+    stage.press(KeyCode::Enter);
+    stage.line("/leave");
+    assert!(stage.screen().contains("1 message to bob is still being sent"), "{}", stage.screen());
+    stage.ctrl('c');
+    let number = stage.take_sends()[0].1;
+    stage.sent(&direct("bob"), number, ack(6));
+    stage.line("/leave");
+    assert!(stage.screen().contains("closed the conversation with bob"), "{}", stage.screen());
+    assert_eq!(stage.state.open, Some(tea()));
+    assert!(!stage.state.rooms.contains_key(&direct("bob")));
+    assert!(!stage.effects.iter().any(|effect| matches!(effect, Effect::Leave { .. })));
+    stage.happens(Event::Message(private(9, "bob", "ana", "are you there?")));
+    assert_eq!(stage.state.rooms[&direct("bob")].unread, 1);
+    stage.line("/leave bob");
+    assert!(!stage.state.rooms.contains_key(&direct("bob")));
+    stage.line("/msg");
+    assert!(stage.screen().contains("something is missing"), "{}", stage.screen());
+}
+
+#[test]
+fn what_was_closed_stays_closed_until_something_new_comes() {
+    let mut stage = remembering(&[(tea(), 3), (direct("bob"), 7)], None);
+    stage.line("/leave bob");
+    stage.line("/msg carla");
+    stage.passes(10_000);
+    let last = stage.effects.iter().rev().find_map(|effect| match effect {
+        Effect::Remember { memory, .. } => Some(memory.clone()),
+        _ => None,
+    });
+    let memory = last.unwrap();
+    let remembered: Vec<_> = memory.read.keys().cloned().collect();
+    assert_eq!(remembered, [tea()], "there was no message with carla");
+
+    let mut stage = Stage::new(80, 24);
+    let user = "ana".to_owned();
+    stage.happens(Event::LoggedIn { user: user.clone(), outcome: Ok(()) });
+    stage.happens(Event::Recalled { user, memory });
+    let old = private(7, "bob", "ana", "old");
+    let messages = vec![old.clone()];
+    stage.happens(Event::Inbox(Ok(HistoryReply { messages, newest: 7 })));
+    assert!(!stage.state.rooms.contains_key(&direct("bob")));
+    let messages = vec![old, private(9, "bob", "ana", "new")];
+    stage.happens(Event::Inbox(Ok(HistoryReply { messages, newest: 9 })));
+    assert_eq!(stage.state.rooms[&direct("bob")].unread, 1);
 }
