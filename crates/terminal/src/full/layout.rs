@@ -64,6 +64,54 @@ pub(crate) fn panes(state: &State) -> Panes {
     panes
 }
 
+/// Which conversations the left side shows: a part of them around the open one. Those that are
+/// not in sight are counted, in a row of their own on either side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RoomsInSight {
+    /// How many are above.
+    pub(crate) above: usize,
+    pub(crate) shown: usize,
+    /// How many are below.
+    pub(crate) below: usize,
+}
+
+impl RoomsInSight {
+    /// The part of so many that fits into so many rows, with this one in it.
+    pub(crate) fn of(count: usize, open: usize, height: usize) -> RoomsInSight {
+        // A row less for each side that hides some; with less than three rows nothing is counted.
+        let (above, shown) = if count <= height {
+            (0, count)
+        } else if height < 3 {
+            (open, height.min(count - open))
+        } else if open < height - 1 {
+            (0, height - 1)
+        } else if open + height > count {
+            (count - (height - 1), height - 1)
+        } else {
+            (open + 3 - height, height - 2)
+        };
+        RoomsInSight { above, shown, below: count - above - shown }
+    }
+
+    /// In which row the first one stands.
+    pub(crate) fn first_row(&self, height: usize) -> usize {
+        usize::from(self.above > 0 && height >= 3)
+    }
+
+    /// Which conversation stands in a row.
+    pub(crate) fn at(&self, row: usize, height: usize) -> Option<usize> {
+        let index = row.checked_sub(self.first_row(height))?;
+        (index < self.shown).then_some(self.above + index)
+    }
+}
+
+/// Which conversations are in sight on the left.
+pub(crate) fn rooms_in_sight(state: &State, height: u16) -> RoomsInSight {
+    let sorted = state.sorted();
+    let open = sorted.iter().position(|place| state.open.as_ref() == Some(*place));
+    RoomsInSight::of(sorted.len(), open.unwrap_or(0), usize::from(height))
+}
+
 fn note_rows(text: &str, columns: u16, free: u16) -> u16 {
     clamp(wrap(text, usize::from(columns), 0).len().min(MAX_NOTE_ROWS), free)
 }

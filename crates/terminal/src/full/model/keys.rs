@@ -8,7 +8,7 @@ use ratatui::layout::Position;
 use super::event::{Effect, Listed};
 use super::room::Scroll;
 use super::{Overlay, Picker, State};
-use crate::full::layout::panes;
+use crate::full::layout::{panes, rooms_in_sight};
 
 /// How many rows the mouse wheel moves.
 const WHEEL_ROWS: usize = 3;
@@ -233,7 +233,8 @@ impl State {
                     return;
                 };
                 let row = usize::from(mouse.row - rooms.y);
-                let place = self.sorted().get(row).map(|place| (*place).clone());
+                let index = rooms_in_sight(self, rooms.height).at(row, usize::from(rooms.height));
+                let place = index.and_then(|index| Some((*self.sorted().get(index)?).clone()));
                 if let Some(place) = place {
                     self.show(place, effects);
                 }

@@ -536,3 +536,40 @@ fn what_was_closed_stays_closed_until_something_new_comes() {
     stage.happens(Event::Inbox(Ok(HistoryReply { messages, newest: 9 })));
     assert_eq!(stage.state.rooms[&direct("bob")].unread, 1);
 }
+
+#[test]
+fn the_open_conversation_is_in_sight_however_many_there_are() {
+    let mut stage = Stage::in_tea(80, 12, chat(1));
+    for number in 10..40 {
+        let channel = format!("a-{number}");
+        stage.happens(Event::Joined { channel, outcome: Ok(()) });
+    }
+    let click = |stage: &mut Stage, row| {
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        let mouse = MouseEvent { kind, column: 3, row, modifiers: KeyModifiers::NONE };
+        stage.happens(Event::Mouse(mouse));
+    };
+    let listed = |stage: &Stage| -> Vec<String> {
+        let screen = stage.screen();
+        screen.lines().map(|line| line.chars().take(16).collect::<String>()).collect()
+    };
+    for height in [3, 5, 12, 30, 31, 32] {
+        stage.happens(Event::Resize { columns: 80, rows: height });
+        for _ in 0..31 {
+            stage.key(KeyCode::Down, KeyModifiers::ALT);
+            let title = stage.state.open.as_ref().unwrap().title();
+            let rows = listed(&stage);
+            let row = rows.iter().position(|row| row.trim_end().ends_with(&title));
+            let row = row.unwrap_or_else(|| panic!("{title} in {rows:?}"));
+            let open = stage.state.open.clone();
+            click(&mut stage, u16::try_from(row).unwrap());
+            assert_eq!(stage.state.open, open, "the mouse opens what is shown there");
+            let shown = rows.iter().filter(|row| row.contains('#')).count();
+            let hidden: usize = rows
+                .iter()
+                .filter_map(|row| row.trim().strip_prefix(['↑', '↓'])?.trim().parse::<usize>().ok())
+                .sum();
+            assert_eq!(shown + hidden, 31, "{rows:?}");
+        }
+    }
+}
