@@ -4,7 +4,7 @@ use recado_client::ClientError;
 use recado_protocol::Status;
 
 use super::event::{Effect, Listed};
-use super::room::{Place, Progress};
+use super::room::{Place, Progress, Room};
 use super::{Overlay, State};
 use crate::line::command::{Command, Fault, Usage, message_to, parse, quote};
 
@@ -205,8 +205,17 @@ impl State {
         true
     }
 
-    /// Tries what failed once more, as a new message.
+    /// Tries what failed once more, as a new message; when nothing failed here, shows where
+    /// something did.
     pub(super) fn retry(&mut self, effects: &mut Vec<Effect>) {
+        if !self.room().is_some_and(Room::has_failed) {
+            let failed = self.rooms.iter().find(|(_, room)| room.has_failed());
+            if let Some(place) = failed.map(|(place, _)| place.clone()) {
+                self.show(place, effects);
+                self.show_newest(effects);
+            }
+            return;
+        }
         let Some(place) = self.open.clone() else { return };
         let Some(room) = self.rooms.get_mut(&place) else { return };
         for out in &mut room.outgoing {

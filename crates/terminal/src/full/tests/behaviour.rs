@@ -573,3 +573,18 @@ fn the_open_conversation_is_in_sight_however_many_there_are() {
         }
     }
 }
+
+#[test]
+fn trying_again_leads_to_where_something_failed() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("hello");
+    let number = stage.take_sends()[0].1;
+    let outcome = Err(ClientError::Unknown { waited_ms: 30_000 });
+    stage.happens(Event::Sent { place: tea(), number, outcome });
+    stage.join("coffee", Vec::new());
+    stage.ctrl('r');
+    assert_eq!(stage.state.open, Some(tea()));
+    assert!(stage.take_sends().is_empty(), "one sees first what is sent again");
+    stage.ctrl('r');
+    assert_eq!(stage.take_sends()[0].2, "hello");
+}
