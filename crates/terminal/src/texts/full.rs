@@ -190,6 +190,15 @@ plurals! {
     unread_press(count: u32, key: &str)
         ["{count} unread: {key}", "{count} unread: {key}"]
         ["{count} não lida: {key}", "{count} não lidas: {key}"];
+    new_below(count: u32)
+        ["1 new below; Esc returns", "{count} new below; Esc returns"]
+        ["{count} nova abaixo; Esc volta", "{count} novas abaixo; Esc volta"];
+    new_below_calling(count: u32, mentions: u32)
+        ["1 new below, @{mentions}; Esc returns", "{count} new below, @{mentions}; Esc returns"]
+        [
+            "{count} nova abaixo, @{mentions}; Esc volta",
+            "{count} novas abaixo, @{mentions}; Esc volta"
+        ];
     quit_unsent(count: usize)
         [
             "1 message is not sent yet and would be lost; once more leaves",

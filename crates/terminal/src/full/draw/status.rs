@@ -18,7 +18,20 @@ pub(super) fn draw_title(state: &State, look: &Look, area: Rect, buffer: &mut Bu
         state.open.as_ref().map_or_else(|| "Recado".to_owned(), |open| clean(&open.title()));
     let x = put(buffer, area, area.x, area.y, &title, look.strong);
     if state.scrolled() {
-        put(buffer, area, x + 2, area.y, &state.texts.older_shown(), look.unread);
+        let (text, style) = older_shown(state, look);
+        put(buffer, area, x + 2, area.y, &text, style);
+    }
+}
+
+/// That the window shows older messages, and how many new ones came below them.
+fn older_shown(state: &State, look: &Look) -> (String, Style) {
+    let (unread, mentions) = state.room().map_or((0, 0), |room| (room.unread, room.mentions));
+    match (unread, mentions) {
+        (0, _) => (state.texts.older_shown(), look.unread),
+        (_, 0) => (state.texts.new_below(unread), look.unread),
+        // In a direct conversation every message counts as a call.
+        _ if mentions == unread => (state.texts.new_below(unread), look.mention),
+        _ => (state.texts.new_below_calling(unread, mentions), look.mention),
     }
 }
 
@@ -53,7 +66,7 @@ fn parts(state: &State, look: &Look) -> Vec<(String, Style)> {
         parts.insert(1, (shorten(&clean(&open.title()), 16), look.strong));
     }
     if state.rows < 12 && state.scrolled() {
-        parts.insert(0, (texts.older_shown(), look.unread));
+        parts.insert(0, older_shown(state, look));
     }
     let unread: u32 = state
         .rooms

@@ -116,6 +116,22 @@ fn what_is_in_sight_stays_while_messages_come_and_the_size_changes() {
 }
 
 #[test]
+fn who_reads_older_messages_is_told_how_many_new_ones_came() {
+    let (mut stage, _) = long(80, 14, 300);
+    stage.press(KeyCode::PageUp);
+    assert!(stage.screen().contains("older messages; Esc returns"), "{}", stage.screen());
+    stage.happens(Event::Message(record(301, "bob", "hello")));
+    assert!(stage.screen().contains("1 new below; Esc returns"), "{}", stage.screen());
+    stage.happens(Event::Message(record(302, "bob", "hello, ana")));
+    stage.happens(Event::Message(record(303, "bob", "hello?")));
+    assert!(stage.screen().contains("3 new below, @1; Esc returns"), "{}", stage.screen());
+    stage.happens(Event::Resize { columns: 40, rows: 8 });
+    assert!(stage.screen().contains("3 new below, @1; Esc returns"), "{}", stage.screen());
+    stage.press(KeyCode::Esc);
+    assert!(!stage.screen().contains("new below"), "{}", stage.screen());
+}
+
+#[test]
 fn the_newest_message_is_in_sight_at_every_size() {
     let (mut stage, _) = long(80, 24, 100);
     for columns in (20..120).step_by(7) {
