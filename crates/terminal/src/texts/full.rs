@@ -92,6 +92,8 @@ Todo o resto é mensagem; duas barras começam uma com barra";
     help_interrupt() "empty the line; twice: leave" "limpar a linha; duas vezes: sair";
     help_leave() "leave" "sair";
     help_title() "Help · any other key closes" "Ajuda · qualquer outra tecla fecha";
+    /// Behind the title of a text that does not fit.
+    more_below() "Down: more" "Baixo: mais";
     status_title() "Cluster · any other key closes" "O cluster · qualquer outra tecla fecha";
 
     not_sent_but(why: &str, retry: &str, take_back: &str)

@@ -8,6 +8,7 @@ use super::put;
 use super::theme::Look;
 use crate::full::model::{Picker, State};
 use crate::full::wrap::{clean, fold, shorten, wrap};
+use crate::texts::Texts;
 
 fn empty(area: Rect, buffer: &mut Buffer) {
     for y in area.top()..area.bottom() {
@@ -16,6 +17,7 @@ fn empty(area: Rect, buffer: &mut Buffer) {
 }
 
 pub(super) fn draw_text(
+    texts: Texts,
     title: &str,
     lines: &[String],
     first: usize,
@@ -24,11 +26,16 @@ pub(super) fn draw_text(
     buffer: &mut Buffer,
 ) {
     empty(area, buffer);
-    put(buffer, area, area.x, area.y, title, look.strong);
+    let x = put(buffer, area, area.x, area.y, title, look.strong);
     let width = usize::from(area.width);
-    let rows = lines.iter().skip(first).flat_map(|line| wrap(line, width, 0));
-    for (row, y) in rows.zip(area.top() + 1..area.bottom()) {
-        put(buffer, area, area.x, y, &row, look.plain);
+    let mut rows = lines.iter().skip(first).flat_map(|line| wrap(line, width, 0));
+    let height = usize::from(area.height.saturating_sub(1));
+    let in_sight: Vec<String> = rows.by_ref().take(height).collect();
+    if rows.next().is_some() {
+        put(buffer, area, x, area.y, &format!(" · {}", texts.more_below()), look.unread);
+    }
+    for (row, y) in in_sight.iter().zip(area.top() + 1..area.bottom()) {
+        put(buffer, area, area.x, y, row, look.plain);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the tabulator key offers: one candidate after the other, and then what was typed.
 
+use std::collections::BTreeSet;
+
 use super::State;
 use crate::line::command::{COMMANDS, Usage, lookup, quote};
 
@@ -29,7 +31,6 @@ impl State {
             }
             None => {
                 let Some((start, mut candidates)) = self.candidates() else { return };
-                candidates.dedup();
                 let typed = self.input.text()[start..self.input.cursor()].to_owned();
                 let length = typed.len();
                 if candidates.len() > 1 {
@@ -82,7 +83,11 @@ impl State {
             Usage::Login | Usage::Message => self.users.iter().map(String::as_str).collect(),
             Usage::Publish | Usage::Join => self.channels.iter().map(String::as_str).collect(),
             Usage::Leave => self.rooms.keys().map(super::Place::name).collect(),
-            Usage::History => self.channels.iter().chain(&self.users).map(String::as_str).collect(),
+            Usage::History => {
+                // A channel and a user may share a name.
+                let names: BTreeSet<&String> = self.channels.iter().chain(&self.users).collect();
+                names.into_iter().map(String::as_str).collect()
+            }
             _ => return None,
         };
         let prefix = inside.unwrap_or(argument).to_lowercase();

@@ -115,6 +115,13 @@ impl Editor {
         self.kill(self.word_before(), self.cursor);
     }
 
+    /// Back to the white space before the word, whatever it is made of.
+    pub(crate) fn kill_to_space(&mut self) {
+        let before = self.text[..self.cursor].trim_end();
+        let space = before.char_indices().rfind(|(_, letter)| letter.is_whitespace());
+        self.kill(space.map_or(0, |(at, letter)| at + letter.len_utf8()), self.cursor);
+    }
+
     pub(crate) fn kill_word_behind(&mut self) {
         self.kill(self.cursor, self.word_behind());
     }
@@ -244,6 +251,18 @@ mod tests {
     }
 
     #[test]
+    fn all_back_to_a_space_is_killed_at_once() {
+        let mut line = editor("see http://host/a-b  ");
+        line.kill_to_space();
+        assert_eq!(line.text(), "see ");
+        line.kill_to_space();
+        assert!(line.is_empty());
+        line.kill_to_space();
+        line.yank();
+        assert_eq!(line.text(), "see ");
+    }
+
+    #[test]
     fn a_paste_keeps_its_lines_and_nothing_that_a_terminal_obeys() {
         assert_eq!(editor("a\r\nb\rc\u{1b}[0m\td").text(), "a\nb\nc[0m    d");
     }
@@ -288,7 +307,7 @@ mod tests {
         #[test]
         fn the_cursor_stays_between_letters(
             text in "\\PC{0,20}\n?\\PC{0,20}",
-            steps in prop::collection::vec(0u8..13, 0..40),
+            steps in prop::collection::vec(0u8..14, 0..40),
         ) {
             let mut line = editor(&text);
             for step in steps {
@@ -305,6 +324,7 @@ mod tests {
                     9 => line.kill_word_behind(),
                     10 => line.yank(),
                     11 => line.up(),
+                    12 => line.kill_to_space(),
                     _ => line.down(),
                 }
                 prop_assert!(line.text().is_char_boundary(line.cursor()));

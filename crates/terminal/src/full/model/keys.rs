@@ -190,14 +190,17 @@ impl State {
                     self.pick(place, effects);
                 }
             }
-            KeyCode::Up => picker.chosen = chosen.saturating_sub(1),
+            KeyCode::Up | KeyCode::BackTab => picker.chosen = chosen.saturating_sub(1),
             KeyCode::Char('k' | 'p') if control => picker.chosen = chosen.saturating_sub(1),
             KeyCode::Down | KeyCode::Tab => {
                 picker.chosen = (chosen + 1).min(picks.len().saturating_sub(1));
             }
             _ => {
+                let before = picker.filter.text().to_owned();
                 edit(&mut picker.filter, key, control, false);
-                picker.chosen = 0;
+                if picker.filter.text() != before {
+                    picker.chosen = 0;
+                }
             }
         }
     }
@@ -280,7 +283,7 @@ fn edit(line: &mut super::Editor, key: KeyEvent, control: bool, alt: bool) {
             'b' => line.left(),
             'd' => line.delete(),
             'h' => line.backspace(),
-            'w' => line.kill_word_before(),
+            'w' => line.kill_to_space(),
             'u' => line.kill_to_start(),
             'y' => line.yank(),
             _ => {}

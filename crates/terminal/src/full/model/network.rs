@@ -263,7 +263,7 @@ impl State {
     /// Which part of the history is looked at and not there.
     fn missing_in_sight(&mut self, place: &Place) -> Option<Want> {
         let near_start = self.near_start(place);
-        let wants_older = self.search_wants_older();
+        let wants_older = self.searching();
         let room = self.rooms.get(place)?;
         let Some(last) = room.log.last_key() else {
             if let (Scroll::At { key, .. }, true) = (room.scroll, room.loaded) {

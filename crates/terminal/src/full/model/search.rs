@@ -124,8 +124,4 @@ impl State {
     pub(super) fn searching(&self) -> bool {
         self.search.as_ref().is_some_and(|search| search.seeking.is_some())
     }
-
-    pub(super) fn search_wants_older(&self) -> bool {
-        self.searching()
-    }
 }

@@ -277,6 +277,11 @@ fn names_channels_and_commands_are_completed_in_turn() {
         assert_eq!(stage.state.input.text(), expected, "{typed} and {tabs} tabs");
         stage.ctrl('c');
     }
+    stage.happens(Event::Names { users: vec!["tea".to_owned()], channels: Vec::new() });
+    stage.types("/history te");
+    (0..3).for_each(|_| stage.press(KeyCode::Tab));
+    assert_eq!(stage.state.input.text(), "/history tea ", "one name is offered once");
+    stage.ctrl('c');
     stage.types("bo");
     stage.press(KeyCode::BackTab);
     stage.press(KeyCode::BackTab);
@@ -587,4 +592,34 @@ fn trying_again_leads_to_where_something_failed() {
     assert!(stage.take_sends().is_empty(), "one sees first what is sent again");
     stage.ctrl('r');
     assert_eq!(stage.take_sends()[0].2, "hello");
+}
+
+#[test]
+fn the_choice_in_the_switcher_goes_up_and_down_and_stays() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    let users = ["bob", "carla", "dora"].map(str::to_owned).to_vec();
+    stage.happens(Event::Names { users, channels: Vec::new() });
+    stage.ctrl('k');
+    let chosen = |stage: &Stage| match &stage.state.overlay {
+        Some(crate::full::model::Overlay::Picker(picker)) => picker.chosen,
+        other => panic!("{other:?}"),
+    };
+    stage.press(KeyCode::Tab);
+    stage.press(KeyCode::Tab);
+    assert_eq!(chosen(&stage), 2);
+    stage.press(KeyCode::BackTab);
+    assert_eq!(chosen(&stage), 1);
+    stage.press(KeyCode::Insert);
+    assert_eq!(chosen(&stage), 1, "a key that does nothing changes nothing");
+    stage.types("d");
+    assert_eq!(chosen(&stage), 0);
+}
+
+#[test]
+fn a_help_that_goes_on_says_so() {
+    let mut stage = Stage::in_tea(100, 14, chat(1));
+    stage.press(KeyCode::Char('?'));
+    assert!(stage.screen().contains("Down: more"), "{}", stage.screen());
+    (0..100).for_each(|_| stage.press(KeyCode::Down));
+    assert!(!stage.screen().contains("Down: more"), "{}", stage.screen());
 }
