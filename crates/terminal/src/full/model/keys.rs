@@ -205,12 +205,13 @@ impl State {
         }
     }
 
-    pub(super) fn paste(&mut self, text: &str) {
+    pub(super) fn paste(&mut self, text: &str, effects: &mut Vec<Effect>) {
         self.completion = None;
         if let Some(Overlay::Picker(picker)) = &mut self.overlay {
             picker.filter.insert(&text.replace(['\r', '\n'], " "));
         } else if let Some(search) = &mut self.search {
             search.wanted.insert(&text.replace(['\r', '\n'], " "));
+            self.search_anew(effects);
         } else {
             self.overlay = None;
             self.insert(text);

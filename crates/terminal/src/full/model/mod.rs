@@ -205,7 +205,7 @@ impl State {
         let mut effects = Vec::new();
         match event {
             Event::Key(key) => self.key(key, &mut effects),
-            Event::Paste(text) => self.paste(&text),
+            Event::Paste(text) => self.paste(&text, &mut effects),
             Event::Mouse(mouse) => self.mouse(mouse, &mut effects),
             Event::Resize { columns, rows } => {
                 (self.columns, self.rows) = (columns, rows);

@@ -234,6 +234,15 @@ fn another_text_is_searched_for_from_the_newest_message_on() {
 }
 
 #[test]
+fn what_is_pasted_is_searched_for() {
+    let (mut stage, history) = long(80, 24, 50);
+    stage.ctrl('f');
+    stage.happens(Event::Paste("number 17".to_owned()));
+    stage.serve_all(&history);
+    assert_eq!(stage.state.search.as_ref().unwrap().found, Some(17));
+}
+
+#[test]
 fn one_enter_too_many_stays_at_what_was_found() {
     let (mut stage, history) = haystack();
     search(&mut stage, "needle", &history);
