@@ -17,9 +17,8 @@ pub(super) struct Server {
     pub(super) name: String,
     pub(super) boot: u64,
     pub(super) credit: u32,
-    /// Numbers the times that a server began to say that it is the primary. Two may say so for a
-    /// moment: the higher number said so later.
-    pub(super) reign: Option<u64>,
+    /// It says that it is the primary; two may say so for a moment.
+    pub(super) leads: bool,
     pub(super) serving: bool,
     pub(super) heard_ms: u64,
     /// Heard of in time.
@@ -62,9 +61,8 @@ pub(super) struct Servers {
     all: Vec<Server>,
     cursor: usize,
     last_key: u64,
-    last_reign: u64,
-    /// The key of the server that became the primary last.
-    last_primary: Option<u64>,
+    /// The key of the server that was the last to begin to say that it is the primary.
+    primary: Option<u64>,
     departed: VecDeque<Bytes>,
 }
 
@@ -106,16 +104,11 @@ impl Servers {
         server.heard_ms = now;
         server.live = true;
         let key = server.key;
-        if !said.primary {
-            server.reign = None;
-        } else if server.reign.is_none() {
-            self.last_reign += 1;
-            server.reign = Some(self.last_reign);
-            // Who was unsure for a moment has all that was handed on to it.
-            let took_over = self.last_primary.replace(key) != Some(key);
-            return Announced { replaced, took_over: took_over.then_some(key) };
-        }
-        Announced { replaced, took_over: None }
+        let led = std::mem::replace(&mut server.leads, said.primary);
+        let begins = said.primary && !led;
+        // Who was unsure for a moment has all that was handed on to it.
+        let took_over = begins && self.primary.replace(key) != Some(key);
+        Announced { replaced, took_over: took_over.then_some(key) }
     }
 
     /// The same start of the same server by a new connection: the old one is broken.
@@ -135,7 +128,7 @@ impl Servers {
             name: said.name.clone(),
             boot: said.boot,
             credit: said.credit,
-            reign: None,
+            leads: false,
             serving: said.serving,
             heard_ms: 0,
             live: true,
@@ -220,8 +213,9 @@ impl Servers {
 
     /// The newest primary, if it has room and was not tried before.
     fn primary(&self, tried: impl Fn(u64) -> bool) -> Option<usize> {
-        let (index, server) = self.all.iter().enumerate().max_by_key(|(_, server)| server.reign)?;
-        let can = server.reign.is_some()
+        let index = self.all.iter().position(|server| Some(server.key) == self.primary)?;
+        let server = &self.all[index];
+        let can = server.leads
             && server.live
             && server.serving
             && server.in_flight < server.credit
