@@ -113,11 +113,14 @@ impl Writer {
 
     async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
         if let Err(error) = self.work(&mut jobs).await {
-            // A store that failed once is not used again: the node stops, and the engine finds
-            // that nobody takes its entries any more.
-            self.shared
-                .fail(format!("the store in {} failed: {error}", self.store.path().display()));
+            self.tell(&error);
         }
+    }
+
+    /// A store that failed once is not used again: the node stops. To be called before whoever
+    /// waits hears of it, and stops for a reason that explains less.
+    fn tell(&self, error: &StoreError) {
+        self.shared.fail(format!("the store in {} failed: {error}", self.store.path().display()));
     }
 
     async fn work(&mut self, jobs: &mut mpsc::UnboundedReceiver<Job>) -> Result<(), StoreError> {
@@ -138,7 +141,7 @@ impl Writer {
                 Some(Job::Show) => {}
                 Some(Job::Flush { done }) => {
                     self.pause().await;
-                    let flushed = self.flush();
+                    let flushed = self.flush().inspect_err(|error| self.tell(error));
                     let _ = done.send(flushed.clone());
                     flushed?;
                 }
@@ -146,6 +149,7 @@ impl Writer {
                     self.pause().await;
                     self.unflushed = 0;
                     let installed = self.store.install(&path);
+                    let installed = installed.inspect_err(|error| self.tell(error));
                     let _ = done.send(installed.clone());
                     installed?;
                 }
@@ -186,6 +190,7 @@ impl Writer {
             let applied = match batches.apply(&more, &marks) {
                 Ok(applied) => applied,
                 Err(error) => {
+                    self.tell(&error);
                     let _ = done.send(Err(error.clone()));
                     return Err(error);
                 }
@@ -204,6 +209,7 @@ impl Writer {
             }
         };
         let committed = batches.finish().and_then(|finished| transaction.commit(finished));
+        let committed = committed.inspect_err(|error| self.tell(error));
         self.shown = Some(Instant::now());
         self.unflushed += entries as u64;
         match held {
