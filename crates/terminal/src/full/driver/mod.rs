@@ -58,8 +58,9 @@ pub struct ChatConfig {
     pub notify: Notify,
     /// The language of all texts.
     pub language: Language,
-    /// Where it is remembered which channels were joined and how far they were read; see
-    /// [`default_memory_folder`].
+    /// Where it is remembered which channels were joined and how far they were read: by
+    /// default `recado/chat` in `$XDG_STATE_HOME`, or in `.local/state` of the home folder; nowhere
+    /// without either.
     pub memory_folder: Option<PathBuf>,
     /// Which keys do what.
     pub keys: Keymap,
@@ -81,9 +82,7 @@ impl ChatConfig {
     }
 }
 
-/// Where is remembered what was joined and read: `recado/chat` in `$XDG_STATE_HOME`, or in
-/// `.local/state` of the home folder; none without either.
-pub fn default_memory_folder() -> Option<PathBuf> {
+fn default_memory_folder() -> Option<PathBuf> {
     Some(crate::line::default_history_file()?.with_file_name("chat"))
 }
 
@@ -141,9 +140,7 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
     let code = 'running: loop {
         screen.draw(&state).map_err(unusable)?;
         let Some(first) = waiting.recv().await else { break EXIT_FAILED };
-        let mut next = Some(first);
-        for _ in 0..MAX_EVENTS_A_FRAME {
-            let Some(event) = next else { break };
+        for event in burst(first, &mut waiting) {
             for effect in state.update(event) {
                 match effect {
                     Effect::Quit { code } => break 'running code,
@@ -154,13 +151,19 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
                     effect => worker.start(effect),
                 }
             }
-            next = waiting.try_recv().ok();
         }
         worker.tidy();
     };
     drop(screen);
     client.close().await;
     Ok(code)
+}
+
+/// An event and those that wait already, as many as are worked through before the next frame. What
+/// is behind them stays where it is.
+fn burst(first: Event, waiting: &mut mpsc::Receiver<Event>) -> impl Iterator<Item = Event> {
+    let more = std::iter::from_fn(|| waiting.try_recv().ok());
+    std::iter::once(first).chain(more.take(MAX_EVENTS_A_FRAME - 1))
 }
 
 /// What the subscription delivers, as events.
@@ -215,5 +218,29 @@ async fn refresh_names(client: Client, events: mpsc::Sender<Event>) {
             return;
         }
         tokio::time::sleep(NAMES_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_frame_takes_many_events_and_loses_none() {
+        let (events, mut waiting) = mpsc::channel(2 * MAX_EVENTS_A_FRAME);
+        let all = MAX_EVENTS_A_FRAME + 3;
+        for number in 0..all {
+            let rows = u16::try_from(number).unwrap();
+            events.send(Event::Resize { columns: 80, rows }).await.unwrap();
+        }
+        drop(events);
+        let mut seen = Vec::new();
+        while let Some(first) = waiting.recv().await {
+            for event in burst(first, &mut waiting) {
+                let Event::Resize { rows, .. } = event else { panic!("{event:?}") };
+                seen.push(usize::from(rows));
+            }
+        }
+        assert_eq!(seen, (0..all).collect::<Vec<_>>());
     }
 }
