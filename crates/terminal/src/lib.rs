@@ -1,7 +1,5 @@
-//! What people type into and read from.
-//!
-//! The line client reads commands, one a line, and prints messages as they come. Commands,
-//! completion and rendering are pure functions; the sockets are the client crate's.
+//! What people type into and read from: the full-screen client, and the line client for terminals
+//! and pipes. Both share commands and texts; the sockets are the client crate's.
 
 mod full;
 mod line;

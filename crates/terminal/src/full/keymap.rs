@@ -151,7 +151,7 @@ impl Key {
         let control = self.held == KeyModifiers::CONTROL;
         match self.code {
             _ if !free => Some("it is needed for writing; put Ctrl- or Alt- in front"),
-            KeyCode::Char('c') if control => Some("it always leaves"),
+            KeyCode::Char('c') if control => Some("it empties the line and leaves"),
             KeyCode::Char('i' | 'm' | 'j' | 'h' | '[') if control => {
                 Some("terminals take it for Tab, Enter, Backspace or Esc")
             }

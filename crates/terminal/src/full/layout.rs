@@ -6,10 +6,10 @@ use super::model::State;
 use super::wrap::{fold, wrap};
 
 /// Narrower than this, the list of conversations is left out.
-const MIN_COLUMNS_FOR_ROOMS: u16 = 60;
+pub(crate) const MIN_COLUMNS_FOR_ROOMS: u16 = 60;
 
 /// Lower than this, the title is left out.
-const MIN_ROWS_FOR_TITLE: u16 = 12;
+pub(crate) const MIN_ROWS_FOR_TITLE: u16 = 12;
 
 /// How many rows a notice takes at the most.
 const MAX_NOTE_ROWS: usize = 3;

@@ -6,6 +6,7 @@ use ratatui::style::Style;
 
 use super::put;
 use super::theme::Look;
+use crate::full::layout::{MIN_COLUMNS_FOR_ROOMS, MIN_ROWS_FOR_TITLE};
 use crate::full::model::room::Room;
 use crate::full::model::{Link, Search, State};
 use crate::full::wrap::{clean, columns, fold, shorten};
@@ -60,12 +61,12 @@ fn parts(state: &State, look: &Look) -> Vec<(String, Style)> {
     };
     parts.insert(0, connection);
     // Without a list of conversations this is all that tells where one writes.
-    if state.columns < 60
+    if state.columns < MIN_COLUMNS_FOR_ROOMS
         && let Some(open) = &state.open
     {
         parts.insert(1, (shorten(&clean(&open.title()), 16), look.strong));
     }
-    if state.rows < 12 && state.scrolled() {
+    if state.rows < MIN_ROWS_FOR_TITLE && state.scrolled() {
         parts.insert(0, older_shown(state, look));
     }
     let unread: u32 = state
@@ -74,7 +75,7 @@ fn parts(state: &State, look: &Look) -> Vec<(String, Style)> {
         .filter(|(place, _)| state.open.as_ref() != Some(*place))
         .map(|(_, room)| room.unread)
         .fold(0, u32::saturating_add);
-    if unread > 0 && state.columns < 60 {
+    if unread > 0 && state.columns < MIN_COLUMNS_FOR_ROOMS {
         parts.push((texts.unread_elsewhere(unread), look.unread));
     }
     if let Some(primary) = &state.primary {

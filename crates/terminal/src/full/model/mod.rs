@@ -96,7 +96,7 @@ pub(crate) enum Overlay {
     },
 }
 
-/// A part of the system, as far as this client sees it.
+/// The connection to the broker, as far as this client knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Link {
     /// Not known yet, since then, ms.

@@ -261,9 +261,7 @@ impl State {
     }
 
     /// Which part of the history is looked at and not there.
-    fn missing_in_sight(&mut self, place: &Place) -> Option<Want> {
-        let near_start = self.near_start(place);
-        let wants_older = self.searching();
+    fn missing_in_sight(&self, place: &Place) -> Option<Want> {
         let room = self.rooms.get(place)?;
         let Some(last) = room.log.last_key() else {
             if let (Scroll::At { key, .. }, true) = (room.scroll, room.loaded) {
@@ -274,7 +272,7 @@ impl State {
         if !room.loaded {
             return Some(Want::Newest);
         }
-        if (near_start || wants_older) && !room.log.complete {
+        if !room.log.complete && (self.searching() || self.near_start(place)) {
             return room.log.first_key().map(Want::Before);
         }
         let at_end = match room.scroll {

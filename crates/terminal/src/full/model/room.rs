@@ -130,11 +130,11 @@ impl Room {
         Some(behind.map_or(Want::Newest, Want::After))
     }
 
-    /// Takes in a message of the history; false when it is there already.
-    pub(crate) fn take_in(&mut self, mut entry: Entry) -> bool {
+    /// Takes in a message of the history, once.
+    pub(crate) fn take_in(&mut self, mut entry: Entry) {
         self.newest = self.newest.max(entry.key);
         entry.stored = self.settle_echo(&entry);
-        self.log.insert(entry)
+        self.log.insert(entry);
     }
 
     /// One's own message came back: what was sent is told apart by the acknowledgement's id, and
@@ -185,8 +185,8 @@ impl Room {
 
     /// How many messages are not acknowledged, and failed or may still be.
     pub(crate) fn unfinished(&self) -> usize {
-        let stored = |out: &&Outgoing| matches!(out.progress, Progress::Stored { .. });
-        self.outgoing.len() - self.outgoing.iter().filter(stored).count()
+        let open = |out: &&Outgoing| !matches!(out.progress, Progress::Stored { .. });
+        self.outgoing.iter().filter(open).count()
     }
 
     /// How many messages are not acknowledged yet and may still be.
