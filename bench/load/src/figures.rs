@@ -1,4 +1,5 @@
-//! What was measured, and what it comes to.
+//! What was measured, and what it comes to. The same arithmetic as in the client's own bench
+//! (`crates/client/src/bench/figures.rs`), which has the tests: change both.
 
 use std::time::Duration;
 

@@ -57,9 +57,6 @@ struct Options {
     /// How long one answer is waited for, ms.
     #[arg(long, default_value_t = 5000)]
     timeout_ms: u64,
-    /// Worker threads of the runtime; 0: everything on one thread.
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
 }
 
 /// One client of a peer.
@@ -73,14 +70,7 @@ trait Writer: Clone + Send + 'static {
 
 fn main() -> Result<(), Failure> {
     let options = Options::parse();
-    let mut builder = match options.threads {
-        0 => tokio::runtime::Builder::new_current_thread(),
-        threads => {
-            let mut builder = tokio::runtime::Builder::new_multi_thread();
-            builder.worker_threads(threads);
-            builder
-        }
-    };
+    let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build()?.block_on(run(&options))
 }
 
