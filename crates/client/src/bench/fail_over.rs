@@ -72,7 +72,9 @@ pub async fn run_fail_over(
         tokio::time::sleep(STEADY).await;
         let status = wait_whole(&asking, Some(servers)).await?;
         let primary = status.members.iter().find(|member| member.role == Role::Primary);
-        let Some(primary) = primary else { continue };
+        // Nobody else than who was waited for.
+        let primary =
+            primary.ok_or_else(|| BenchError::Setup("no server is the primary".into()))?;
         let at = begin.elapsed();
         kill(primary).map_err(BenchError::Setup)?;
         wait_gone(&asking, primary, servers).await?;
