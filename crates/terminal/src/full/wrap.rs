@@ -72,8 +72,9 @@ pub(crate) fn fold(text: &str, cursor: usize, width: usize) -> (Vec<String>, (us
     let mut rows = vec![String::new()];
     let (mut used, mut found) = (0, (0, 0));
     for (at, letter) in text.grapheme_indices(true) {
-        let wide = letter.width();
-        if letter != "\n" && used + wide > width {
+        let shown = if letter == "\n" { String::new() } else { escape(letter) };
+        let wide = columns(&shown);
+        if used > 0 && used + wide > width {
             rows.push(String::new());
             used = 0;
         }
@@ -84,7 +85,7 @@ pub(crate) fn fold(text: &str, cursor: usize, width: usize) -> (Vec<String>, (us
             rows.push(String::new());
             used = 0;
         } else if let Some(row) = rows.last_mut() {
-            row.push_str(&escape(letter));
+            row.push_str(&shown);
             used += wide;
         }
     }
@@ -176,6 +177,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_escaped_while_it_is_edited_has_the_width_it_is_shown_with() {
+        let shown = |rows: &[&str]| rows.iter().map(|row| (*row).to_owned()).collect::<Vec<_>>();
+        let (rows, cursor) = fold("a\u{202e}b", 4, 20);
+        assert_eq!((rows, cursor), (shown(&["a\\u{202e}b"]), (0, 9)));
+        let (rows, cursor) = fold("abc\u{202e}d", 7, 10);
+        assert_eq!((rows, cursor), (shown(&["abc", "\\u{202e}d"]), (1, 9)));
+    }
+
+    #[test]
     fn nothing_that_a_terminal_obeys_is_left() {
         assert_eq!(wrap("a\tb\u{1b}[2J\r\nc", 40, 0), ["a    b\\u{1b}[2J", "c"]);
     }
@@ -198,6 +208,15 @@ mod tests {
             }
             let bare = |text: &str| text.replace(' ', "");
             prop_assert_eq!(bare(&rows.concat()), bare(&clean(&text)));
+        }
+
+        #[test]
+        fn rows_that_are_edited_are_never_too_wide(text in "(\\PC|[\u{200e}\u{202e}\u{feff}\n]){0,40}", width in 10usize..30) {
+            let (rows, (row, column)) = fold(&text, text.len(), width);
+            for row in &rows {
+                prop_assert!(columns(row) <= width, "{row:?} in {width}");
+            }
+            prop_assert_eq!(column, columns(&rows[row]));
         }
     }
 }
