@@ -107,11 +107,11 @@ impl Look {
             (Colours::Many, true) => LIGHT_MANY.iter().copied().map(Color::Indexed).collect(),
         };
         let accent = if light { Color::Blue } else { Color::LightCyan };
-        let dim = if light { Color::DarkGray } else { Color::Gray };
         Look {
             dim: match colours {
                 Colours::Many => plain.fg(Color::Indexed(if light { 242 } else { 246 })),
-                _ => plain.fg(dim),
+                // Each of the sixteen is plain text or the background in some terminal.
+                _ => look.dim,
             },
             own: strong.fg(accent),
             unread: strong.fg(accent),
@@ -169,6 +169,24 @@ mod tests {
             assert!(used(Colours::None).is_empty());
             assert!(!used(Colours::Sixteen).iter().any(|c| matches!(c, Color::Indexed(_))));
             assert!(used(Colours::Many).iter().any(|c| matches!(c, Color::Indexed(_))));
+        }
+    }
+
+    #[test]
+    fn dim_is_told_from_plain_and_is_the_terminals_own_on_sixteen_colours() {
+        for (colours, light) in [
+            (Colours::None, false),
+            (Colours::Sixteen, false),
+            (Colours::Sixteen, true),
+            (Colours::Many, false),
+            (Colours::Many, true),
+        ] {
+            let look = Look::new(colours, light);
+            assert_ne!(look.dim, look.plain, "{colours:?}");
+            if colours == Colours::Sixteen {
+                // Any of the sixteen may be the background, or what plain text has.
+                assert_eq!(look.dim, Style::new().add_modifier(Modifier::DIM));
+            }
         }
     }
 
