@@ -1,7 +1,7 @@
 //! The line client: commands from a person or a pipe, messages as they come.
 
 pub(crate) mod command;
-mod complete;
+pub(crate) mod complete;
 mod events;
 mod input;
 mod screen;

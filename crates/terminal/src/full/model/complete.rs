@@ -3,10 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::State;
-use crate::line::command::{COMMANDS, Usage, lookup, quote};
+use super::room::Place;
+use crate::line::command::{COMMANDS, quote};
+use crate::line::complete::{Offered, Word, begins, last_word};
 
 /// The commands that only this client has.
 pub(super) const MORE_COMMANDS: &[&str] = &["search"];
+
+/// In so many of the newest messages it is looked who spoke last.
+const MAX_VOICES: usize = 500;
 
 /// What is being offered.
 #[derive(Clone, Debug)]
@@ -58,41 +63,25 @@ impl State {
     }
 
     fn of_command(&self, command: &str) -> Option<(usize, Vec<String>)> {
-        let Some(end) = command.find(char::is_whitespace) else {
-            let word = command.to_lowercase();
-            let names = COMMANDS.iter().map(|(name, _)| *name);
-            let found = names.chain(MORE_COMMANDS.iter().copied());
-            return Some((
-                0,
-                found.filter(|name| name.starts_with(&word)).map(|n| format!("/{n} ")).collect(),
-            ));
-        };
-        let argument = command[end..].trim_start();
-        let start = 1 + command.len() - argument.len();
-        let inside = argument.strip_prefix('"');
-        let finished = match inside {
-            Some(inside) => inside.contains('"'),
-            None => argument.contains(char::is_whitespace),
-        };
-        if finished {
-            let (start, found) = self.of_text(&self.input.text()[..self.input.cursor()])?;
-            return Some((start, found));
-        }
-        let usage = lookup(&command[..end])?;
-        let names: Vec<&str> = match usage {
-            Usage::Login | Usage::Message => self.users.iter().map(String::as_str).collect(),
-            Usage::Publish | Usage::Join => self.channels.iter().map(String::as_str).collect(),
-            Usage::Leave => self.rooms.keys().map(super::Place::name).collect(),
-            Usage::History => {
-                // A channel and a user may share a name.
-                let names: BTreeSet<&String> = self.channels.iter().chain(&self.users).collect();
-                names.into_iter().map(String::as_str).collect()
+        match last_word(command) {
+            Word::Command(word) => {
+                let names = COMMANDS.iter().map(|(name, _)| *name);
+                let found = names.chain(MORE_COMMANDS.iter().copied());
+                let found = found.filter(|name| begins(name, word));
+                Some((0, found.map(|name| format!("/{name} ")).collect()))
             }
-            _ => return None,
-        };
-        let prefix = inside.unwrap_or(argument).to_lowercase();
-        let found = names.into_iter().filter(|name| name.to_lowercase().starts_with(&prefix));
-        Some((start, found.map(|name| format!("{} ", quote(name))).collect()))
+            Word::Name { usage, start, prefix } => {
+                let offered = Offered {
+                    users: self.users_by_voice(),
+                    channels: self.channels.iter().map(String::as_str).collect(),
+                    joined: self.rooms.keys().map(Place::name).collect(),
+                };
+                let found = offered.to(usage, prefix).into_iter();
+                Some((1 + start, found.map(|name| format!("{} ", quote(name))).collect()))
+            }
+            Word::Text => self.of_text(&self.input.text()[..self.input.cursor()]),
+            Word::Unknown => None,
+        }
     }
 
     /// In a message: `#` channels, everything else users.
@@ -101,20 +90,31 @@ impl State {
             .rfind(char::is_whitespace)
             .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
         let word = &before[start..];
-        let sign = word.chars().next().filter(|c| matches!(c, '#' | '@'));
-        let prefix = word.trim_start_matches(['#', '@']).to_lowercase();
         if word.is_empty() {
             return None;
         }
-        let matching = |name: &&String| name.to_lowercase().starts_with(&prefix);
-        let found = match sign {
-            Some('#') => self.channels.iter().filter(matching).map(|n| format!("#{n} ")).collect(),
-            Some(_) => self.users.iter().filter(matching).map(|n| format!("@{n} ")).collect(),
-            None if start == 0 => {
-                self.users.iter().filter(matching).map(|n| format!("{n}: ")).collect()
-            }
-            None => self.users.iter().filter(matching).map(|n| format!("{n} ")).collect(),
+        let sign = word.chars().next().filter(|c| matches!(c, '#' | '@'));
+        let prefix = word.trim_start_matches(['#', '@']);
+        if sign == Some('#') {
+            let found = self.channels.iter().filter(|name| begins(name, prefix));
+            return Some((start, found.map(|name| format!("#{name} ")).collect()));
+        }
+        let (in_front, behind) = match sign {
+            Some(_) => ("@", " "),
+            None if start == 0 => ("", ": "),
+            None => ("", " "),
         };
-        Some((start, found))
+        let found = self.users_by_voice().into_iter().filter(|name| begins(name, prefix));
+        Some((start, found.map(|name| format!("{in_front}{name}{behind}")).collect()))
+    }
+
+    /// All users: who spoke last in the open conversation comes first, then the rest by name.
+    fn users_by_voice(&self) -> Vec<&str> {
+        let mut seen = BTreeSet::new();
+        let recent = self.room().into_iter().flat_map(|room| room.log.iter().rev());
+        let voices = recent.take(MAX_VOICES).map(|entry| entry.from.as_str());
+        let voices = voices.filter(|from| self.me.as_deref() != Some(*from));
+        let all = voices.chain(self.users.iter().map(String::as_str));
+        all.filter(|name| seen.insert(*name)).collect()
     }
 }
