@@ -9,6 +9,7 @@ mod driver;
 mod keymap;
 mod layout;
 mod model;
+mod page;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub use draw::theme::Theme;
 pub use driver::{ChatConfig, run_chat};
 pub use keymap::{Action, Key, Keymap};
 pub use model::Notify;
+pub(crate) use page::Line;
 
 /// The exit code after a signal, as shells have it for Ctrl-C.
 const EXIT_INTERRUPTED: u8 = 130;

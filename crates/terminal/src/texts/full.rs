@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use super::{Language, Texts, plurals, texts, worded};
-use crate::full::{Action, Key};
+use crate::full::{Action, Key, Line};
 
 texts! {
     TEXTS;
@@ -40,29 +40,32 @@ texts! {
 {cmd}msg <usuário> <mensagem> escrever a alguém
 {cmd}help                     todos os comandos e teclas";
 
+    /// What is explained ends at the first two spaces.
     help_commands()
 "{cmd}login <name>           log in, or become known
 {cmd}create <channel>       create a channel and open it
 {cmd}join <channel>         join a channel and open it
 {cmd}leave [name]           leave it, or close the conversation
 {cmd}msg <user> [message]   write to somebody privately
+{cmd}pub <channel> <message>  write to a channel and open it
 {cmd}users, {cmd}channels       who and what there is
 {cmd}history [name] [n]     older messages
 {cmd}search [text]          look through this conversation
 {cmd}status                 how the cluster is
 {cmd}help, {cmd}quit            this page; leave
-Everything else is a message; two slashes begin one with a slash"
+Everything else is a message; two slashes begin one with a slash, ?? one with a question mark"
 "{cmd}login <nome>             entrar, ou se apresentar
 {cmd}create <canal>           criar um canal e abri-lo
 {cmd}join <canal>             entrar em um canal e abri-lo
 {cmd}leave [nome]             sair, ou fechar a conversa
-{cmd}msg <usuário> [mensagem] escrever a alguém em particular
+{cmd}msg <usuário> [mensagem]  escrever a alguém em particular
+{cmd}pub <canal> <mensagem>  escrever em um canal e abri-lo
 {cmd}users, {cmd}channels         quem está por aqui e o que existe
 {cmd}history [nome] [n]       mensagens mais antigas
 {cmd}search [texto]           buscar nesta conversa
 {cmd}status                   como está o cluster
 {cmd}help, {cmd}quit              esta página; sair
-Todo o resto é mensagem; duas barras começam uma com barra";
+Todo o resto é mensagem; duas barras começam uma com barra, ?? uma com interrogação";
     help_send() "send" "enviar";
     help_new_line() "a new line in the message" "nova linha na mensagem";
     help_complete()
@@ -91,6 +94,7 @@ Todo o resto é mensagem; duas barras começam uma com barra";
         "o mouse seleciona texto, ou funciona aqui";
     help_interrupt() "empty the line; twice: leave" "limpar a linha; duas vezes: sair";
     help_leave() "leave" "sair";
+    help_this() "this page" "esta página";
     help_title() "Help · any other key closes" "Ajuda · qualquer outra tecla fecha";
     /// Behind the title of a text that does not fit.
     more_below() "Down: more" "Baixo: mais";
@@ -141,6 +145,9 @@ Todo o resto é mensagem; duas barras começam uma com barra";
     proxy_away()
         "the proxy is not connected; messages come in late until it is back"
         "o proxy não está conectado; as mensagens chegam atrasadas até ele voltar";
+    servers_silent()
+        "no server answers; nothing new comes until one does, and what you write is kept"
+        "nenhum servidor responde; nada novo chega até um responder, e o que você escrever fica guardado";
     nobody_answers()
         "no server answers yet; what you wrote is kept, and is sent once"
         "nenhum servidor responde ainda; o que você escreveu fica guardado e sai uma vez só";
@@ -186,6 +193,17 @@ Todo o resto é mensagem; duas barras começam uma com barra";
 plurals! {
     PLURALS;
 
+    /// After a paste that is not all in sight.
+    pasted(count: usize)
+        [
+            "1 line: Enter sends it as one message, Ctrl-C takes it away",
+            "{count} lines: Enter sends them as one message, Ctrl-C takes them away"
+        ]
+        [
+            "{count} linha: Enter envia como uma mensagem só, Ctrl-C a retira",
+            "{count} linhas: Enter envia tudo como uma mensagem só, Ctrl-C as retira"
+        ];
+
     sending(count: usize)
         ["sending…", "sending {count}…"]
         ["enviando…", "enviando {count}…"];
@@ -230,13 +248,10 @@ plurals! {
         ];
 }
 
-/// How wide the help's column of keys is.
-const HELP_KEYS_COLUMNS: usize = 24;
-
 /// Texts with the keys that hold.
 impl Texts {
     /// Every command and key.
-    pub(crate) fn full_help(self) -> String {
+    pub(crate) fn full_help(self) -> Vec<Line> {
         let key = |action| self.key(action);
         let fixed = |key: &str| self.key_name(key);
         let pair = |one: String, other: String| format!("{one}, {other}");
@@ -265,9 +280,17 @@ impl Texts {
             (key(Action::Mouse), self.help_mouse()),
             (fixed("Ctrl-C"), self.help_interrupt()),
             (pair(fixed("Ctrl-D"), key(Action::Quit)), self.help_leave()),
+            (pair(fixed("?"), key(Action::Help)), self.help_this()),
         ];
-        let rows = rows.map(|(keys, does)| format!("{keys:HELP_KEYS_COLUMNS$}{does}"));
-        format!("{}\n\n{}", self.help_commands(), rows.join("\n"))
+        let commands = self.help_commands();
+        let commands = commands.lines().map(|line| match line.split_once("  ") {
+            Some((command, does)) => (command.to_owned(), does.trim_start().to_owned()),
+            None => (String::new(), line.to_owned()),
+        });
+        let mut lines = Line::pairs(commands);
+        lines.push(Line::default());
+        lines.extend(Line::pairs(rows));
+        lines
     }
 
     pub(crate) fn not_sent(self, why: &str) -> String {
@@ -349,6 +372,10 @@ mod tests {
         assert_eq!(portuguese.day(last), "domingo, 6 de dezembro de 2026");
     }
 
+    fn rows(texts: Texts) -> Vec<String> {
+        texts.full_help().iter().flat_map(|line| line.rows(76)).collect()
+    }
+
     #[test]
     fn chosen_keys_are_told() {
         let mut keys = Keymap::default();
@@ -359,7 +386,7 @@ mod tests {
         assert_eq!(english.failed_status(), "not sent: F5");
         assert!(english.open_one_first().ends_with("or Ctrl-P"));
         let portuguese = Texts::new(Language::Portuguese, "/").with_keys(keys);
-        let help = portuguese.full_help();
+        let help = rows(portuguese);
         for row in [
             "F5, Ctrl-T              reenviar",
             "Ctrl-Cima, Alt-Baixo    a de cima",
@@ -367,7 +394,7 @@ mod tests {
             "Ctrl-K                  buscar",
             "Ctrl-P                  ir a",
         ] {
-            assert!(help.lines().any(|line| line.starts_with(row)), "{row} is not in {help}");
+            assert!(help.iter().any(|line| line.starts_with(row)), "{row} is not in {help:#?}");
         }
     }
 
@@ -375,9 +402,7 @@ mod tests {
     fn the_help_fits_a_terminal() {
         for language in Language::ALL {
             let texts = Texts::new(*language, "/");
-            for line in texts.full_help().lines() {
-                assert!(line.chars().count() <= 76, "{line}");
-            }
+            assert_eq!(rows(texts).len(), texts.full_help().len() + 1, "one line is a sentence");
         }
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn draw(state: &State, look: &Look, buffer: &mut Buffer) -> Option<Po
         }
         cursor = match overlay {
             Overlay::Picker(picker) => overlay::draw_picker(state, picker, look, area, buffer),
-            Overlay::Text { title, lines, first } => {
+            Overlay::Text { title, lines, first, .. } => {
                 overlay::draw_text(state.texts, title, lines, *first, look, area, buffer);
                 None
             }

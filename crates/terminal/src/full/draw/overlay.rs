@@ -7,7 +7,8 @@ use ratatui::style::Style;
 use super::put;
 use super::theme::Look;
 use crate::full::model::{Picker, State};
-use crate::full::wrap::{clean, fold, shorten, wrap};
+use crate::full::page::Line;
+use crate::full::wrap::{clean, fold, shorten};
 use crate::texts::Texts;
 
 fn empty(area: Rect, buffer: &mut Buffer) {
@@ -19,7 +20,7 @@ fn empty(area: Rect, buffer: &mut Buffer) {
 pub(super) fn draw_text(
     texts: Texts,
     title: &str,
-    lines: &[String],
+    lines: &[Line],
     first: usize,
     look: &Look,
     area: Rect,
@@ -28,7 +29,7 @@ pub(super) fn draw_text(
     empty(area, buffer);
     let x = put(buffer, area, area.x, area.y, title, look.strong);
     let width = usize::from(area.width);
-    let mut rows = lines.iter().skip(first).flat_map(|line| wrap(line, width, 0));
+    let mut rows = lines.iter().skip(first).flat_map(|line| line.rows(width));
     let height = usize::from(area.height.saturating_sub(1));
     let in_sight: Vec<String> = rows.by_ref().take(height).collect();
     if rows.next().is_some() {

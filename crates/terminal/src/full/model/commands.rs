@@ -6,6 +6,7 @@ use recado_protocol::Status;
 use super::event::{Effect, Listed};
 use super::room::{Place, Progress, Room};
 use super::{Overlay, State};
+use crate::full::page::Line;
 use crate::line::command::{Command, Fault, Usage, message_to, parse, quote};
 
 impl State {
@@ -26,6 +27,7 @@ impl State {
         if !done {
             return;
         }
+        self.quitting = false;
         if self.open == place_before {
             self.input.take();
         } else if let Some(before) = place_before.and_then(|place| self.rooms.get_mut(&place)) {
@@ -115,7 +117,7 @@ impl State {
             }
             Command::History { name, count } => self.history(name, count, effects),
             Command::Status => effects.push(Effect::AskStatus { asked: true }),
-            Command::Help => self.help(),
+            Command::Help => self.help(None),
             Command::Quit => return self.quit(effects),
         }
         true
@@ -137,7 +139,7 @@ impl State {
         if self.open.as_ref() == Some(place) {
             self.open = None;
             self.search = None;
-            let next = self.sorted().first().map(|place| (*place).clone());
+            let next = self.by_need().first().map(|place| (*place).clone());
             if let Some(next) = next {
                 self.show(next, effects);
             }
@@ -173,11 +175,14 @@ impl State {
         self.scroll(true, rows, effects);
     }
 
-    pub(super) fn help(&mut self) {
+    /// Shows every command and key. The letter that asked for it, if one did, is written when it
+    /// is pressed once more.
+    pub(super) fn help(&mut self, typed: Option<char>) {
         self.overlay = Some(Overlay::Text {
             title: self.texts.help_title(),
-            lines: lines(&self.texts.full_help()),
+            lines: self.texts.full_help(),
             first: 0,
+            typed,
         });
     }
 
@@ -185,9 +190,9 @@ impl State {
         match outcome {
             Ok(status) => {
                 self.status(&status);
-                let lines = self.texts.status(&status);
-                self.overlay =
-                    Some(Overlay::Text { title: self.texts.status_title(), lines, first: 0 });
+                let lines = self.texts.status(&status).into_iter().map(Line::of).collect();
+                let title = self.texts.status_title();
+                self.overlay = Some(Overlay::Text { title, lines, first: 0, typed: None });
             }
             Err(error) => self.error(self.texts.failed(&error, crate::texts::About::Nothing)),
         }
@@ -246,8 +251,4 @@ impl State {
 fn search_of(line: &str) -> Option<&str> {
     let rest = line.strip_prefix("search")?;
     (rest.is_empty() || rest.starts_with(char::is_whitespace)).then(|| rest.trim())
-}
-
-fn lines(text: &str) -> Vec<String> {
-    text.lines().map(str::to_owned).collect()
 }

@@ -8,7 +8,7 @@ use ratatui::layout::Position;
 use super::event::{Effect, Listed};
 use super::room::Scroll;
 use super::{Overlay, Picker, State};
-use crate::full::layout::{panes, rooms_in_sight};
+use crate::full::layout::{MAX_INPUT_ROWS, panes, rooms_in_sight};
 
 /// How many rows the mouse wheel moves.
 const WHEEL_ROWS: usize = 3;
@@ -18,8 +18,12 @@ impl State {
         if key.kind == KeyEventKind::Release {
             return;
         }
+        self.attention.key(self.now_ms);
         let Some(key) = self.texts.keys.usual(key) else { return };
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        if !may_leave(key.code, control) {
+            self.quitting = false;
+        }
         let alt = key.modifiers.contains(KeyModifiers::ALT);
         let completes = matches!(key.code, KeyCode::Tab | KeyCode::BackTab);
         if !completes {
@@ -57,11 +61,7 @@ impl State {
                 None => self.note(self.texts.nothing_unread()),
             },
             KeyCode::Char(digit @ '1'..='9') if alt => {
-                let index = digit as usize - '1' as usize;
-                let place = self.sorted().get(index).map(|place| (*place).clone());
-                if let Some(place) = place {
-                    self.show(place, effects);
-                }
+                self.show_listed(digit as usize - '1' as usize, effects);
             }
             KeyCode::Up | KeyCode::Down if alt => self.neighbour(key.code == KeyCode::Up, effects),
             KeyCode::PageUp | KeyCode::PageDown => {
@@ -72,7 +72,7 @@ impl State {
                 self.scroll(key.code == KeyCode::Up, 1, effects);
             }
             KeyCode::End if control || alt => self.show_newest(effects),
-            KeyCode::F(1) => self.help(),
+            KeyCode::F(1) => self.help(None),
             KeyCode::F(2) => {
                 self.mouse = !self.mouse;
                 effects.push(Effect::Mouse(self.mouse));
@@ -89,6 +89,7 @@ impl State {
             self.end_search(true, effects);
         } else if !self.input.is_empty() {
             self.input.take();
+            self.quitting = false;
         } else if self.quitting {
             effects.push(Effect::Quit { code: super::super::EXIT_INTERRUPTED });
         } else {
@@ -100,27 +101,7 @@ impl State {
         }
     }
 
-    /// The conversation above or below the open one.
-    fn neighbour(&mut self, up: bool, effects: &mut Vec<Effect>) {
-        let sorted = self.sorted();
-        let here =
-            self.open.as_ref().and_then(|open| sorted.iter().position(|place| *place == open));
-        let count = sorted.len();
-        let there = match here {
-            Some(here) if up => (here + count - 1) % count,
-            Some(here) => (here + 1) % count,
-            None => 0,
-        };
-        let place = sorted.get(there).map(|place| (*place).clone());
-        if let Some(place) = place {
-            self.show(place, effects);
-        }
-    }
-
     fn key_in_input(&mut self, key: KeyEvent, control: bool, alt: bool, effects: &mut Vec<Effect>) {
-        if !matches!(key.code, KeyCode::Enter) {
-            self.quitting = false;
-        }
         match key.code {
             KeyCode::Enter if alt || key.modifiers.contains(KeyModifiers::SHIFT) => {
                 self.insert("\n");
@@ -135,7 +116,7 @@ impl State {
             }
             KeyCode::Char('f') if control => self.start_search("", effects),
             KeyCode::Char('d') if control && self.input.is_empty() => drop(self.quit(effects)),
-            KeyCode::Char('?') if self.input.is_empty() => self.help(),
+            KeyCode::Char('?') if self.input.is_empty() => self.help(Some('?')),
             KeyCode::End if self.input.is_empty() => self.show_newest(effects),
             _ => edit(&mut self.input, key, control, alt),
         }
@@ -163,13 +144,17 @@ impl State {
         let page = self.timeline_height().max(1);
         match &mut self.overlay {
             Some(Overlay::Picker(_)) => self.key_in_picker(key, control, effects),
-            Some(Overlay::Text { lines, first, .. }) => {
+            Some(Overlay::Text { lines, first, typed, .. }) => {
                 let last = lines.len().saturating_sub(1);
                 match key.code {
                     KeyCode::Up => *first = first.saturating_sub(1),
                     KeyCode::Down => *first = (*first + 1).min(last),
                     KeyCode::PageUp => *first = first.saturating_sub(page),
                     KeyCode::PageDown | KeyCode::Char(' ') => *first = (*first + page).min(last),
+                    KeyCode::Char(letter) if *typed == Some(letter) => {
+                        self.overlay = None;
+                        self.insert(letter.encode_utf8(&mut [0; 4]));
+                    }
                     _ => self.overlay = None,
                 }
             }
@@ -206,7 +191,8 @@ impl State {
     }
 
     pub(super) fn paste(&mut self, text: &str, effects: &mut Vec<Effect>) {
-        self.completion = None;
+        self.attention.key(self.now_ms);
+        (self.completion, self.quitting) = (None, false);
         if let Some(Overlay::Picker(picker)) = &mut self.overlay {
             picker.filter.insert(&text.replace(['\r', '\n'], " "));
         } else if let Some(search) = &mut self.search {
@@ -215,6 +201,10 @@ impl State {
         } else {
             self.overlay = None;
             self.insert(text);
+            let lines = self.input.text().trim_end_matches('\n').split('\n').count();
+            if lines > MAX_INPUT_ROWS {
+                self.note(self.texts.pasted(lines));
+            }
         }
     }
 
@@ -238,9 +228,8 @@ impl State {
                 };
                 let row = usize::from(mouse.row - rooms.y);
                 let index = rooms_in_sight(self, rooms.height).at(row, usize::from(rooms.height));
-                let place = index.and_then(|index| Some((*self.sorted().get(index)?).clone()));
-                if let Some(place) = place {
-                    self.show(place, effects);
+                if let Some(index) = index {
+                    self.show_listed(index, effects);
                 }
             }
             _ => {}
@@ -262,6 +251,11 @@ impl State {
     pub(crate) fn scrolled(&self) -> bool {
         self.room().is_some_and(|room| room.scroll != Scroll::Bottom)
     }
+}
+
+/// Whether a key may be the second one with which people leave.
+fn may_leave(key: KeyCode, control: bool) -> bool {
+    key == KeyCode::Enter || control && matches!(key, KeyCode::Char('c' | 'q' | 'd'))
 }
 
 /// The keys of every line that can be edited.

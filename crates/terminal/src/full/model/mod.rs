@@ -1,6 +1,7 @@
 //! What the client shows and does, as a function of what happens: no socket, no terminal, no
 //! clock. [`State::update`] takes an event and gives back what is to be done.
 
+mod attention;
 mod commands;
 mod complete;
 pub(crate) mod editor;
@@ -10,6 +11,7 @@ pub(crate) mod log;
 pub(crate) mod memory;
 pub(crate) mod mention;
 mod network;
+mod order;
 pub(crate) mod picker;
 pub(crate) mod room;
 mod search;
@@ -19,12 +21,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 
+use super::page::Line;
 use crate::texts::Texts;
+use attention::Attention;
 use complete::Completion;
 use editor::Editor;
 use event::{Effect, Event, Want};
 use log::Stored;
 use memory::Memory;
+use order::HeldOrder;
 pub(crate) use picker::Picker;
 use room::{Outgoing, Place, Progress, Room, Scroll};
 pub(crate) use search::Search;
@@ -37,6 +42,9 @@ const ERROR_MS: u64 = 15_000;
 
 /// How often the cluster is asked how it is, ms.
 const STATUS_EVERY_MS: u64 = 5_000;
+
+/// How often while no server answers, ms.
+const STATUS_AGAIN_MS: u64 = 2_000;
 
 /// How long a message may be on its way before the person is told that nobody answers, ms.
 const TELL_AFTER_MS: u64 = 1_500;
@@ -91,8 +99,10 @@ pub(crate) enum Overlay {
     /// A text that can be scrolled: its title, its lines, and the first one that is shown.
     Text {
         title: String,
-        lines: Vec<String>,
+        lines: Vec<Line>,
         first: usize,
+        /// The key that opened it, if it is a letter that begins a message when it is pressed again.
+        typed: Option<char>,
     },
 }
 
@@ -118,7 +128,7 @@ pub(crate) struct State {
     pub(crate) texts: Texts,
     pub(crate) columns: u16,
     pub(crate) rows: u16,
-    pub(crate) focused: bool,
+    attention: Attention,
     pub(crate) notify: Notify,
     /// Who is logged in.
     pub(crate) me: Option<String>,
@@ -129,8 +139,11 @@ pub(crate) struct State {
     pub(crate) broker_address: String,
     pub(crate) proxy_lost: bool,
     pub(crate) primary: Option<String>,
+    /// No server answers; to be told from then on, ms.
+    silence: Option<u64>,
     pub(crate) rooms: BTreeMap<Place, Room>,
     pub(crate) open: Option<Place>,
+    order: HeldOrder,
     pub(crate) input: Editor,
     completion: Option<Completion>,
     pub(crate) overlay: Option<Overlay>,
@@ -168,7 +181,7 @@ impl State {
             texts,
             columns: 80,
             rows: 24,
-            focused: true,
+            attention: Attention::new(now_ms),
             notify: Notify::default(),
             me: None,
             logging_in: None,
@@ -176,8 +189,10 @@ impl State {
             broker_address,
             proxy_lost: false,
             primary: None,
+            silence: None,
             rooms: BTreeMap::new(),
             open: None,
+            order: HeldOrder::default(),
             input: Editor::default(),
             completion: None,
             overlay: None,
@@ -211,7 +226,7 @@ impl State {
                 (self.columns, self.rows) = (columns, rows);
                 self.fetch_what_is_missing(&mut effects);
             }
-            Event::Focus(focused) => self.focused = focused,
+            Event::Focus(focused) => self.attention.told(focused, self.now_ms),
             Event::Tick { now_ms } => self.tick(now_ms, &mut effects),
             Event::Broker(connected) => self.broker(connected, &mut effects),
             Event::Proxy(connected) => self.proxy_lost = !connected,
@@ -258,7 +273,12 @@ impl State {
         if self.notice.as_ref().is_some_and(|notice| notice.until_ms <= now_ms) {
             self.notice = None;
         }
-        if self.broker == Link::Up && now_ms >= self.status_asked_ms + STATUS_EVERY_MS {
+        if self.notice.is_none() {
+            // What is not shown any more is not asked any more.
+            self.quitting = false;
+        }
+        let every_ms = if self.silence.is_some() { STATUS_AGAIN_MS } else { STATUS_EVERY_MS };
+        if self.broker == Link::Up && now_ms >= self.status_asked_ms + every_ms {
             self.status_asked_ms = now_ms;
             effects.push(Effect::AskStatus { asked: false });
         }
@@ -272,6 +292,7 @@ impl State {
             (false, before) => before,
         };
         if connected {
+            self.silence = None;
             effects.push(Effect::AskStatus { asked: false });
         }
     }
@@ -371,7 +392,7 @@ impl State {
 
     /// What is in sight of somebody who looks is read.
     fn settle_read(&mut self) {
-        if !self.focused {
+        if !self.is_here() {
             return;
         }
         let Some(room) = self.open.as_ref().and_then(|open| self.rooms.get_mut(open)) else {
@@ -380,6 +401,11 @@ impl State {
         if room.scroll == Scroll::Bottom && room.log.live && room.loaded {
             (room.read, room.unread, room.mentions) = (room.newest, 0, 0);
         }
+    }
+
+    /// Whether somebody looks.
+    pub(super) fn is_here(&self) -> bool {
+        self.attention.is_here(self.now_ms)
     }
 
     /// The open conversation.
@@ -420,6 +446,9 @@ impl State {
                 Some(texts.broker_away(&self.broker_address))
             }
             _ if self.nobody_answers() => Some(texts.nobody_answers()),
+            _ if self.silence.is_some_and(|tell_ms| tell_ms <= self.now_ms) => {
+                Some(texts.servers_silent())
+            }
             _ if self.proxy_lost => Some(texts.proxy_away()),
             _ => None,
         }

@@ -8,7 +8,7 @@ use super::event::{Effect, Listed, Names, Want};
 use super::log::{Entry, MAX_HELD_ASIDE, MAX_HELD_ASIDE_BYTES, MAX_HELD_BYTES, MAX_HELD_MESSAGES};
 use super::memory::{Memory, count_unread};
 use super::room::{Place, Progress, Room, Scroll};
-use super::{Kind, Notify, Overlay, Picker, State};
+use super::{Kind, Link, Notify, Overlay, Picker, State, TELL_AFTER_MS};
 use crate::texts::{About, Texts};
 
 /// How many rows a page of history has.
@@ -104,13 +104,14 @@ impl State {
         if !record.private && !self.rooms.contains_key(&place) {
             return;
         }
+        self.heard();
         self.users.insert(record.from.clone());
         let open = self.open.as_ref() == Some(&place);
         let own = me.as_deref() == Some(record.from.as_str());
         let mention = !own
             && (record.private
                 || me.as_deref().is_some_and(|me| super::mention::mentions(&record.message, me)));
-        let focused = self.focused;
+        let focused = self.is_here();
         let room = self.rooms.entry(place.clone()).or_default();
         let seen = room.newest;
         let key = match place.key(&record) {
@@ -153,6 +154,7 @@ impl State {
         let Some(room) = self.rooms.get_mut(place) else { return };
         match outcome {
             Ok(ack) => {
+                self.silence = None;
                 let want = room.acknowledged(number, &ack, place);
                 self.last_stored = Some(super::log::Stored { on: ack.stored, of: ack.members });
                 if let (Place::Direct(_), Some(want)) = (place, want) {
@@ -381,6 +383,24 @@ impl State {
     pub(super) fn status(&mut self, status: &Status) {
         let primary = status.members.iter().find(|member| member.role == Role::Primary);
         self.primary = primary.map(|member| member.name.clone());
+        match &self.primary {
+            Some(_) => self.heard(),
+            // The broker alone answered: it has waited for the servers already.
+            None if status.members.is_empty() => self.not_heard(0),
+            None => self.not_heard(TELL_AFTER_MS),
+        }
+    }
+
+    /// A server answered, or sent something.
+    pub(super) fn heard(&mut self) {
+        self.silence = None;
+    }
+
+    /// No server answers; the person is told so much later, unless one does before, ms.
+    pub(super) fn not_heard(&mut self, tell_after_ms: u64) {
+        if self.broker == Link::Up {
+            self.silence.get_or_insert(self.now_ms + tell_after_ms);
+        }
     }
 
     fn failed(&mut self, error: &ClientError, about: About<'_>) {

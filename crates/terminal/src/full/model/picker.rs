@@ -25,7 +25,7 @@ impl State {
     pub(crate) fn picks(&self, picker: &Picker) -> Vec<Place> {
         let mut all: Vec<Place> = Vec::new();
         if picker.of == Listed::Everything {
-            all.extend(self.sorted().into_iter().cloned());
+            all.extend(self.by_need().into_iter().cloned());
         }
         let channels = self.channels.iter().cloned().map(Place::Channel);
         let users = self.users.iter().cloned().map(Place::Direct);

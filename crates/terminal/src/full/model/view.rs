@@ -24,23 +24,6 @@ impl State {
         })
     }
 
-    /// The conversations as the left side lists them: those that call first, then those with
-    /// something unread, then the rest by name.
-    pub(crate) fn sorted(&self) -> Vec<&Place> {
-        let mut places: Vec<_> = self.rooms.iter().collect();
-        places.sort_by_key(|(_, room)| (room.mentions == 0, room.unread == 0));
-        places.into_iter().map(|(place, _)| place).collect()
-    }
-
-    /// The one that needs attention next.
-    pub(super) fn next_unread(&self) -> Option<Place> {
-        let waiting = |place: &&Place| {
-            self.open.as_ref() != Some(*place)
-                && self.rooms.get(*place).is_some_and(|room| room.unread > 0)
-        };
-        self.sorted().into_iter().find(waiting).cloned()
-    }
-
     pub(super) fn timeline_height(&self) -> usize {
         usize::from(panes(self).timeline.height)
     }

@@ -1,7 +1,11 @@
 //! The client as people see it, without a terminal and without a network.
 
+mod attention;
 mod behaviour;
 mod history;
 mod keys;
+mod leaving;
+mod order;
 mod screens;
 mod stage;
+mod writing;

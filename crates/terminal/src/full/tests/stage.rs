@@ -26,8 +26,15 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Nobody logged in, connected.
+    /// Nobody logged in, connected, in a terminal that tells whether it is looked at.
     pub(super) fn new(columns: u16, rows: u16) -> Stage {
+        let mut stage = Stage::without_focus(columns, rows);
+        stage.happens(Event::Focus(true));
+        stage
+    }
+
+    /// The same in a terminal that tells nothing of its focus.
+    pub(super) fn without_focus(columns: u16, rows: u16) -> Stage {
         let texts = Texts::new(Language::English, "/");
         let state = State::new(texts, "127.0.0.1:5555".to_owned(), TimeZone::UTC, START_MS);
         let mut stage = Stage { state, effects: Vec::new() };
@@ -38,12 +45,27 @@ impl Stage {
 
     /// ana is logged in, has joined tea, and sees its messages.
     pub(super) fn in_tea(columns: u16, rows: u16, messages: Vec<Record>) -> Stage {
-        let mut stage = Stage::new(columns, rows);
-        stage.log_in("ana");
-        stage.join("tea", messages);
-        stage.happens(Event::Tick { now_ms: START_MS + 60_000 });
-        stage.effects.clear();
-        stage
+        Stage::new(columns, rows).into_tea(messages)
+    }
+
+    pub(super) fn into_tea(mut self, messages: Vec<Record>) -> Stage {
+        self.log_in("ana");
+        self.join("tea", messages);
+        self.happens(Event::Tick { now_ms: START_MS + 60_000 });
+        self.effects.clear();
+        self
+    }
+
+    /// Joins channels without opening them.
+    pub(super) fn has_joined(&mut self, channels: &[&str]) {
+        for channel in channels {
+            self.happens(Event::Joined { channel: (*channel).to_owned(), outcome: Ok(()) });
+        }
+    }
+
+    /// The conversations as the left side lists them.
+    pub(super) fn listed(&self) -> Vec<String> {
+        self.state.sorted().iter().map(|place| place.title()).collect()
     }
 
     pub(super) fn log_in(&mut self, user: &str) {

@@ -1,0 +1,66 @@
+//! Who looks, and who is called: with a terminal that tells its focus and with one that does not.
+
+use ratatui::crossterm::event::KeyCode;
+
+use super::stage::{Stage, chat, record, tea};
+use crate::full::model::event::{Effect, Event};
+
+fn calls(stage: &mut Stage, seq: u64) -> usize {
+    stage.happens(Event::Message(record(seq, "bob", "ana, are you there?")));
+    let alerts = stage.effects.iter().filter(|effect| matches!(effect, Effect::Alert(_))).count();
+    stage.effects.clear();
+    alerts
+}
+
+fn unread(stage: &Stage) -> u32 {
+    stage.state.rooms[&tea()].unread
+}
+
+#[test]
+fn who_presses_no_key_for_a_minute_is_away_when_the_terminal_tells_nothing() {
+    let mut stage = Stage::without_focus(80, 24).into_tea(chat(1));
+    stage.press(KeyCode::Left);
+    stage.passes(59_000);
+    assert_eq!((calls(&mut stage, 2), unread(&stage)), (0, 0));
+    stage.passes(2_000);
+    assert_eq!((calls(&mut stage, 3), unread(&stage)), (1, 1));
+    stage.press(KeyCode::Left);
+    assert_eq!(unread(&stage), 0, "back, and it is in sight");
+    assert!(stage.screen().contains("── new"), "{}", stage.screen());
+    stage.passes(30_000);
+    assert_eq!((calls(&mut stage, 4), unread(&stage)), (0, 0));
+}
+
+#[test]
+fn a_terminal_that_tells_its_focus_is_believed() {
+    let mut stage = Stage::without_focus(80, 24).into_tea(chat(1));
+    stage.happens(Event::Focus(true));
+    stage.passes(600_000);
+    assert_eq!((calls(&mut stage, 2), unread(&stage)), (0, 0), "it is looked at without any key");
+    stage.happens(Event::Focus(false));
+    stage.passes(1_000);
+    assert_eq!((calls(&mut stage, 3), unread(&stage)), (1, 1));
+}
+
+#[test]
+fn who_types_looks_whatever_the_terminal_said() {
+    let mut stage = Stage::without_focus(80, 24).into_tea(chat(1));
+    stage.happens(Event::Focus(false));
+    stage.types("hello");
+    assert_eq!((calls(&mut stage, 2), unread(&stage)), (0, 0));
+}
+
+#[test]
+fn servers_that_do_not_answer_are_told_to_who_only_reads() {
+    let mut stage = Stage::new(80, 24).into_tea(chat(1));
+    let nobody = recado_protocol::Status {
+        members: Vec::new(),
+        broker: rmpv::Value::Nil,
+        proxy: rmpv::Value::Nil,
+        reference: rmpv::Value::Nil,
+    };
+    stage.happens(Event::Status(nobody));
+    assert!(stage.screen().contains("no server answers"), "{}", stage.screen());
+    stage.happens(Event::Message(record(2, "bob", "they are back")));
+    assert!(!stage.screen().contains("no server answers"), "{}", stage.screen());
+}

@@ -1,0 +1,92 @@
+//! Writing: the help in between, completion, long pastes.
+
+use ratatui::crossterm::event::KeyCode;
+
+use super::stage::{Stage, chat, record};
+use crate::full::model::event::Event;
+use crate::line::command::COMMANDS;
+use crate::texts::{Language, Texts};
+
+#[test]
+fn a_second_question_mark_begins_a_message_with_one() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.types("??");
+    assert!(stage.state.overlay.is_none());
+    stage.line(" really");
+    assert_eq!(stage.take_sends()[0].2, "? really");
+    stage.press(KeyCode::F(1));
+    stage.types("?");
+    assert!(stage.state.overlay.is_none() && stage.state.input.is_empty(), "any key closes it");
+    stage.line("/status");
+    stage.types("hm?");
+    assert_eq!(stage.state.input.text(), "hm?");
+}
+
+#[test]
+fn the_help_names_every_command_in_both_languages() {
+    for language in Language::ALL {
+        let help = help(*language, 80);
+        for (name, _) in COMMANDS {
+            assert!(help.contains(&format!("/{name}")), "{name} is not in {help}");
+        }
+        assert!(help.contains("??"), "{help}");
+    }
+}
+
+/// The whole help on a terminal of this width.
+fn help(language: Language, columns: u16) -> String {
+    let mut stage = Stage::in_tea(columns, 120, chat(1));
+    stage.state.texts = Texts::new(language, "/");
+    stage.press(KeyCode::F(1));
+    stage.screen()
+}
+
+#[test]
+fn a_narrow_help_keeps_keys_apart_from_what_they_do() {
+    for language in Language::ALL {
+        let help = help(*language, 40);
+        let lines: Vec<&str> = help.lines().collect();
+        let keys = lines.iter().position(|line| *line == "PgUp, PgDn, Shift-Up");
+        let keys = keys.or(lines.iter().position(|line| *line == "PgUp, PgDn, Shift-Cima"));
+        let keys = keys.unwrap_or_else(|| panic!("{help}"));
+        assert!(lines[keys + 1].starts_with("  "), "{help}");
+    }
+    insta::assert_snapshot!("narrow_help", help(Language::Portuguese, 40));
+}
+
+#[test]
+fn who_spoke_last_is_offered_first() {
+    let messages = vec![
+        record(1, "bobby", "first"),
+        record(2, "bob", "second"),
+        record(3, "bobby", "third"),
+        record(4, "ana", "bo"),
+    ];
+    let mut stage = Stage::in_tea(80, 24, messages);
+    let users = ["boa", "bob", "bobby", "bonnie"].map(str::to_owned).to_vec();
+    stage.happens(Event::Names { users, channels: Vec::new() });
+    let offered = |stage: &mut Stage, typed: &str| {
+        stage.types(typed);
+        let mut offered = Vec::new();
+        for _ in 0..4 {
+            stage.press(KeyCode::Tab);
+            offered.push(stage.state.input.text().trim_end_matches([' ', ':']).to_owned());
+        }
+        stage.ctrl('c');
+        offered
+    };
+    assert_eq!(offered(&mut stage, "bo"), ["bobby", "bob", "boa", "bonnie"]);
+    let said = ["/msg bobby", "/msg bob", "/msg boa", "/msg bonnie"];
+    assert_eq!(offered(&mut stage, "/msg bo"), said);
+}
+
+#[test]
+fn a_paste_that_does_not_fit_into_sight_is_counted() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.happens(Event::Paste("one\ntwo\nthree".to_owned()));
+    assert!(!stage.screen().contains("lines"), "{}", stage.screen());
+    stage.ctrl('c');
+    stage.happens(Event::Paste("line\r\n".repeat(40)));
+    let screen = stage.screen();
+    assert!(screen.contains("40 lines: Enter sends them as one message"), "{screen}");
+}
