@@ -119,6 +119,21 @@ fn what_is_written_without_a_broker_is_sent_once_when_it_is_back() {
     for text in ["first meanwhile", "second meanwhile"] {
         assert_eq!(history.matches(text).count(), 1, "{history}");
     }
+
+    // The next start goes on where this one ends.
+    cluster.kill("broker");
+    ana.wait_for("what you write is kept");
+    ana.line(" that became a message");
+    ana.keys("another draft");
+    ana.wait_for("a draft that became a message …");
+    ana.signal(Signal::TERM);
+    assert_eq!(ana.end(), Some(130));
+    cluster.start("broker", &["broker"]);
+    let mut ana = chat(&cluster, "ana", 80, 24);
+    ana.wait_for("› another draft");
+    ana.wait_for("a draft that became a message ✗ not sent");
+    ana.keys("\x12");
+    ana.wait_for("a draft that became a message ✓");
 }
 
 #[test]

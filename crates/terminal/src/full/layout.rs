@@ -67,6 +67,11 @@ pub(crate) fn panes(state: &State) -> Panes {
     panes
 }
 
+/// Where lies what lies over the timeline, and over the title.
+pub(crate) fn overlay_area(panes: &Panes) -> Rect {
+    panes.title.map_or(panes.timeline, |title| title.union(panes.timeline))
+}
+
 /// Which conversations the left side shows: a part of them around the open one. Those that are
 /// not in sight are counted, in a row of their own on either side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

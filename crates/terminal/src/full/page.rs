@@ -22,11 +22,6 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Nothing but text.
-    pub(crate) fn of(text: String) -> Line {
-        Line { text, ..Line::default() }
-    }
-
     /// What is explained and how, the explanations below each other. Without anything in front,
     /// it is a text of its own.
     pub(crate) fn pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Vec<Line> {
@@ -35,6 +30,14 @@ impl Line {
         let widest = lines.iter().map(|line| columns(&line.left)).max().unwrap_or(0);
         lines.iter_mut().for_each(|line| line.column = widest + BETWEEN);
         lines
+    }
+
+    /// Such pairs out of lines that have two spaces, or more, between the two.
+    pub(crate) fn split<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<Line> {
+        Line::pairs(lines.into_iter().map(|line| match line.split_once("  ") {
+            Some((left, text)) => (left.to_owned(), text.trim_start().to_owned()),
+            None => (String::new(), line.to_owned()),
+        }))
     }
 
     /// As it is shown in so many columns.
@@ -57,6 +60,11 @@ impl Line {
         above.append(&mut rows);
         above
     }
+}
+
+/// All rows of a text in so many columns.
+pub(crate) fn rows(lines: &[Line], width: u16) -> impl Iterator<Item = String> {
+    lines.iter().flat_map(move |line| line.rows(usize::from(width)))
 }
 
 #[cfg(test)]

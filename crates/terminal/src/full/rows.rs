@@ -149,7 +149,7 @@ impl Rows<'_> {
         let mark = match &out.progress {
             Progress::Waiting | Progress::Sending { .. } => Mark::OnItsWay,
             Progress::Stored { stored, .. } => Mark::Stored(*stored),
-            Progress::Failed { .. } => Mark::Failed,
+            Progress::Failed => Mark::Failed,
         };
         let at = self.local(out.written_ms);
         self.text(&mut rows, at, &out.from, &out.text, Some(mark), None);

@@ -173,8 +173,17 @@ Todo o resto é mensagem; duas barras começam uma com barra, ?? uma com interro
     nothing_matches() "nothing matches" "nada encontrado";
 
     not_remembered(why: &str)
-        "what you joined and read can't be remembered: {why}"
-        "não dá para lembrar onde você entrou e o que leu: {why}";
+        "what you joined, read and wrote can't be remembered: {why}"
+        "não dá para lembrar onde você entrou, o que leu e o que escreveu: {why}";
+    not_recalled(why: &str)
+        "what was remembered can't be read, so this is a start without it: {why}"
+        "não dá para ler o que foi lembrado, então este começo é sem ele: {why}";
+    memory_damaged(file: &str)
+        "what was remembered is damaged; this is a start without it, and the file is kept as {file}"
+        "o que foi lembrado está danificado; este começo é sem ele, e o arquivo fica guardado como {file}";
+    left_with_texts(name: &str)
+        "left {name}; Up brings back what was written there and not sent"
+        "você saiu de {name}; Cima traz de volta o que foi escrito ali e não saiu";
     cant_use_terminal(why: &str)
         "can't use this terminal: {why}; --line chats line by line"
         "não dá para usar este terminal: {why}; com --line, a conversa é linha a linha";
@@ -221,12 +230,28 @@ plurals! {
         ];
     quit_unsent(count: usize)
         [
-            "1 message is not sent yet and would be lost; once more leaves",
-            "{count} messages are not sent yet and would be lost; once more leaves"
+            "1 message is not sent yet; it is kept for the next start; once more leaves",
+            "{count} messages are not sent yet; they are kept for the next start; once more leaves"
         ]
         [
-            "{count} mensagem ainda não saiu e se perderia; repita para sair",
-            "{count} mensagens ainda não saíram e se perderiam; repita para sair"
+            "{count} mensagem ainda não saiu; fica guardada para o próximo começo; repita para sair",
+            "{count} mensagens ainda não saíram; ficam guardadas para o próximo começo; repita para sair"
+        ];
+    /// Where nothing can be written down.
+    quit_loses(count: usize)
+        ["1 text would be lost; once more leaves", "{count} texts would be lost; once more leaves"]
+        [
+            "{count} texto se perderia; repita para sair",
+            "{count} textos se perderiam; repita para sair"
+        ];
+    unsent_with_keys(count: usize, retry: &str, take_back: &str)
+        [
+            "1 message from before may not have been sent: {retry} sends it, {take_back} takes it back",
+            "{count} messages from before may not have been sent: {retry} sends them, {take_back} takes them back"
+        ]
+        [
+            "{count} mensagem de antes pode não ter saído: {retry} envia, {take_back} traz de volta",
+            "{count} mensagens de antes podem não ter saído: {retry} envia, {take_back} traz de volta"
         ];
     unsent_before_login(count: usize, user: &str)
         [
@@ -283,11 +308,7 @@ impl Texts {
             (pair(fixed("?"), key(Action::Help)), self.help_this()),
         ];
         let commands = self.help_commands();
-        let commands = commands.lines().map(|line| match line.split_once("  ") {
-            Some((command, does)) => (command.to_owned(), does.trim_start().to_owned()),
-            None => (String::new(), line.to_owned()),
-        });
-        let mut lines = Line::pairs(commands);
+        let mut lines = Line::split(commands.lines());
         lines.push(Line::default());
         lines.extend(Line::pairs(rows));
         lines
@@ -295,6 +316,10 @@ impl Texts {
 
     pub(crate) fn not_sent(self, why: &str) -> String {
         self.not_sent_but(why, &self.key(Action::Retry), &self.key(Action::TakeBack))
+    }
+
+    pub(crate) fn unsent_from_before(self, count: usize) -> String {
+        self.unsent_with_keys(count, &self.key(Action::Retry), &self.key(Action::TakeBack))
     }
 
     pub(crate) fn failed_status(self) -> String {

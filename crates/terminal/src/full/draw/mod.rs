@@ -10,7 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
-use super::layout::{PROMPT, PROMPT_COLUMNS, panes};
+use super::layout::{PROMPT, PROMPT_COLUMNS, overlay_area, panes};
 use super::model::{Kind, Overlay, State};
 use super::wrap::{fold, wrap};
 use theme::Look;
@@ -38,10 +38,7 @@ pub(crate) fn draw(state: &State, look: &Look, buffer: &mut Buffer) -> Option<Po
         None => draw_input(state, look, panes.input, buffer),
     };
     if let Some(overlay) = &state.overlay {
-        let mut area = panes.timeline;
-        if let Some(title) = panes.title {
-            area = area.union(title);
-        }
+        let area = overlay_area(&panes);
         cursor = match overlay {
             Overlay::Picker(picker) => overlay::draw_picker(state, picker, look, area, buffer),
             Overlay::Text { title, lines, first, .. } => {

@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use super::put;
 use super::theme::Look;
 use crate::full::model::{Picker, State};
-use crate::full::page::Line;
+use crate::full::page::{Line, rows};
 use crate::full::wrap::{clean, fold, shorten};
 use crate::texts::Texts;
 
@@ -28,14 +28,14 @@ pub(super) fn draw_text(
 ) {
     empty(area, buffer);
     let x = put(buffer, area, area.x, area.y, title, look.strong);
-    let width = usize::from(area.width);
-    let mut rows = lines.iter().skip(first).flat_map(|line| line.rows(width));
+    let rows: Vec<String> = rows(lines, area.width).collect();
     let height = usize::from(area.height.saturating_sub(1));
-    let in_sight: Vec<String> = rows.by_ref().take(height).collect();
-    if rows.next().is_some() {
+    // A terminal that grew has no more rows below than fit.
+    let first = first.min(rows.len().saturating_sub(height));
+    if rows.len() > first + height {
         put(buffer, area, x, area.y, &format!(" · {}", texts.more_below()), look.unread);
     }
-    for (row, y) in in_sight.iter().zip(area.top() + 1..area.bottom()) {
+    for (row, y) in rows.iter().skip(first).zip(area.top() + 1..area.bottom()) {
         put(buffer, area, area.x, y, row, look.plain);
     }
 }

@@ -1,26 +1,80 @@
 //! What is remembered, in a file for each user of each broker.
 
-use std::io;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::full::model::memory::Memory;
+use crate::full::model::memory::{Memory, Unsent};
 use crate::full::model::room::Place;
 
 /// The format of the file; another one is not read.
 const FORMAT: u32 = 1;
 
+/// What was written, to others too, is nobody's business.
+const FILE_MODE: u32 = 0o600;
+const FOLDER_MODE: u32 = 0o700;
+
+/// Fields with a default are absent in older files.
 #[derive(Serialize, Deserialize)]
 struct Written {
     format: u32,
     channels: Vec<(String, u64)>,
     users: Vec<(String, u64)>,
-    /// Those that were closed; absent in older files.
+    /// Those that were closed.
     #[serde(default)]
     closed_users: Vec<(String, u64)>,
     open_channel: Option<String>,
     open_user: Option<String>,
+    #[serde(default)]
+    drafts: Vec<(To, String)>,
+    #[serde(default)]
+    unsent: Vec<WrittenUnsent>,
+    #[serde(default)]
+    lines: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum To {
+    Channel(String),
+    User(String),
+}
+
+impl From<Place> for To {
+    fn from(place: Place) -> To {
+        match place {
+            Place::Channel(name) => To::Channel(name),
+            Place::Direct(name) => To::User(name),
+        }
+    }
+}
+
+impl From<To> for Place {
+    fn from(to: To) -> Place {
+        match to {
+            To::Channel(name) => Place::Channel(name),
+            To::User(name) => Place::Direct(name),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenUnsent {
+    to: To,
+    text: String,
+    written_ms: u64,
+}
+
+/// Why what is there was not read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It makes no sense; it is under this name now, so that nothing is written over it.
+    Damaged { kept_as: String },
+    /// The system does not let it be read, for this reason.
+    Unreadable(String),
 }
 
 /// The file of this user at this broker.
@@ -39,78 +93,141 @@ pub(super) fn file(folder: &Path, broker: &str, user: &str) -> PathBuf {
     folder.join(format!("{}@{}.json", plain(user), plain(broker)))
 }
 
-/// Reads it; nothing is remembered when there is none, or none that can be read.
-pub(super) fn read(file: &Path) -> Memory {
-    let Some(written) = std::fs::read(file)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice::<Written>(&bytes).ok())
-        .filter(|written| written.format == FORMAT)
-    else {
-        return Memory::default();
+/// Reads it; nothing is remembered when there is none.
+pub(super) fn read(file: &Path) -> Result<Memory, Unread> {
+    let bytes = match fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Memory::default()),
+        Err(why) => return Err(unreadable(file, &why)),
+    };
+    let written = serde_json::from_slice::<Written>(&bytes).ok();
+    let Some(written) = written.filter(|written| written.format == FORMAT) else {
+        let mut aside = file.as_os_str().to_owned();
+        aside.push(".damaged");
+        fs::rename(file, &aside).map_err(|why| unreadable(file, &why))?;
+        return Err(Unread::Damaged { kept_as: PathBuf::from(aside).display().to_string() });
     };
     let channels = written.channels.into_iter().map(|(name, read)| (Place::Channel(name), read));
     let users = written.users.into_iter().map(|(name, read)| (Place::Direct(name), read));
     let open = written.open_channel.map(Place::Channel);
     let closed = written.closed_users.into_iter().map(|(name, key)| (Place::Direct(name), key));
-    Memory {
+    let unsent = written.unsent.into_iter().map(|unsent| Unsent {
+        place: unsent.to.into(),
+        text: unsent.text,
+        written_ms: unsent.written_ms,
+    });
+    Ok(Memory {
         read: channels.chain(users).collect(),
         closed: closed.collect(),
         open: open.or(written.open_user.map(Place::Direct)),
-    }
+        drafts: written.drafts.into_iter().map(|(to, text)| (to.into(), text)).collect(),
+        unsent: unsent.collect(),
+        lines: written.lines,
+    })
+}
+
+fn unreadable(file: &Path, why: &io::Error) -> Unread {
+    Unread::Unreadable(format!("{}: {why}", file.display()))
 }
 
 /// Writes it whole, or leaves the one before.
 pub(super) fn write(file: &Path, memory: Memory) -> io::Result<()> {
-    let mut written = Written {
-        format: FORMAT,
-        channels: Vec::new(),
-        users: Vec::new(),
-        closed_users: Vec::new(),
-        open_channel: None,
-        open_user: None,
-    };
+    let (mut channels, mut users) = (Vec::new(), Vec::new());
     for (place, read) in memory.read {
         match place {
-            Place::Channel(name) => written.channels.push((name, read)),
-            Place::Direct(name) => written.users.push((name, read)),
+            Place::Channel(name) => channels.push((name, read)),
+            Place::Direct(name) => users.push((name, read)),
         }
     }
+    let (open_channel, open_user) = match memory.open {
+        Some(Place::Channel(name)) => (Some(name), None),
+        Some(Place::Direct(name)) => (None, Some(name)),
+        None => (None, None),
+    };
     let closed = memory.closed.into_iter();
-    written.closed_users = closed.map(|(place, key)| (place.name().to_owned(), key)).collect();
-    match memory.open {
-        Some(Place::Channel(name)) => written.open_channel = Some(name),
-        Some(Place::Direct(name)) => written.open_user = Some(name),
-        None => {}
-    }
+    let unsent = memory.unsent.into_iter().map(|unsent| WrittenUnsent {
+        to: unsent.place.into(),
+        text: unsent.text,
+        written_ms: unsent.written_ms,
+    });
+    let written = Written {
+        format: FORMAT,
+        channels,
+        users,
+        closed_users: closed.map(|(place, key)| (place.name().to_owned(), key)).collect(),
+        open_channel,
+        open_user,
+        drafts: memory.drafts.into_iter().map(|(place, text)| (place.into(), text)).collect(),
+        unsent: unsent.collect(),
+        lines: memory.lines,
+    };
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
+        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
     }
     let beside = file.with_extension(format!("{}.new", std::process::id()));
-    std::fs::write(&beside, serde_json::to_vec(&written)?)?;
-    std::fs::rename(&beside, file)
+    // One that a process of the same number left behind would keep its own mode.
+    drop(fs::remove_file(&beside));
+    let mut new = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&beside)?;
+    new.write_all(&serde_json::to_vec(&written)?)?;
+    fs::rename(&beside, file)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn unsent(place: Place) -> Unsent {
+        Unsent { place, text: "not yet".to_owned(), written_ms: 5 }
+    }
+
     #[test]
-    fn what_is_written_is_read_and_what_is_broken_is_not() {
+    fn what_is_written_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let file = file(folder.path(), "127.0.0.1:5555", "old fox/../é");
         assert_eq!(file.parent(), Some(folder.path()), "a name is no path");
-        assert_eq!(read(&file), Memory::default());
+        assert_eq!(read(&file), Ok(Memory::default()));
+        let (tea, bob) = (Place::Channel("tea".to_owned()), Place::Direct("bob".to_owned()));
         let memory = Memory {
-            read: [(Place::Channel("tea".to_owned()), 7), (Place::Direct("bob".to_owned()), 90)]
-                .into(),
+            read: [(tea.clone(), 7), (bob.clone(), 90)].into(),
             closed: [(Place::Direct("carla".to_owned()), 5)].into(),
-            open: Some(Place::Direct("bob".to_owned())),
+            open: Some(bob.clone()),
+            drafts: [(tea.clone(), "two\nlines".to_owned()), (bob.clone(), "é".to_owned())].into(),
+            unsent: vec![unsent(bob), unsent(tea)],
+            lines: vec!["/join tea".to_owned(), "hello".to_owned()],
         };
         write(&file, memory.clone()).unwrap();
-        assert_eq!(read(&file), memory);
+        assert_eq!(read(&file), Ok(memory));
+        let before = br#"{"format":1,"channels":[["tea",7]],"users":[],"open_channel":"tea"}"#;
+        fs::write(&file, before).unwrap();
+        let read = read(&file).unwrap();
+        assert_eq!(read.read, [(Place::Channel("tea".to_owned()), 7)].into());
+    }
+
+    #[test]
+    fn what_is_damaged_is_set_aside_and_nothing_is_written_over_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(folder.path(), "b", "ana");
         for broken in ["", "{\"format\":1}", "{\"format\":2,\"channels\":[],\"users\":[]}"] {
-            std::fs::write(&file, broken).unwrap();
-            assert_eq!(read(&file), Memory::default(), "{broken}");
+            fs::write(&file, broken).unwrap();
+            let kept_as = format!("{}.damaged", file.display());
+            assert_eq!(read(&file), Err(Unread::Damaged { kept_as: kept_as.clone() }), "{broken}");
+            assert_eq!(fs::read_to_string(kept_as).unwrap(), broken);
+            assert_eq!(read(&file), Ok(Memory::default()), "it is told once");
         }
+        fs::create_dir(&file).unwrap();
+        assert!(matches!(read(&file), Err(Unread::Unreadable(_))));
+    }
+
+    #[test]
+    fn nobody_else_can_read_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(&folder.path().join("new"), "b", "ana");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        write(&file, Memory::default()).unwrap();
+        assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        write(&file, Memory::default()).unwrap();
+        assert_eq!(mode(&file), 0o600, "one that was written before this was so");
     }
 }

@@ -58,8 +58,8 @@ pub struct ChatConfig {
     pub notify: Notify,
     /// The language of all texts.
     pub language: Language,
-    /// Where it is remembered which channels were joined and how far they were read: by
-    /// default `recado/chat` in `$XDG_STATE_HOME`, or in `.local/state` of the home folder; nowhere
+    /// Where it is remembered which channels were joined, how far they were read, and what was
+    /// written and not sent: by default `recado/chat` in `$XDG_STATE_HOME`, or in `.local/state` of the home folder; nowhere
     /// without either.
     pub memory_folder: Option<PathBuf>,
     /// Which keys do what.
@@ -130,6 +130,7 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
     state.notify = config.notify;
     let (columns, rows) = screen.size();
     let memory = config.memory_folder.map(|folder| (folder, address_of_memory));
+    state.keeps = memory.is_some();
     let mut worker = Worker::new(client.clone(), subscription, events, memory);
     worker.all(state.update(Event::Resize { columns, rows }));
     if let Some(user) = config.user {
@@ -138,7 +139,9 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
         worker.all(effects);
     }
     let code = 'running: loop {
-        screen.draw(&state).map_err(unusable)?;
+        if state.take_stale() {
+            screen.draw(&state).map_err(unusable)?;
+        }
         let Some(first) = waiting.recv().await else { break EXIT_FAILED };
         for event in burst(first, &mut waiting) {
             for effect in state.update(event) {

@@ -10,13 +10,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::memory;
+use super::memory::{self, Unread};
 use crate::full::model::event::{Effect, Event, Listed, Names, Want};
 use crate::full::model::memory::Memory;
 use crate::full::model::room::Place;
 
 /// How long something that a person asked to see is tried.
 const ASK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the status that nobody asked to see is tried: longer than the broker waits for the
+/// servers.
+const STATUS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many received messages are looked at for the direct conversations on the left.
 const INBOX_ROWS: usize = 300;
@@ -56,7 +60,7 @@ impl Worker {
     }
 
     /// Writes down what is to be remembered, at once: the process may end next. It is a few
-    /// hundred bytes.
+    /// thousand bytes, and more only when somebody writes that much.
     pub(super) fn remember(&self, user: &str, remembered: Memory) {
         let Some(file) = self.memory_file(user) else { return };
         if let Err(why) = memory::write(&file, remembered) {
@@ -72,8 +76,22 @@ impl Worker {
         let events = self.events.clone();
         if let Effect::Recall { user } = effect {
             let memory = self.memory_file(&user).map(|file| memory::read(&file));
-            let recalled = Event::Recalled { user, memory: memory.unwrap_or_default() };
-            self.tasks.spawn(async move { drop(events.send(recalled).await) });
+            let (memory, wrong) = match memory {
+                None => (Memory::default(), None),
+                Some(Ok(memory)) => (memory, None),
+                Some(Err(Unread::Damaged { kept_as })) => {
+                    (Memory::default(), Some(Event::Damaged { kept_as }))
+                }
+                Some(Err(Unread::Unreadable(why))) => {
+                    (Memory::default(), Some(Event::NotRecalled(why)))
+                }
+            };
+            let recalled = Event::Recalled { user, memory };
+            self.tasks.spawn(async move {
+                for event in [Some(recalled), wrong].into_iter().flatten() {
+                    drop(events.send(event).await);
+                }
+            });
             return;
         }
         self.tasks.spawn(async move {
@@ -124,7 +142,8 @@ async fn carry_out(client: &Client, subscription: &Subscription, effect: Effect)
             Event::Page { place, ticket, want, outcome }
         }
         Effect::AskStatus { asked } => {
-            let outcome = match client.request_within(Request::Status, ASK_PATIENCE).await {
+            let patience = if asked { ASK_PATIENCE } else { STATUS_PATIENCE };
+            let outcome = match client.request_within(Request::Status, patience).await {
                 Ok(Reply::Status(status)) => Ok(status),
                 Ok(_) => Err(ClientError::BadReply("it does not answer status".to_owned())),
                 Err(error) => Err(error),
@@ -132,7 +151,7 @@ async fn carry_out(client: &Client, subscription: &Subscription, effect: Effect)
             match outcome {
                 outcome if asked => Event::AskedStatus(outcome),
                 Ok(status) => Event::Status(status),
-                Err(_) => return None,
+                Err(_) => Event::Unanswered,
             }
         }
         // The main loop's and the worker's own.

@@ -134,7 +134,11 @@ impl State {
             return false;
         }
         let last = room.newest.max(room.read);
-        self.rooms.remove(place);
+        let written = self.rooms.remove(place).map_or_else(Vec::new, |room| {
+            let failed = room.outgoing.into_iter().filter(|out| out.progress == Progress::Failed);
+            let draft = (!room.draft.is_empty()).then_some(room.draft);
+            failed.map(|out| out.text).chain(draft).collect()
+        });
         self.left.insert(place.clone());
         if self.open.as_ref() == Some(place) {
             self.open = None;
@@ -153,6 +157,10 @@ impl State {
                 self.note(self.texts.closed(user));
                 self.closed.insert(place.clone(), last);
             }
+        }
+        if !written.is_empty() {
+            self.note(self.texts.left_with_texts(place.name()));
+            written.into_iter().for_each(|text| self.input.remember(text));
         }
         true
     }
@@ -190,7 +198,8 @@ impl State {
         match outcome {
             Ok(status) => {
                 self.status(&status);
-                let lines = self.texts.status(&status).into_iter().map(Line::of).collect();
+                let lines = self.texts.status(&status);
+                let lines = Line::split(lines.iter().map(String::as_str));
                 let title = self.texts.status_title();
                 self.overlay = Some(Overlay::Text { title, lines, first: 0, typed: None });
             }
@@ -200,14 +209,27 @@ impl State {
 
     /// Leaves; when something is not sent yet, only the second time.
     pub(super) fn quit(&mut self, effects: &mut Vec<Effect>) -> bool {
-        let unsent = self.unsent();
-        if unsent > 0 && !self.quitting {
+        if let (false, Some(why_not)) = (self.quitting, self.why_not_leave()) {
             self.quitting = true;
-            self.error(self.texts.quit_unsent(unsent));
+            self.error(why_not);
             return false;
+        }
+        let command = self.input.text().strip_prefix('/');
+        if command.is_some_and(|command| parse(command) == Ok(Some(Command::Quit))) {
+            // It is no draft.
+            self.input.set_aside();
         }
         effects.push(Effect::Quit { code: 0 });
         true
+    }
+
+    /// What should be thought of before one leaves.
+    pub(super) fn why_not_leave(&self) -> Option<String> {
+        let (unsent, to_lose) = (self.unsent(), self.to_lose());
+        if to_lose > 0 {
+            return Some(self.texts.quit_loses(to_lose));
+        }
+        (unsent > 0).then(|| self.texts.quit_unsent(unsent))
     }
 
     /// Tries what failed once more, as a new message; when nothing failed here, shows where
@@ -224,7 +246,7 @@ impl State {
         let Some(place) = self.open.clone() else { return };
         let Some(room) = self.rooms.get_mut(&place) else { return };
         for out in &mut room.outgoing {
-            if matches!(out.progress, Progress::Failed { .. }) {
+            if out.progress == Progress::Failed {
                 out.progress = Progress::Waiting;
             }
         }
@@ -238,8 +260,7 @@ impl State {
             return;
         }
         let Some(room) = self.room_mut() else { return };
-        let failed =
-            room.outgoing.iter().rposition(|out| matches!(out.progress, Progress::Failed { .. }));
+        let failed = room.outgoing.iter().rposition(|out| out.progress == Progress::Failed);
         if let Some(out) = failed.and_then(|at| room.outgoing.remove(at)) {
             self.notice = None;
             self.input.replace(out.text);

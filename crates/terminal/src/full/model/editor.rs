@@ -52,6 +52,11 @@ impl Editor {
         text
     }
 
+    /// Takes the text away without remembering it.
+    pub(crate) fn set_aside(&mut self) {
+        self.replace(String::new());
+    }
+
     /// Remembers a written line.
     pub(crate) fn remember(&mut self, text: String) {
         if self.remembered.last() != Some(&text) && !text.trim().is_empty() {
@@ -60,6 +65,23 @@ impl Editor {
                 self.remembered.remove(0);
             }
         }
+    }
+
+    /// The written lines, oldest first.
+    pub(crate) fn remembered(&self) -> &[String] {
+        &self.remembered
+    }
+
+    /// Remembers lines that were written before all others.
+    pub(crate) fn remember_before(&mut self, lines: &[String]) {
+        let later = std::mem::replace(&mut self.remembered, lines.to_vec());
+        later.into_iter().for_each(|line| self.remember(line));
+        self.recalled = None;
+    }
+
+    /// Forgets everything: somebody else writes now.
+    pub(crate) fn forget(&mut self) {
+        *self = Editor::default();
     }
 
     /// Writes at the cursor. Control characters but line ends are left out; false when the text

@@ -50,6 +50,12 @@ pub(crate) enum Event {
     },
     /// It could not be written down, for this reason.
     NotRemembered(String),
+    /// It was damaged, and is now kept under this name.
+    Damaged {
+        kept_as: String,
+    },
+    /// It could not be read, for this reason.
+    NotRecalled(String),
     /// The newest messages of the inbox, asked for after the login.
     Inbox(Result<HistoryReply, ClientError>),
     Names {
@@ -80,6 +86,8 @@ pub(crate) enum Event {
     },
     /// How the cluster is, asked for every now and then.
     Status(Status),
+    /// Nobody told it.
+    Unanswered,
     /// The same, because a person asked.
     AskedStatus(Result<Status, ClientError>),
     /// The process is told to end.

@@ -8,7 +8,8 @@ use ratatui::layout::Position;
 use super::event::{Effect, Listed};
 use super::room::Scroll;
 use super::{Overlay, Picker, State};
-use crate::full::layout::{MAX_INPUT_ROWS, panes, rooms_in_sight};
+use crate::full::layout::{MAX_INPUT_ROWS, overlay_area, panes, rooms_in_sight};
+use crate::full::page::rows;
 
 /// How many rows the mouse wheel moves.
 const WHEEL_ROWS: usize = 3;
@@ -94,9 +95,9 @@ impl State {
             effects.push(Effect::Quit { code: super::super::EXIT_INTERRUPTED });
         } else {
             self.quitting = true;
-            match self.unsent() {
-                0 => self.note(self.texts.once_more_leaves()),
-                unsent => self.error(self.texts.quit_unsent(unsent)),
+            match self.why_not_leave() {
+                None => self.note(self.texts.once_more_leaves()),
+                Some(why_not) => self.error(why_not),
             }
         }
     }
@@ -141,11 +142,13 @@ impl State {
     }
 
     fn key_in_overlay(&mut self, key: KeyEvent, control: bool, effects: &mut Vec<Effect>) {
-        let page = self.timeline_height().max(1);
+        let area = overlay_area(&panes(self));
         match &mut self.overlay {
             Some(Overlay::Picker(_)) => self.key_in_picker(key, control, effects),
             Some(Overlay::Text { lines, first, typed, .. }) => {
-                let last = lines.len().saturating_sub(1);
+                // The title takes a row.
+                let page = usize::from(area.height).saturating_sub(1).max(1);
+                let last = rows(lines, area.width).count().saturating_sub(page);
                 match key.code {
                     KeyCode::Up => *first = first.saturating_sub(1),
                     KeyCode::Down => *first = (*first + 1).min(last),
@@ -237,10 +240,12 @@ impl State {
     }
 
     fn wheel(&mut self, up: bool, effects: &mut Vec<Effect>) {
+        let area = overlay_area(&panes(self));
         match &mut self.overlay {
             Some(Overlay::Text { lines, first, .. }) => {
                 let moved = if up { first.saturating_sub(WHEEL_ROWS) } else { *first + WHEEL_ROWS };
-                *first = moved.min(lines.len().saturating_sub(1));
+                let page = usize::from(area.height).saturating_sub(1);
+                *first = moved.min(rows(lines, area.width).count().saturating_sub(page));
             }
             Some(Overlay::Picker(_)) => {}
             None => self.scroll(up, WHEEL_ROWS, effects),

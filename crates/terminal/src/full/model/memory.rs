@@ -1,13 +1,29 @@
-//! What is remembered from one start to the next: where one was, and how far one had read.
+//! What is remembered from one start to the next: where one was, how far one had read, and what
+//! one wrote.
 
 use std::collections::BTreeMap;
 
 use super::State;
 use super::event::{Effect, Want};
-use super::room::{Place, Room};
+use super::room::{Outgoing, Place, Progress, Room};
 
 /// How often it is written down, when it changed, ms.
 const SAVE_EVERY_MS: u64 = 3_000;
+
+/// How many written lines are remembered.
+const MAX_LINES: usize = 200;
+
+/// How long they may be together, bytes.
+const MAX_LINES_BYTES: usize = 64 * 1024;
+
+/// A message that was not sent, as far as is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unsent {
+    pub(crate) place: Place,
+    pub(crate) text: String,
+    /// When it was written, ms since the Unix epoch.
+    pub(crate) written_ms: u64,
+}
 
 /// What is remembered of a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +34,12 @@ pub(crate) struct Memory {
     pub(crate) closed: BTreeMap<Place, u64>,
     /// The one that was open.
     pub(crate) open: Option<Place>,
+    /// What was being written.
+    pub(crate) drafts: BTreeMap<Place, String>,
+    /// What was written and not sent, oldest first.
+    pub(crate) unsent: Vec<Unsent>,
+    /// The lines that were written last, oldest first.
+    pub(crate) lines: Vec<String>,
 }
 
 impl State {
@@ -26,28 +48,68 @@ impl State {
         if self.me.as_deref() != Some(user) {
             return;
         }
-        for (place, read) in &memory.read {
-            match place {
-                Place::Channel(channel) if !self.rooms.contains_key(place) => {
+        let open = memory.open.clone();
+        let mut places: BTreeMap<Place, u64> = memory.read.clone();
+        let written = memory.drafts.keys().chain(memory.unsent.iter().map(|unsent| &unsent.place));
+        for place in written {
+            places.entry(place.clone()).or_default();
+        }
+        self.closed.clone_from(&memory.closed);
+        self.input.remember_before(&memory.lines);
+        if !memory.unsent.is_empty() {
+            self.error(self.texts.unsent_from_before(memory.unsent.len()));
+        }
+        self.saved = Some(memory.clone());
+        self.memory = memory;
+        for (place, read) in places {
+            match &place {
+                Place::Channel(channel) if !self.rooms.contains_key(&place) => {
                     effects.push(Effect::Join { channel: channel.clone() });
+                    continue;
                 }
                 Place::Channel(_) => {}
                 Place::Direct(_) => {
                     let room = self.rooms.entry(place.clone()).or_default();
-                    room.read = room.read.max(*read);
+                    room.read = room.read.max(read);
                 }
             }
+            self.take_up(&place);
         }
-        if let Some(place) = memory.open.clone()
+        if let Some(place) = open.filter(|place| self.rooms.contains_key(place))
             && self.open.is_none()
-            && self.rooms.contains_key(&place)
         {
             self.show(place, effects);
         }
-        self.closed.clone_from(&memory.closed);
-        self.saved = Some(memory.clone());
-        self.memory = memory;
         effects.push(Effect::FetchInbox { user: user.to_owned() });
+    }
+
+    /// Goes on where one stopped writing: the draft, unless another one was begun, and what was
+    /// not sent. That may have arrived all the same, so it is sent again only when it is wanted.
+    pub(super) fn take_up(&mut self, place: &Place) {
+        let (unsent, elsewhere) =
+            std::mem::take(&mut self.memory.unsent).into_iter().partition(|u| u.place == *place);
+        self.memory.unsent = elsewhere;
+        let unsent: Vec<Unsent> = unsent;
+        let draft = self.memory.drafts.remove(place).unwrap_or_default();
+        let Some(from) = self.me.clone() else { return };
+        let numbers: Vec<u64> = unsent.iter().map(|_| self.next_number()).collect();
+        let is_open = self.open.as_ref() == Some(place);
+        let Some(room) = self.rooms.get_mut(place) else { return };
+        room.outgoing.extend(unsent.into_iter().zip(numbers).map(|(unsent, number)| Outgoing {
+            number,
+            from: from.clone(),
+            text: unsent.text,
+            written_ms: unsent.written_ms,
+            progress: Progress::Failed,
+            echo: None,
+            behind: None,
+        }));
+        let begun = if is_open { self.input.text() } else { &room.draft };
+        match (begun.is_empty(), is_open) {
+            (true, true) => drop(self.input.replace(draft)),
+            (true, false) => room.draft = draft,
+            (false, _) => self.input.remember(draft),
+        }
     }
 
     /// A direct conversation is there, again if it was closed.
@@ -74,6 +136,16 @@ impl State {
         if self.saved.is_none() || (!now && self.now_ms < self.save_after_ms) {
             return;
         }
+        self.unsaved = false;
+        let memory = self.to_remember();
+        if self.saved.as_ref() != Some(&memory) {
+            self.save_after_ms = self.now_ms + SAVE_EVERY_MS;
+            self.saved = Some(memory.clone());
+            effects.push(Effect::Remember { user, memory });
+        }
+    }
+
+    fn to_remember(&self) -> Memory {
         let known = |(place, room): (&Place, &Room)| (place.clone(), room.read);
         let mut read: BTreeMap<Place, u64> = self.rooms.iter().map(known).collect();
         // What is still to be joined again is not forgotten meanwhile.
@@ -88,13 +160,64 @@ impl State {
             let spoken = self.rooms.get(place).is_some_and(|room| room.newest > 0);
             matches!(place, Place::Channel(_)) || *key > 0 || spoken
         });
-        let memory = Memory { read, closed: self.closed.clone(), open: self.open.clone() };
-        if self.saved.as_ref() != Some(&memory) {
-            self.save_after_ms = self.now_ms + SAVE_EVERY_MS;
-            self.saved = Some(memory.clone());
-            effects.push(Effect::Remember { user, memory });
+        let still_away = |place: &Place| !self.left.contains(place);
+        let mut drafts = self.memory.drafts.clone();
+        drafts.retain(|place, _| still_away(place));
+        drafts.extend(self.drafts().map(|(place, draft)| (place.clone(), draft.to_owned())));
+        let mut unsent = self.memory.unsent.clone();
+        unsent.retain(|unsent| still_away(&unsent.place));
+        for (place, room) in &self.rooms {
+            unsent.extend(room.unfinished().map(|out| Unsent {
+                place: place.clone(),
+                text: out.text.clone(),
+                written_ms: out.written_ms,
+            }));
+        }
+        Memory {
+            read,
+            closed: self.closed.clone(),
+            open: self.open.clone(),
+            drafts,
+            unsent,
+            lines: last_lines(self.input.remembered()),
         }
     }
+
+    /// What is being written, in all conversations.
+    fn drafts(&self) -> impl Iterator<Item = (&Place, &str)> {
+        self.rooms.iter().filter_map(|(place, room)| {
+            let is_open = self.open.as_ref() == Some(place);
+            let draft = if is_open { self.input.text() } else { &room.draft };
+            (!draft.is_empty()).then_some((place, draft))
+        })
+    }
+
+    /// How many texts nobody would have any more if the client ended now.
+    pub(super) fn to_lose(&self) -> usize {
+        if self.keeps {
+            return 0;
+        }
+        self.drafts().count() + self.rooms.values().flat_map(Room::unfinished).count()
+    }
+
+    /// Writes down what belongs to the user who goes, and forgets it.
+    pub(super) fn forget_writer(&mut self, effects: &mut Vec<Effect>) {
+        self.save(true, effects);
+        self.input.forget();
+        self.rooms.values_mut().for_each(|room| room.draft.clear());
+    }
+}
+
+/// As many of the last lines as are remembered.
+fn last_lines(lines: &[String]) -> Vec<String> {
+    let mut bytes = 0;
+    let newest = lines.iter().rev().take(MAX_LINES).take_while(|line| {
+        bytes += line.len();
+        bytes <= MAX_LINES_BYTES
+    });
+    let mut newest: Vec<String> = newest.cloned().collect();
+    newest.reverse();
+    newest
 }
 
 /// After the first page of a conversation: how much of it is unread, and where that starts. In a

@@ -96,7 +96,7 @@ pub(crate) struct Notice {
 #[derive(Debug)]
 pub(crate) enum Overlay {
     Picker(Picker),
-    /// A text that can be scrolled: its title, its lines, and the first one that is shown.
+    /// A text that can be scrolled: its title, its lines, and the first row that is shown.
     Text {
         title: String,
         lines: Vec<Line>,
@@ -160,6 +160,12 @@ pub(crate) struct State {
     /// What was written down last; none before it was read.
     saved: Option<Memory>,
     save_after_ms: u64,
+    /// Something happened since it was compared with what was written down.
+    unsaved: bool,
+    /// Whether anything can be written down.
+    pub(crate) keeps: bool,
+    /// Whether something else is to be seen than what was drawn last.
+    stale: bool,
     /// Conversations that were left since.
     left: BTreeSet<Place>,
     /// Direct conversations that were closed, each with its last message then.
@@ -205,6 +211,9 @@ impl State {
             memory: Memory::default(),
             saved: None,
             save_after_ms: 0,
+            unsaved: false,
+            keeps: true,
+            stale: true,
             left: BTreeSet::new(),
             closed: BTreeMap::new(),
             last_stored: None,
@@ -218,6 +227,10 @@ impl State {
     /// Takes in what happened; gives what is to be done about it.
     pub(crate) fn update(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
+        let ticks = matches!(event, Event::Tick { .. });
+        self.unsaved |= !ticks;
+        let regular = ticks || matches!(event, Event::Status(_));
+        let before = regular.then(|| self.changes_with_time());
         match event {
             Event::Key(key) => self.key(key, &mut effects),
             Event::Paste(text) => self.paste(&text, &mut effects),
@@ -240,7 +253,12 @@ impl State {
             Event::LoggedIn { user, outcome } => self.logged_in(user, outcome, &mut effects),
             Event::Inbox(outcome) => self.inbox(outcome),
             Event::Recalled { user, memory } => self.recalled(&user, memory, &mut effects),
-            Event::NotRemembered(why) => self.error(self.texts.not_remembered(&why)),
+            Event::NotRemembered(why) => {
+                self.keeps = false;
+                self.error(self.texts.not_remembered(&why));
+            }
+            Event::Damaged { kept_as } => self.error(self.texts.memory_damaged(&kept_as)),
+            Event::NotRecalled(why) => self.error(self.texts.not_recalled(&why)),
             Event::Names { users, channels } => self.names(users, channels),
             Event::Asked(outcome) => self.asked(outcome),
             Event::Created { channel, outcome } => self.created(channel, outcome, &mut effects),
@@ -252,19 +270,40 @@ impl State {
                 self.page(&place, ticket, want, outcome, &mut effects);
             }
             Event::Status(status) => self.status(&status),
+            Event::Unanswered => self.not_heard(0),
             Event::AskedStatus(outcome) => self.asked_status(outcome),
             Event::Terminate => effects.push(Effect::Quit { code: super::EXIT_INTERRUPTED }),
         }
         self.settle_read();
-        self.remember(&mut effects);
+        self.remember(ticks, &mut effects);
+        self.stale |= before.is_none_or(|before| before != self.changes_with_time());
         effects
     }
 
+    /// What is to be seen that time and the cluster's regular answers change.
+    fn changes_with_time(&self) -> impl PartialEq + use<> {
+        (
+            self.notice.is_some(),
+            self.banner(),
+            self.broker_away(),
+            self.order_is_held(),
+            self.primary.clone(),
+            self.room().map(|room| room.fetching.is_some()),
+        )
+    }
+
+    /// Whether something else is to be seen than the last time this was asked.
+    pub(crate) fn take_stale(&mut self) -> bool {
+        std::mem::take(&mut self.stale)
+    }
+
     /// Writes down what changed, every now and then and before the end.
-    fn remember(&mut self, effects: &mut Vec<Effect>) {
+    fn remember(&mut self, ticks: bool, effects: &mut Vec<Effect>) {
         let end = effects.iter().position(|effect| matches!(effect, Effect::Quit { .. }));
         let quit = end.map(|at| effects.remove(at));
-        self.save(quit.is_some(), effects);
+        if quit.is_some() || (ticks && self.unsaved) {
+            self.save(quit.is_some(), effects);
+        }
         effects.extend(quit);
     }
 
@@ -313,7 +352,7 @@ impl State {
     /// Whether messages of the one who is logged in are not sent yet; tells why another one has
     /// to wait then.
     fn keeps_from_leaving(&mut self, user: &str) -> bool {
-        let unfinished: usize = self.rooms.values().map(Room::unfinished).sum();
+        let unfinished = self.rooms.values().flat_map(Room::unfinished).count();
         if unfinished == 0 || self.me.as_deref().is_none_or(|me| me == user) {
             return false;
         }

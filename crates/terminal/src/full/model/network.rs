@@ -8,7 +8,7 @@ use super::event::{Effect, Listed, Names, Want};
 use super::log::{Entry, MAX_HELD_ASIDE, MAX_HELD_ASIDE_BYTES, MAX_HELD_BYTES, MAX_HELD_MESSAGES};
 use super::memory::{Memory, count_unread};
 use super::room::{Place, Progress, Room, Scroll};
-use super::{Kind, Link, Notify, Overlay, Picker, State, TELL_AFTER_MS};
+use super::{Kind, Notify, Overlay, Picker, State, TELL_AFTER_MS};
 use crate::texts::{About, Texts};
 
 /// How many rows a page of history has.
@@ -42,6 +42,7 @@ impl State {
         }
         let again = self.me.as_ref() == Some(&user);
         if self.me.is_some() && !again {
+            self.forget_writer(effects);
             // Somebody else's conversations are nobody's business any more.
             self.rooms.retain(|place, _| matches!(place, Place::Channel(_)));
             if !self.open.as_ref().is_some_and(|open| self.rooms.contains_key(open)) {
@@ -54,12 +55,17 @@ impl State {
             self.note(self.texts.logged_in(&user));
         }
         self.users.insert(user.clone());
+        effects.push(Effect::AskStatus { asked: false });
+        if again {
+            effects.push(Effect::FetchInbox { user });
+            self.fetch_what_is_missing(effects);
+            return;
+        }
         self.me = Some(user.clone());
         (self.memory, self.saved) = (Memory::default(), None);
         self.left.clear();
         self.closed.clear();
         effects.push(Effect::Recall { user });
-        effects.push(Effect::AskStatus { asked: false });
         self.fetch_what_is_missing(effects);
     }
 
@@ -171,7 +177,7 @@ impl State {
                 };
                 let why = self.texts.failed(&error, about);
                 if let Some(out) = room.outgoing.iter_mut().find(|out| out.number == number) {
-                    out.progress = Progress::Failed { why: why.clone() };
+                    out.progress = Progress::Failed;
                     out.echo = None;
                 }
                 self.error(self.texts.not_sent(&why));
@@ -345,6 +351,7 @@ impl State {
                 self.left.remove(&place);
                 self.rooms.entry(place.clone()).or_default();
                 self.catch_up(&place);
+                self.take_up(&place);
                 let was_open = self.memory.open.as_ref() == Some(&place);
                 let recalled = self.memory.read.contains_key(&place);
                 if wanted || (self.open.is_none() && (was_open || !recalled)) {
@@ -398,9 +405,7 @@ impl State {
 
     /// No server answers; the person is told so much later, unless one does before, ms.
     pub(super) fn not_heard(&mut self, tell_after_ms: u64) {
-        if self.broker == Link::Up {
-            self.silence.get_or_insert(self.now_ms + tell_after_ms);
-        }
+        self.silence.get_or_insert(self.now_ms + tell_after_ms);
     }
 
     fn failed(&mut self, error: &ClientError, about: About<'_>) {

@@ -47,8 +47,8 @@ pub(crate) enum Progress {
     Sending { since_ms: u64 },
     /// Acknowledged; its echo is still to come.
     Stored { id: Bytes, stored: Stored },
-    /// Not sent, for this reason.
-    Failed { why: String },
+    /// Not sent, as far as is known.
+    Failed,
 }
 
 /// A message of one's own that is not in the history yet, as far as is known here.
@@ -180,13 +180,12 @@ impl Room {
 
     /// Whether something failed here.
     pub(crate) fn has_failed(&self) -> bool {
-        self.outgoing.iter().any(|out| matches!(out.progress, Progress::Failed { .. }))
+        self.outgoing.iter().any(|out| out.progress == Progress::Failed)
     }
 
-    /// How many messages are not acknowledged, and failed or may still be.
-    pub(crate) fn unfinished(&self) -> usize {
-        let open = |out: &&Outgoing| !matches!(out.progress, Progress::Stored { .. });
-        self.outgoing.iter().filter(open).count()
+    /// The messages that are not acknowledged, and failed or may still be.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = &Outgoing> {
+        self.outgoing.iter().filter(|out| !matches!(out.progress, Progress::Stored { .. }))
     }
 
     /// How many messages are not acknowledged yet and may still be.

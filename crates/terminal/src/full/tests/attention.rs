@@ -63,4 +63,13 @@ fn servers_that_do_not_answer_are_told_to_who_only_reads() {
     assert!(stage.screen().contains("no server answers"), "{}", stage.screen());
     stage.happens(Event::Message(record(2, "bob", "they are back")));
     assert!(!stage.screen().contains("no server answers"), "{}", stage.screen());
+    stage.happens(Event::Unanswered);
+    assert!(stage.screen().contains("no server answers"), "{}", stage.screen());
+    stage.happens(Event::Broker(false));
+    stage.passes(2_000);
+    stage.happens(Event::Broker(true));
+    stage.happens(Event::Broker(false));
+    stage.happens(Event::Unanswered);
+    stage.happens(Event::Broker(true));
+    assert!(!stage.screen().contains("no server answers"), "a lost broker is no lost server");
 }

@@ -4,15 +4,11 @@ use ratatui::crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, 
 use recado_client::ClientError;
 use recado_protocol::{Code, HistoryReply};
 
-use super::stage::{Stage, ack, chat, private, record, refused, tea};
+use super::stage::{Stage, ack, chat, direct, private, record, refused, tea};
 use crate::full::model::Notify;
 use crate::full::model::event::{Effect, Event, Listed, Want};
 use crate::full::model::memory::Memory;
 use crate::full::model::room::Place;
-
-fn direct(user: &str) -> Place {
-    Place::Direct(user.to_owned())
-}
 
 #[test]
 fn a_message_needs_somebody_and_somewhere_and_is_not_lost_for_lack_of_either() {
@@ -321,7 +317,7 @@ fn control_c_empties_the_line_and_then_leaves() {
     stage.ctrl('c');
     assert!(stage.effects.is_empty() && stage.screen().contains("Ctrl-C once more leaves"));
     stage.ctrl('c');
-    assert_eq!(stage.effects, [Effect::Quit { code: 130 }]);
+    assert_eq!(stage.effects.last(), Some(&Effect::Quit { code: 130 }));
 }
 
 #[test]
@@ -424,7 +420,9 @@ fn what_is_joined_and_read_is_written_down_when_it_changed() {
     };
     stage.passes(10_000);
     let last = memories(&mut stage).pop().unwrap();
-    let expected = Memory { read: [(tea(), 5)].into(), open: Some(tea()), ..Memory::default() };
+    let lines = vec!["/join tea".to_owned()];
+    let read = [(tea(), 5)].into();
+    let expected = Memory { read, open: Some(tea()), lines, ..Memory::default() };
     assert_eq!(last, expected);
     stage.passes(10_000);
     assert!(memories(&mut stage).is_empty(), "nothing changed");

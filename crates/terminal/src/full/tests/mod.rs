@@ -2,7 +2,9 @@
 
 mod attention;
 mod behaviour;
+mod frames;
 mod history;
+mod kept;
 mod keys;
 mod leaving;
 mod order;

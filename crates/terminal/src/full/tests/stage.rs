@@ -212,6 +212,10 @@ pub(super) fn tea() -> Place {
     Place::Channel("tea".to_owned())
 }
 
+pub(super) fn direct(user: &str) -> Place {
+    Place::Direct(user.to_owned())
+}
+
 /// A message to tea, a minute after the one before it.
 pub(super) fn record(seq: u64, from: &str, text: &str) -> Record {
     Record {

@@ -55,6 +55,29 @@ fn a_narrow_help_keeps_keys_apart_from_what_they_do() {
 }
 
 #[test]
+fn a_help_is_read_page_by_page_without_missing_a_row() {
+    let whole = help(Language::English, 40);
+    for (rows, height) in [(10, 7), (14, 11)] {
+        let mut stage = Stage::in_tea(40, rows, chat(1));
+        stage.press(KeyCode::F(1));
+        let mut seen = Vec::new();
+        for _ in 0..40 {
+            let screen = stage.screen();
+            seen.extend(screen.lines().skip(1).take(height).map(str::to_owned));
+            stage.press(KeyCode::PageDown);
+        }
+        for row in whole.lines().skip(1).take_while(|row| !row.starts_with('›')) {
+            assert!(seen.iter().any(|seen| seen == row), "{row:?} was not seen in {rows} rows");
+        }
+        let last = stage.screen();
+        assert!(last.lines().nth(height).unwrap().contains("this page"), "{last}");
+        let before = stage.screen();
+        stage.press(KeyCode::Up);
+        assert_ne!(stage.screen(), before, "the end is no hole to climb out of");
+    }
+}
+
+#[test]
 fn who_spoke_last_is_offered_first() {
     let messages = vec![
         record(1, "bobby", "first"),

@@ -1,0 +1,199 @@
+//! What was written is kept, whatever happens to the client.
+
+use ratatui::crossterm::event::{KeyCode, KeyModifiers};
+use recado_client::ClientError;
+use recado_protocol::HistoryReply;
+
+use super::stage::{Stage, ack, chat, direct, tea};
+use crate::full::model::event::{Effect, Event};
+use crate::full::model::memory::Memory;
+
+/// What would be read at the next start.
+fn written_down(stage: &mut Stage) -> Memory {
+    let memory = stage.effects.iter().rev().find_map(|effect| match effect {
+        Effect::Remember { memory, .. } => Some(memory.clone()),
+        _ => None,
+    });
+    memory.expect("it is written down")
+}
+
+/// ana at the next start, with this memory, back in tea.
+fn next_start(memory: Memory) -> Stage {
+    let mut stage = Stage::new(80, 24);
+    let user = "ana".to_owned();
+    stage.happens(Event::LoggedIn { user: user.clone(), outcome: Ok(()) });
+    stage.happens(Event::Recalled { user, memory });
+    stage.happens(Event::Inbox(Ok(HistoryReply { messages: Vec::new(), newest: 0 })));
+    let joins: Vec<String> = stage
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Join { channel } => Some(channel.clone()),
+            _ => None,
+        })
+        .collect();
+    for channel in joins {
+        stage.happens(Event::Joined { channel, outcome: Ok(()) });
+    }
+    stage
+}
+
+#[test]
+fn drafts_are_there_again_at_the_next_start() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("/msg dora");
+    stage.types("dear dora");
+    stage.line("");
+    stage.take_sends();
+    stage.types("and by the way");
+    stage.key(KeyCode::Up, KeyModifiers::ALT);
+    assert_eq!(stage.state.open, Some(tea()));
+    stage.happens(Event::Paste("two\nlines".to_owned()));
+    stage.effects.clear();
+    stage.passes(4_000);
+    let memory = written_down(&mut stage);
+    let mut stage = next_start(memory.clone());
+    assert_eq!((stage.state.open.clone(), stage.state.input.text()), (Some(tea()), "two\nlines"));
+    stage.line("/msg dora");
+    let mut stage = next_start(memory);
+    stage.ctrl('c');
+    stage.line("/msg dora");
+    assert_eq!(stage.state.input.text(), "and by the way");
+}
+
+#[test]
+fn a_draft_to_somebody_new_is_kept_too() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("/msg dora");
+    stage.types("we have not met");
+    stage.happens(Event::Terminate);
+    let memory = written_down(&mut stage);
+    assert!(matches!(stage.effects.last(), Some(Effect::Quit { .. })));
+    let stage = next_start(memory);
+    let open = stage.state.open.clone();
+    assert_eq!((open, stage.state.input.text()), (Some(direct("dora")), "we have not met"));
+}
+
+#[test]
+fn a_draft_of_a_channel_that_is_not_joined_again_yet_is_not_forgotten() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.types("a draft");
+    stage.happens(Event::Terminate);
+    let memory = written_down(&mut stage);
+    let mut stage = Stage::new(80, 24);
+    let user = "ana".to_owned();
+    stage.happens(Event::LoggedIn { user: user.clone(), outcome: Ok(()) });
+    stage.happens(Event::Recalled { user, memory });
+    stage.effects.clear();
+    stage.line("/msg dora");
+    stage.types("another");
+    stage.happens(Event::Terminate);
+    let memory = written_down(&mut stage);
+    assert_eq!(memory.drafts.len(), 2, "{memory:?}");
+}
+
+#[test]
+fn lines_that_were_written_come_back_with_up() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("the first");
+    stage.line("/search x");
+    stage.press(KeyCode::Esc);
+    stage.happens(Event::Terminate);
+    let memory = written_down(&mut stage);
+    let mut stage = next_start(memory);
+    stage.line("later");
+    for expected in ["later", "/search x", "the first", "/join tea"] {
+        stage.press(KeyCode::Up);
+        assert_eq!(stage.state.input.text(), expected);
+    }
+}
+
+#[test]
+fn messages_that_are_not_sent_wait_for_the_next_start_and_are_sent_when_wanted() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.state.keeps = true;
+    stage.line("failed");
+    let number = stage.take_sends()[0].1;
+    let outcome = Err(ClientError::Unknown { waited_ms: 30_000 });
+    stage.happens(Event::Sent { place: tea(), number, outcome });
+    for text in ["on its way", "waits"] {
+        stage.line(text);
+    }
+    stage.line("/quit");
+    let screen = stage.screen();
+    assert!(screen.contains("2 messages are not sent yet; they are kept"), "{screen}");
+    stage.ctrl('q');
+    assert_eq!(stage.effects.last(), Some(&Effect::Quit { code: 0 }));
+    let memory = written_down(&mut stage);
+    assert!(memory.drafts.is_empty(), "/quit is no draft");
+
+    let mut stage = next_start(memory);
+    assert!(stage.take_sends().is_empty(), "nothing is sent that nobody asked for now");
+    stage.serve(chat(1), 1);
+    let screen = stage.screen();
+    assert!(screen.contains("3 messages from before"), "{screen}");
+    assert_eq!(screen.matches("✗ not sent").count(), 3, "{screen}");
+    stage.ctrl('r');
+    for (seq, expected) in [(2, "failed"), (3, "on its way"), (4, "waits")] {
+        let sends = stage.take_sends();
+        assert_eq!((sends.len(), sends[0].2.as_str()), (1, expected));
+        stage.sent(&tea(), sends[0].1, ack(seq));
+    }
+    stage.passes(4_000);
+    assert!(written_down(&mut stage).unsent.is_empty());
+}
+
+#[test]
+fn where_nothing_can_be_kept_leaving_says_what_would_be_lost() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.happens(Event::NotRemembered("the disk is full".to_owned()));
+    stage.types("a draft");
+    stage.ctrl('q');
+    assert!(stage.screen().contains("1 text would be lost"), "{}", stage.screen());
+    stage.ctrl('q');
+    assert_eq!(stage.effects.last(), Some(&Effect::Quit { code: 0 }));
+}
+
+#[test]
+fn leaving_a_conversation_loses_nothing_that_was_written_there() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.types("a draft in tea");
+    stage.has_joined(&["coffee"]);
+    stage.alt('1');
+    stage.serve(Vec::new(), 0);
+    stage.line("/leave tea");
+    assert!(stage.screen().contains("Up brings back"), "{}", stage.screen());
+    stage.press(KeyCode::Up);
+    stage.press(KeyCode::Up);
+    assert_eq!(stage.state.input.text(), "a draft in tea");
+}
+
+#[test]
+fn somebody_else_does_not_get_what_was_written() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("/msg bob a secret");
+    let number = stage.take_sends()[0].1;
+    stage.sent(&direct("bob"), number, ack(2));
+    stage.key(KeyCode::Up, KeyModifiers::ALT);
+    stage.types("for tea");
+    stage.effects.clear();
+    stage.happens(Event::LoggedIn { user: "dora".to_owned(), outcome: Ok(()) });
+    let kept = stage.effects.iter().find_map(|effect| match effect {
+        Effect::Remember { user, memory } => Some((user.as_str(), memory)),
+        _ => None,
+    });
+    let (user, memory) = kept.expect("ana's is written down first");
+    assert_eq!((user, memory.drafts.get(&tea()).map(String::as_str)), ("ana", Some("for tea")));
+    assert!(stage.state.input.is_empty());
+    stage.press(KeyCode::Up);
+    assert!(stage.state.input.is_empty(), "{}", stage.state.input.text());
+}
+
+#[test]
+fn what_can_not_be_read_is_told_once() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    let file = "/home/ana/.local/state/recado/chat/ana@x.json.damaged".to_owned();
+    stage.happens(Event::Damaged { kept_as: file });
+    let screen = stage.screen();
+    assert!(screen.contains("is damaged") && screen.contains("json.damaged"), "{screen}");
+}
