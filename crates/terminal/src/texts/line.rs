@@ -56,6 +56,9 @@ Um nome com espaço vai entre aspas: join \"pão de queijo\"";
     too_much(usage: &str)
         "too many words: {usage} (a name with a space goes into double quotes)"
         "palavras demais: {usage} (um nome com espaço vai entre aspas)";
+    takes_nothing(command: &str)
+        "{command} takes nothing behind it"
+        "{command} não leva nada atrás";
     not_a_number(word: &str)
         "\"{word}\" is not a number of messages"
         "\"{word}\" não é um número de mensagens";
@@ -190,6 +193,10 @@ impl Texts {
             Fault::Unknown { word, nearest: None } => self.unknown_command(word),
             Fault::OpenQuote => self.open_quote(),
             Fault::Missing(usage) => self.missing(&self.usage(*usage)),
+            Fault::TooMuch(
+                usage
+                @ (Usage::Users | Usage::Channels | Usage::Status | Usage::Help | Usage::Quit),
+            ) => self.takes_nothing(&self.usage(*usage)),
             Fault::TooMuch(usage) => self.too_much(&self.usage(*usage)),
             Fault::NotANumber(word) => self.not_a_number(word),
         }

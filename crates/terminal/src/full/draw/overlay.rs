@@ -5,10 +5,11 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
 use super::put;
+use super::status::BETWEEN;
 use super::theme::Look;
 use crate::full::model::{Picker, State};
 use crate::full::page::{Line, rows};
-use crate::full::wrap::{clean, fold, shorten};
+use crate::full::wrap::{clean, columns, fold, shorten};
 use crate::texts::Texts;
 
 fn empty(area: Rect, buffer: &mut Buffer) {
@@ -27,13 +28,18 @@ pub(super) fn draw_text(
     buffer: &mut Buffer,
 ) {
     empty(area, buffer);
-    let x = put(buffer, area, area.x, area.y, title, look.strong);
     let rows: Vec<String> = rows(lines, area.width).collect();
     let height = usize::from(area.height.saturating_sub(1));
     // A terminal that grew has no more rows below than fit.
     let first = first.min(rows.len().saturating_sub(height));
-    if rows.len() > first + height {
-        put(buffer, area, x, area.y, &format!(" · {}", texts.more_below()), look.unread);
+    let more = format!("{BETWEEN}{}", texts.more_below());
+    let has_more = rows.len() > first + height;
+    // That there is more is worth more than how to close it.
+    let fits = columns(title) + columns(&more) <= usize::from(area.width);
+    let short = title.split(BETWEEN).next().filter(|_| has_more && !fits);
+    let x = put(buffer, area, area.x, area.y, short.unwrap_or(title), look.strong);
+    if has_more {
+        put(buffer, area, x, area.y, &more, look.unread);
     }
     for (row, y) in rows.iter().skip(first).zip(area.top() + 1..area.bottom()) {
         put(buffer, area, area.x, y, row, look.plain);

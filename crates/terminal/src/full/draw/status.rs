@@ -12,7 +12,7 @@ use crate::full::model::{Link, Search, State};
 use crate::full::wrap::{clean, columns, fold, shorten};
 
 /// What stands between two parts.
-const BETWEEN: &str = " · ";
+pub(super) const BETWEEN: &str = " · ";
 
 pub(super) fn draw_title(state: &State, look: &Look, area: Rect, buffer: &mut Buffer) {
     let title =

@@ -235,12 +235,7 @@ impl State {
     /// Tries what failed once more, as a new message; when nothing failed here, shows where
     /// something did.
     pub(super) fn retry(&mut self, effects: &mut Vec<Effect>) {
-        if !self.room().is_some_and(Room::has_failed) {
-            let failed = self.rooms.iter().find(|(_, room)| room.has_failed());
-            if let Some(place) = failed.map(|(place, _)| place.clone()) {
-                self.show(place, effects);
-                self.show_newest(effects);
-            }
+        if !self.show_failed(effects) {
             return;
         }
         let Some(place) = self.open.clone() else { return };
@@ -254,9 +249,23 @@ impl State {
         self.send_next(&place, effects);
     }
 
-    /// Takes the last message that failed back into the input.
-    pub(super) fn take_back(&mut self) {
-        if !self.input.is_empty() {
+    /// Whether something failed in the open conversation; otherwise shows one where something did.
+    fn show_failed(&mut self, effects: &mut Vec<Effect>) -> bool {
+        if self.room().is_some_and(Room::has_failed) {
+            return true;
+        }
+        let failed = self.rooms.iter().find(|(_, room)| room.has_failed());
+        if let Some(place) = failed.map(|(place, _)| place.clone()) {
+            self.show(place, effects);
+            self.show_newest(effects);
+        }
+        false
+    }
+
+    /// Takes the last message that failed back into the input; when nothing failed here, shows
+    /// where something did.
+    pub(super) fn take_back(&mut self, effects: &mut Vec<Effect>) {
+        if !self.show_failed(effects) || !self.input.is_empty() {
             return;
         }
         let Some(room) = self.room_mut() else { return };

@@ -22,8 +22,8 @@ impl State {
         self.attention.key(self.now_ms);
         let Some(key) = self.texts.keys.usual(key) else { return };
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        if !may_leave(key.code, control) {
-            self.quitting = false;
+        if self.quitting && !may_leave(key.code, control) {
+            (self.quitting, self.notice) = (false, None);
         }
         let alt = key.modifiers.contains(KeyModifiers::ALT);
         let completes = matches!(key.code, KeyCode::Tab | KeyCode::BackTab);
@@ -56,7 +56,7 @@ impl State {
                 self.overlay = Some(Overlay::Picker(Picker::of(Listed::Everything)));
             }
             KeyCode::Char('r') if control && self.search.is_none() => self.retry(effects),
-            KeyCode::Char('t') if control && self.search.is_none() => self.take_back(),
+            KeyCode::Char('t') if control && self.search.is_none() => self.take_back(effects),
             KeyCode::Char('a') if alt => match self.next_unread() {
                 Some(place) => self.show(place, effects),
                 None => self.note(self.texts.nothing_unread()),
@@ -90,7 +90,7 @@ impl State {
             self.end_search(true, effects);
         } else if !self.input.is_empty() {
             self.input.take();
-            self.quitting = false;
+            (self.quitting, self.notice) = (false, None);
         } else if self.quitting {
             effects.push(Effect::Quit { code: super::super::EXIT_INTERRUPTED });
         } else {

@@ -13,6 +13,9 @@ const SAVE_EVERY_MS: u64 = 3_000;
 /// How many written lines are remembered.
 const MAX_LINES: usize = 200;
 
+/// How long such a line may be, bytes; a longer one is more than one would look for with Up.
+const MAX_LINE_BYTES: usize = 4 * 1024;
+
 /// How long they may be together, bytes.
 const MAX_LINES_BYTES: usize = 64 * 1024;
 
@@ -204,14 +207,18 @@ impl State {
     pub(super) fn forget_writer(&mut self, effects: &mut Vec<Effect>) {
         self.save(true, effects);
         self.input.forget();
-        self.rooms.values_mut().for_each(|room| room.draft.clear());
+        for room in self.rooms.values_mut() {
+            room.draft.clear();
+            room.outgoing.retain(|out| out.progress != Progress::Failed);
+        }
     }
 }
 
 /// As many of the last lines as are remembered.
 fn last_lines(lines: &[String]) -> Vec<String> {
     let mut bytes = 0;
-    let newest = lines.iter().rev().take(MAX_LINES).take_while(|line| {
+    let newest = lines.iter().rev().filter(|line| line.len() <= MAX_LINE_BYTES);
+    let newest = newest.take(MAX_LINES).take_while(|line| {
         bytes += line.len();
         bytes <= MAX_LINES_BYTES
     });

@@ -7,7 +7,9 @@ mod complete;
 pub(crate) mod editor;
 pub(crate) mod event;
 mod keys;
+mod link;
 pub(crate) mod log;
+mod login;
 pub(crate) mod memory;
 pub(crate) mod mention;
 mod network;
@@ -27,6 +29,7 @@ use attention::Attention;
 use complete::Completion;
 use editor::Editor;
 use event::{Effect, Event, Want};
+pub(crate) use link::Link;
 use log::Stored;
 use memory::Memory;
 use order::HeldOrder;
@@ -39,15 +42,6 @@ const NOTE_MS: u64 = 6_000;
 
 /// How long something that went wrong is shown, ms.
 const ERROR_MS: u64 = 15_000;
-
-/// How often the cluster is asked how it is, ms.
-const STATUS_EVERY_MS: u64 = 5_000;
-
-/// How often while no server answers, ms.
-const STATUS_AGAIN_MS: u64 = 2_000;
-
-/// How long a message may be on its way before the person is told that nobody answers, ms.
-const TELL_AFTER_MS: u64 = 1_500;
 
 /// How many messages may wait to be sent in all.
 const MAX_UNSENT: usize = 1_000;
@@ -103,20 +97,6 @@ pub(crate) enum Overlay {
         first: usize,
         /// The key that opened it, if it is a letter that begins a message when it is pressed again.
         typed: Option<char>,
-    },
-}
-
-/// The connection to the broker, as far as this client knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Link {
-    /// Not known yet, since then, ms.
-    Unseen {
-        since_ms: u64,
-    },
-    Up,
-    /// Lost at this time, ms.
-    Lost {
-        since_ms: u64,
     },
 }
 
@@ -229,7 +209,11 @@ impl State {
         let mut effects = Vec::new();
         let ticks = matches!(event, Event::Tick { .. });
         self.unsaved |= !ticks;
-        let regular = ticks || matches!(event, Event::Status(_));
+        let regular = match event {
+            Event::Tick { .. } | Event::Status(_) => true,
+            Event::Names { .. } => self.overlay.is_none(),
+            _ => false,
+        };
         let before = regular.then(|| self.changes_with_time());
         match event {
             Event::Key(key) => self.key(key, &mut effects),
@@ -316,48 +300,8 @@ impl State {
             // What is not shown any more is not asked any more.
             self.quitting = false;
         }
-        let every_ms = if self.silence.is_some() { STATUS_AGAIN_MS } else { STATUS_EVERY_MS };
-        if self.broker == Link::Up && now_ms >= self.status_asked_ms + every_ms {
-            self.status_asked_ms = now_ms;
-            effects.push(Effect::AskStatus { asked: false });
-        }
+        self.ask_status(effects);
         self.fetch_what_is_missing(effects);
-    }
-
-    fn broker(&mut self, connected: bool, effects: &mut Vec<Effect>) {
-        self.broker = match (connected, self.broker) {
-            (true, _) => Link::Up,
-            (false, Link::Up) => Link::Lost { since_ms: self.now_ms },
-            (false, before) => before,
-        };
-        if connected {
-            self.silence = None;
-            effects.push(Effect::AskStatus { asked: false });
-        }
-    }
-
-    /// Logs somebody in, unless that is under way; false while somebody else's messages wait.
-    pub(crate) fn log_in(&mut self, user: String, effects: &mut Vec<Effect>) -> bool {
-        if self.logging_in.as_ref() == Some(&user) {
-            return true;
-        }
-        if self.keeps_from_leaving(&user) {
-            return false;
-        }
-        self.logging_in = Some(user.clone());
-        effects.push(Effect::Login { user, before: self.me.clone() });
-        true
-    }
-
-    /// Whether messages of the one who is logged in are not sent yet; tells why another one has
-    /// to wait then.
-    fn keeps_from_leaving(&mut self, user: &str) -> bool {
-        let unfinished = self.rooms.values().flat_map(Room::unfinished).count();
-        if unfinished == 0 || self.me.as_deref().is_none_or(|me| me == user) {
-            return false;
-        }
-        self.error(self.texts.unsent_before_login(unfinished, user));
-        true
     }
 
     /// Opens a conversation that is there.
@@ -454,43 +398,6 @@ impl State {
 
     pub(super) fn room_mut(&mut self) -> Option<&mut Room> {
         self.rooms.get_mut(self.open.as_ref()?)
-    }
-
-    /// Whether a message is on its way for so long that the person should know.
-    pub(crate) fn nobody_answers(&self) -> bool {
-        let now_ms = self.now_ms;
-        self.rooms.values().flat_map(|room| &room.outgoing).any(|out| {
-            matches!(out.progress, Progress::Sending { since_ms } if since_ms + TELL_AFTER_MS <= now_ms)
-        })
-    }
-
-    /// Whether the broker is away for so long that the person should know.
-    pub(crate) fn broker_away(&self) -> bool {
-        match self.broker {
-            Link::Up => false,
-            Link::Unseen { since_ms } | Link::Lost { since_ms } => {
-                since_ms + TELL_AFTER_MS <= self.now_ms
-            }
-        }
-    }
-
-    /// What is wrong for as long as it is.
-    pub(crate) fn banner(&self) -> Option<String> {
-        let texts = self.texts;
-        match self.broker {
-            Link::Unseen { .. } if self.broker_away() => {
-                Some(texts.cant_connect(&self.broker_address))
-            }
-            Link::Lost { .. } if self.broker_away() => {
-                Some(texts.broker_away(&self.broker_address))
-            }
-            _ if self.nobody_answers() => Some(texts.nobody_answers()),
-            _ if self.silence.is_some_and(|tell_ms| tell_ms <= self.now_ms) => {
-                Some(texts.servers_silent())
-            }
-            _ if self.proxy_lost => Some(texts.proxy_away()),
-            _ => None,
-        }
     }
 
     /// How many messages are not acknowledged yet.

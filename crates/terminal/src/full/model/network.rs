@@ -1,14 +1,13 @@
 //! What the cluster's events do to the state.
 
 use recado_client::ClientError;
-use recado_protocol::reply::Role;
-use recado_protocol::{Ack, Code, HistoryReply, Record, Status};
+use recado_protocol::{Ack, Code, HistoryReply, Record};
 
 use super::event::{Effect, Listed, Names, Want};
 use super::log::{Entry, MAX_HELD_ASIDE, MAX_HELD_ASIDE_BYTES, MAX_HELD_BYTES, MAX_HELD_MESSAGES};
-use super::memory::{Memory, count_unread};
+use super::memory::count_unread;
 use super::room::{Place, Progress, Room, Scroll};
-use super::{Kind, Notify, Overlay, Picker, State, TELL_AFTER_MS};
+use super::{Kind, Notify, Overlay, Picker, State};
 use crate::texts::{About, Texts};
 
 /// How many rows a page of history has.
@@ -21,54 +20,6 @@ pub(crate) const SEARCH_PAGE_ROWS: usize = 1000;
 const FETCH_AGAIN_MS: u64 = 2000;
 
 impl State {
-    pub(super) fn logged_in(
-        &mut self,
-        user: String,
-        outcome: Result<(), ClientError>,
-        effects: &mut Vec<Effect>,
-    ) {
-        self.logging_in = None;
-        if let Err(error) = outcome {
-            self.failed(&error, About::User(&user));
-            return;
-        }
-        if self.keeps_from_leaving(&user) {
-            // Written while the login was on its way.
-            if let Some(me) = self.me.clone() {
-                self.logging_in = Some(me.clone());
-                effects.push(Effect::Login { user: me, before: Some(user) });
-            }
-            return;
-        }
-        let again = self.me.as_ref() == Some(&user);
-        if self.me.is_some() && !again {
-            self.forget_writer(effects);
-            // Somebody else's conversations are nobody's business any more.
-            self.rooms.retain(|place, _| matches!(place, Place::Channel(_)));
-            if !self.open.as_ref().is_some_and(|open| self.rooms.contains_key(open)) {
-                self.open = None;
-            }
-        }
-        if again {
-            self.mention(self.texts.logged_in(&user));
-        } else {
-            self.note(self.texts.logged_in(&user));
-        }
-        self.users.insert(user.clone());
-        effects.push(Effect::AskStatus { asked: false });
-        if again {
-            effects.push(Effect::FetchInbox { user });
-            self.fetch_what_is_missing(effects);
-            return;
-        }
-        self.me = Some(user.clone());
-        (self.memory, self.saved) = (Memory::default(), None);
-        self.left.clear();
-        self.closed.clear();
-        effects.push(Effect::Recall { user });
-        self.fetch_what_is_missing(effects);
-    }
-
     /// The newest private messages make the direct conversations that the left side shows.
     pub(super) fn inbox(&mut self, outcome: Result<HistoryReply, ClientError>) {
         let Ok(page) = outcome else { return };
@@ -387,28 +338,7 @@ impl State {
         self.channels.extend(channels);
     }
 
-    pub(super) fn status(&mut self, status: &Status) {
-        let primary = status.members.iter().find(|member| member.role == Role::Primary);
-        self.primary = primary.map(|member| member.name.clone());
-        match &self.primary {
-            Some(_) => self.heard(),
-            // The broker alone answered: it has waited for the servers already.
-            None if status.members.is_empty() => self.not_heard(0),
-            None => self.not_heard(TELL_AFTER_MS),
-        }
-    }
-
-    /// A server answered, or sent something.
-    pub(super) fn heard(&mut self) {
-        self.silence = None;
-    }
-
-    /// No server answers; the person is told so much later, unless one does before, ms.
-    pub(super) fn not_heard(&mut self, tell_after_ms: u64) {
-        self.silence.get_or_insert(self.now_ms + tell_after_ms);
-    }
-
-    fn failed(&mut self, error: &ClientError, about: About<'_>) {
+    pub(super) fn failed(&mut self, error: &ClientError, about: About<'_>) {
         self.error(self.texts.failed(error, about));
     }
 

@@ -593,6 +593,20 @@ fn trying_again_leads_to_where_something_failed() {
 }
 
 #[test]
+fn taking_back_leads_to_where_something_failed_too() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("hello");
+    let number = stage.take_sends()[0].1;
+    let outcome = Err(ClientError::Unknown { waited_ms: 30_000 });
+    stage.happens(Event::Sent { place: tea(), number, outcome });
+    stage.join("coffee", Vec::new());
+    stage.ctrl('t');
+    assert_eq!((stage.state.open.clone(), stage.state.input.text()), (Some(tea()), ""));
+    stage.ctrl('t');
+    assert_eq!(stage.state.input.text(), "hello");
+}
+
+#[test]
 fn the_choice_in_the_switcher_goes_up_and_down_and_stays() {
     let mut stage = Stage::in_tea(80, 24, chat(1));
     let users = ["bob", "carla", "dora"].map(str::to_owned).to_vec();

@@ -34,6 +34,10 @@ fn frames(stage: &mut Stage, ms: u64) -> usize {
         if tick % 20 == 0 {
             stage.happens(Event::Status(status("server-1")));
         }
+        if tick % 80 == 0 {
+            let users = vec![format!("user-{tick}")];
+            stage.happens(Event::Names { users, channels: Vec::new() });
+        }
         frames += usize::from(stage.state.take_stale());
     }
     frames
@@ -49,6 +53,15 @@ fn nothing_is_drawn_while_nothing_happens() {
     assert_eq!(frames(&mut stage, 10_000), 1);
     stage.press(KeyCode::Left);
     assert_eq!(frames(&mut stage, 10_000), 1);
+}
+
+#[test]
+fn names_are_drawn_where_they_are_listed() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.ctrl('k');
+    stage.state.take_stale();
+    stage.happens(Event::Names { users: vec!["zoe".to_owned()], channels: Vec::new() });
+    assert!(stage.state.take_stale() && stage.screen().contains("@zoe"));
 }
 
 #[test]

@@ -109,6 +109,17 @@ fn lines_that_were_written_come_back_with_up() {
 }
 
 #[test]
+fn a_very_long_line_does_not_drive_out_the_others() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("short");
+    stage.happens(Event::Paste("long ".repeat(20_000)));
+    stage.press(KeyCode::Enter);
+    stage.line("shorter");
+    stage.happens(Event::Terminate);
+    assert_eq!(written_down(&mut stage).lines, ["/join tea", "short", "shorter"]);
+}
+
+#[test]
 fn messages_that_are_not_sent_wait_for_the_next_start_and_are_sent_when_wanted() {
     let mut stage = Stage::in_tea(80, 24, chat(1));
     stage.state.keeps = true;
@@ -187,6 +198,32 @@ fn somebody_else_does_not_get_what_was_written() {
     assert!(stage.state.input.is_empty());
     stage.press(KeyCode::Up);
     assert!(stage.state.input.is_empty(), "{}", stage.state.input.text());
+}
+
+#[test]
+fn what_failed_is_kept_for_its_writer_and_keeps_nobody_else_out() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("by ana");
+    let number = stage.take_sends()[0].1;
+    let outcome = Err(ClientError::Unknown { waited_ms: 30_000 });
+    stage.happens(Event::Sent { place: tea(), number, outcome });
+    stage.line("/login dora");
+    let login = Effect::Login { user: "dora".to_owned(), before: Some("ana".to_owned()) };
+    assert!(stage.effects.contains(&login), "{}", stage.screen());
+    stage.happens(Event::LoggedIn { user: "dora".to_owned(), outcome: Ok(()) });
+    let memory = written_down(&mut stage);
+    assert_eq!((memory.unsent.len(), memory.unsent[0].text.as_str()), (1, "by ana"));
+    assert!(!stage.screen().contains("by ana"), "{}", stage.screen());
+
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.happens(Event::NotRemembered("the disk is full".to_owned()));
+    stage.line("by ana");
+    let number = stage.take_sends()[0].1;
+    let outcome = Err(ClientError::Unknown { waited_ms: 30_000 });
+    stage.happens(Event::Sent { place: tea(), number, outcome });
+    stage.effects.clear();
+    stage.line("/login dora");
+    assert!(stage.effects.is_empty(), "nobody would have it any more");
 }
 
 #[test]

@@ -16,6 +16,7 @@ fn another_key_takes_the_question_back() {
         let mut stage = Stage::in_tea(80, 24, chat(60));
         assert!(!leaves(&mut stage));
         stage.press(key);
+        assert!(!stage.screen().contains("once more leaves"), "{}", stage.screen());
         assert!(!leaves(&mut stage), "{key:?}");
         assert!(leaves(&mut stage));
     }

@@ -78,6 +78,34 @@ fn a_help_is_read_page_by_page_without_missing_a_row() {
 }
 
 #[test]
+fn a_narrow_title_says_that_there_is_more() {
+    let mut stage = Stage::in_tea(38, 12, chat(1));
+    stage.press(KeyCode::F(1));
+    assert!(stage.screen().starts_with("Help · Down: more\n"), "{}", stage.screen());
+}
+
+#[test]
+fn an_emptied_line_takes_along_what_was_wrong_with_it() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("/jion tea");
+    assert!(stage.screen().contains("did you mean /join?"));
+    stage.ctrl('c');
+    assert!(!stage.screen().contains("did you mean"), "{}", stage.screen());
+}
+
+#[test]
+fn a_command_that_takes_nothing_is_told_so() {
+    for (line, expected) in [
+        ("/users x", "/users takes nothing behind it"),
+        ("/join coffee break", "too many words: /join <channel> (a name with a space"),
+    ] {
+        let mut stage = Stage::in_tea(100, 24, chat(1));
+        stage.line(line);
+        assert!(stage.screen().contains(expected), "{}", stage.screen());
+    }
+}
+
+#[test]
 fn who_spoke_last_is_offered_first() {
     let messages = vec![
         record(1, "bobby", "first"),

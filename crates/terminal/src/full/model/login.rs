@@ -1,0 +1,87 @@
+//! Who is logged in, and how somebody else takes over.
+
+use recado_client::ClientError;
+
+use super::State;
+use super::event::Effect;
+use super::memory::Memory;
+use super::room::{Place, Room};
+use crate::texts::About;
+
+impl State {
+    /// Logs somebody in, unless that is under way; false while somebody else's messages wait.
+    pub(crate) fn log_in(&mut self, user: String, effects: &mut Vec<Effect>) -> bool {
+        if self.logging_in.as_ref() == Some(&user) {
+            return true;
+        }
+        if self.keeps_from_leaving(&user) {
+            return false;
+        }
+        self.logging_in = Some(user.clone());
+        effects.push(Effect::Login { user, before: self.me.clone() });
+        true
+    }
+
+    /// Whether messages of the one who is logged in are not sent yet; tells why another one has
+    /// to wait then. What failed is kept for the one who wrote it.
+    pub(super) fn keeps_from_leaving(&mut self, user: &str) -> bool {
+        let unfinished = if self.keeps && self.saved.is_some() {
+            self.unsent()
+        } else {
+            self.rooms.values().flat_map(Room::unfinished).count()
+        };
+        if unfinished == 0 || self.me.as_deref().is_none_or(|me| me == user) {
+            return false;
+        }
+        self.error(self.texts.unsent_before_login(unfinished, user));
+        true
+    }
+
+    pub(super) fn logged_in(
+        &mut self,
+        user: String,
+        outcome: Result<(), ClientError>,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.logging_in = None;
+        if let Err(error) = outcome {
+            self.failed(&error, About::User(&user));
+            return;
+        }
+        if self.keeps_from_leaving(&user) {
+            // Written while the login was on its way.
+            if let Some(me) = self.me.clone() {
+                self.logging_in = Some(me.clone());
+                effects.push(Effect::Login { user: me, before: Some(user) });
+            }
+            return;
+        }
+        let again = self.me.as_ref() == Some(&user);
+        if self.me.is_some() && !again {
+            self.forget_writer(effects);
+            // Somebody else's conversations are nobody's business any more.
+            self.rooms.retain(|place, _| matches!(place, Place::Channel(_)));
+            if !self.open.as_ref().is_some_and(|open| self.rooms.contains_key(open)) {
+                self.open = None;
+            }
+        }
+        if again {
+            self.mention(self.texts.logged_in(&user));
+        } else {
+            self.note(self.texts.logged_in(&user));
+        }
+        self.users.insert(user.clone());
+        effects.push(Effect::AskStatus { asked: false });
+        if again {
+            effects.push(Effect::FetchInbox { user });
+            self.fetch_what_is_missing(effects);
+            return;
+        }
+        self.me = Some(user.clone());
+        (self.memory, self.saved) = (Memory::default(), None);
+        self.left.clear();
+        self.closed.clear();
+        effects.push(Effect::Recall { user });
+        self.fetch_what_is_missing(effects);
+    }
+}
