@@ -214,16 +214,13 @@ def first_ack(port):
 
 
 def history(figures, options, load):
-    """Throughput, memory and restart with many messages."""
-    wanted = 100_000 if options.quick else 1_000_000
+    """Throughput beside an empty one's, memory and restart with many messages."""
+    wanted = 100_000 if options.quick else options.messages
     case = f"{wanted:,} messages"
     with Recado(options, load) as recado:
-        empty = write_rate(recado, options)
         fill(recado, wanted)
-        full = write_rate(recado, options)
-        memory = {name: systems.rss_mb(pid) for name, pid in recado.server_pids().items()}
-        found = {"acks_per_s_empty": empty, "acks_per_s_full": full, "ratio": full / empty,
-                 "memory_mb": memory, "memory_mb_max": max(memory.values())}
+        found = full_and_empty(recado, options, load)
+        found |= memory_of(recado.server_pids())
         found["server_restart_s"] = restart_backup(recado)
         recado.stop("up")
         started = time.monotonic()
@@ -234,19 +231,30 @@ def history(figures, options, load):
         figures.add("history", "recado", case, 0, found)
     if "nats" in options.peers:
         with Nats(options, load) as nats:
-            empty = write_rate(nats, options)
             fill(nats, wanted)
-            full = write_rate(nats, options)
-            memory = {name: systems.rss_mb(pid) for name, pid in nats.pids().items()}
-            figures.add("history", "nats", case, 0, {
-                "acks_per_s_empty": empty, "acks_per_s_full": full, "ratio": full / empty,
-                "memory_mb": memory, "memory_mb_max": max(memory.values())})
+            found = full_and_empty(nats, options, load) | memory_of(nats.pids())
+            figures.add("history", "nats", case, 0, found)
 
 
-def write_rate(system, options):
-    """The median of three, since this is done once on each side."""
-    rates = [system.writes(64, 8, options.seconds, 1)["acks_per_s"] for _ in range(3)]
-    return statistics.median(rates)
+def full_and_empty(full, options, load):
+    """The same load at a full system and at a new one, in turns: the machine has good and bad
+    minutes, and filling takes some of them."""
+    rates = []
+    for number in range(max(options.rounds, 3)):
+        with type(full)(options, load) as empty:
+            pair = [empty, full] if number % 2 == 0 else [full, empty]
+            rate = {system: system.writes(64, 8, options.seconds, 1)["acks_per_s"]
+                    for system in pair}
+        rates.append((rate[empty], rate[full]))
+    return {"acks_per_s_empty": statistics.median(empty for empty, _ in rates),
+            "acks_per_s_full": statistics.median(full for _, full in rates),
+            "ratio": statistics.median(full / empty for empty, full in rates),
+            "ratios": [full / empty for empty, full in rates]}
+
+
+def memory_of(pids):
+    memory = {name: systems.rss_mb(pid) for name, pid in pids.items()}
+    return {"memory_mb": memory, "memory_mb_max": max(memory.values())}
 
 
 def fill(system, wanted):

@@ -32,6 +32,8 @@ def parse():
     parser.add_argument("--peers", default="nats,nats-fsync,etcd", help="which ones; may be empty")
     parser.add_argument("--rounds", type=int, help="how many rounds [default: 5, quick 2]")
     parser.add_argument("--seconds", type=int, help="how long each load [default: 8, quick 3]")
+    parser.add_argument("--messages", type=int, default=1_000_000,
+                        help="how many make a long history [default: 1000000]")
     parser.add_argument("--recado", type=pathlib.Path, help="a binary [default: built from here]")
     parser.add_argument("--temp", type=pathlib.Path, default=ROOT / "target" / "bench-data",
                         help="folder for the data, on the disk that is to be measured")

@@ -27,7 +27,7 @@ const CACHE_ENTRIES: usize = 4096;
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
 /// A chunk file is removed as a whole once all of it is purged. A new one costs an fsync of the
 /// folder on the caller's thread, so they are not small.
-const CHUNK_BYTES: usize = 16 * 1024 * 1024;
+const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 const CHUNK_RECORDS: usize = 128 * 1024;
 const READ_BUFFER_BYTES: usize = 1024 * 1024;
 /// Appends wait when the disk is so far behind. It never is: on the primary one batch at a time

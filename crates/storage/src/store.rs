@@ -17,7 +17,7 @@ use crate::{snapshot, values};
 pub const STORE_FILE: &str = "chat.redb";
 
 /// How much memory redb may use for pages, read and unwritten ones together.
-const CACHE_BYTES: usize = 32 * 1024 * 1024;
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
 /// One entry to apply.
 #[derive(Clone, Debug)]
