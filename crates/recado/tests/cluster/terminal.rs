@@ -134,6 +134,12 @@ fn what_is_written_without_a_broker_is_sent_once_when_it_is_back() {
     ana.wait_for("a draft that became a message ✗ not sent");
     ana.keys("\x12");
     ana.wait_for("a draft that became a message ✓");
+
+    // Who only reads learns that there is nobody to read from.
+    cluster.kill("server-1");
+    ana.wait_for("no server answers; nothing new comes");
+    cluster.start_server(1, &[]);
+    ana.wait_gone("no server answers");
 }
 
 #[test]

@@ -37,7 +37,7 @@ texts! {
 {cmd}join <canal>             abrir um
 {cmd}create <canal>           criar um
 {cmd}users                    quem está por aqui
-{cmd}msg <usuário> <mensagem> escrever a alguém
+{cmd}msg <usuário> <mensagem>  escrever a alguém
 {cmd}help                     todos os comandos e teclas";
 
     /// What is explained ends at the first two spaces.

@@ -8,6 +8,7 @@ use super::put;
 use super::theme::Look;
 use crate::full::model::State;
 use crate::full::model::event::Want;
+use crate::full::page::{self, Line};
 use crate::full::rows::{Head, Mark, NAME_BORDER, Row, Rows};
 use crate::full::wrap::{columns, wrap};
 
@@ -15,8 +16,10 @@ pub(super) fn draw(state: &State, look: &Look, area: Rect, buffer: &mut Buffer) 
     let Some(rows) = state.rows_of_open(area.width) else {
         let texts = state.texts;
         let lines = if state.me.is_some() { texts.nothing_open() } else { texts.welcome() };
-        for (line, y) in lines.lines().zip(area.top()..area.bottom()) {
-            put(buffer, area, area.x + 1, y, line, look.plain);
+        let lines = Line::split(lines.lines());
+        let rows = page::rows(&lines, area.width.saturating_sub(1));
+        for (row, y) in rows.zip(area.top()..area.bottom()) {
+            put(buffer, area, area.x + 1, y, &row, look.plain);
         }
         return;
     };

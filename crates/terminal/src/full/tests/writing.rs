@@ -78,6 +78,21 @@ fn a_help_is_read_page_by_page_without_missing_a_row() {
 }
 
 #[test]
+fn what_to_do_first_is_legible_on_a_narrow_terminal_in_both_languages() {
+    for (language, first, explained, does) in [
+        (Language::English, "  log in, or become known", " /join <channel>", "   open one"),
+        (Language::Portuguese, "  entrar, ou se apresentar", " /join <canal>", "   abrir um"),
+    ] {
+        let mut stage = Stage::new(40, 24);
+        stage.state.texts = Texts::new(language, "/");
+        assert!(stage.screen().contains(first), "{}", stage.screen());
+        stage.log_in("ana");
+        let screen = stage.screen();
+        assert!(screen.contains(&format!("{explained}\n{does}\n")), "{screen}");
+    }
+}
+
+#[test]
 fn a_narrow_title_says_that_there_is_more() {
     let mut stage = Stage::in_tea(38, 12, chat(1));
     stage.press(KeyCode::F(1));
