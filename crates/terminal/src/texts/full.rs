@@ -178,6 +178,9 @@ Todo o resto é mensagem; duas barras começam uma com barra, ?? uma com interro
     not_recalled(why: &str)
         "what was remembered can't be read, so this is a start without it: {why}"
         "não dá para ler o que foi lembrado, então este começo é sem ele: {why}";
+    kept_elsewhere()
+        "another client of yours is open here; only that one remembers drafts and what is not sent"
+        "outro cliente seu está aberto aqui; só ele lembra rascunhos e o que não saiu";
     memory_damaged(file: &str)
         "what was remembered is damaged; this is a start without it, and the file is kept as {file}"
         "o que foi lembrado está danificado; este começo é sem ele, e o arquivo fica guardado como {file}";

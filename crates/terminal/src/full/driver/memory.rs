@@ -1,6 +1,6 @@
 //! What is remembered, in a file for each user of each broker.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -93,6 +93,35 @@ pub(super) fn file(folder: &Path, broker: &str, user: &str) -> PathBuf {
     folder.join(format!("{}@{}.json", plain(user), plain(broker)))
 }
 
+/// The right to write a user's file, for as long as this lives. Two clients of the same user would
+/// write over each other's drafts.
+#[derive(Debug)]
+pub(super) struct Claim {
+    _locked: Option<File>,
+}
+
+/// Claims a user's file; none when another client has it. Where nothing can be locked, nobody is
+/// kept from writing.
+pub(super) fn claim(file: &Path) -> Option<Claim> {
+    let open = || {
+        create_folder_of(file)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(FILE_MODE);
+        options.open(file.with_extension("lock"))
+    };
+    let Ok(lock) = open() else { return Some(Claim { _locked: None }) };
+    match lock.try_lock() {
+        Ok(()) => Some(Claim { _locked: Some(lock) }),
+        Err(TryLockError::WouldBlock) => None,
+        Err(TryLockError::Error(_)) => Some(Claim { _locked: None }),
+    }
+}
+
+fn create_folder_of(file: &Path) -> io::Result<()> {
+    let Some(folder) = file.parent() else { return Ok(()) };
+    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)
+}
+
 /// Reads it; nothing is remembered when there is none.
 pub(super) fn read(file: &Path) -> Result<Memory, Unread> {
     let bytes = match fs::read(file) {
@@ -161,9 +190,7 @@ pub(super) fn write(file: &Path, memory: Memory) -> io::Result<()> {
         unsent: unsent.collect(),
         lines: memory.lines,
     };
-    if let Some(folder) = file.parent() {
-        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
-    }
+    create_folder_of(file)?;
     let beside = file.with_extension(format!("{}.new", std::process::id()));
     // One that a process of the same number left behind would keep its own mode.
     drop(fs::remove_file(&beside));
@@ -216,6 +243,18 @@ mod tests {
         }
         fs::create_dir(&file).unwrap();
         assert!(matches!(read(&file), Err(Unread::Unreadable(_))));
+    }
+
+    #[test]
+    fn one_client_at_a_time_writes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let ana = file(&folder.path().join("new"), "b", "ana");
+        let first = claim(&ana);
+        assert!(first.is_some());
+        assert!(claim(&ana).is_none());
+        assert!(claim(&file(folder.path(), "b", "dora")).is_some());
+        drop(first);
+        assert!(claim(&ana).is_some());
     }
 
     #[test]

@@ -130,7 +130,7 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
     state.notify = config.notify;
     let (columns, rows) = screen.size();
     let memory = config.memory_folder.map(|folder| (folder, address_of_memory));
-    state.keeps = memory.is_some();
+    (state.has_memory, state.keeps) = (memory.is_some(), memory.is_some());
     let mut worker = Worker::new(client.clone(), subscription, events, memory);
     worker.all(state.update(Event::Resize { columns, rows }));
     if let Some(user) = config.user {

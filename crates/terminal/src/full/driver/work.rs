@@ -1,5 +1,6 @@
 //! Does what the model wants done, and tells what came out.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::memory::{self, Unread};
+use super::memory::{self, Claim, Unread};
 use crate::full::model::event::{Effect, Event, Listed, Names, Want};
 use crate::full::model::memory::Memory;
 use crate::full::model::room::Place;
@@ -33,6 +34,8 @@ pub(super) struct Worker {
     tasks: JoinSet<()>,
     /// Where things are remembered, and the broker that they are about.
     memory: Option<(PathBuf, String)>,
+    /// Whose file this client writes.
+    claim: Option<(String, Claim)>,
 }
 
 impl Worker {
@@ -42,7 +45,7 @@ impl Worker {
         events: mpsc::Sender<Event>,
         memory: Option<(PathBuf, String)>,
     ) -> Worker {
-        Worker { client, subscription, events, tasks: JoinSet::new(), memory }
+        Worker { client, subscription, events, tasks: JoinSet::new(), memory, claim: None }
     }
 
     pub(super) fn all(&mut self, effects: Vec<Effect>) {
@@ -63,10 +66,33 @@ impl Worker {
     /// thousand bytes, and more only when somebody writes that much.
     pub(super) fn remember(&self, user: &str, remembered: Memory) {
         let Some(file) = self.memory_file(user) else { return };
+        if self.claim.as_ref().is_none_or(|(owner, _)| owner != user) {
+            return;
+        }
         if let Err(why) = memory::write(&file, remembered) {
             let why = format!("{}: {why}", file.display());
             // With that many events waiting, this one is not missed.
             drop(self.events.try_send(Event::NotRemembered(why)));
+        }
+    }
+
+    /// What is remembered of a user, and what is to be told about that.
+    fn recall(&mut self, user: &str) -> (Memory, Option<Event>) {
+        // One that was logged in before is so no longer.
+        self.claim = None;
+        let Some(file) = self.memory_file(user) else { return (Memory::default(), None) };
+        self.claim = memory::claim(&file).map(|claim| (user.to_owned(), claim));
+        match memory::read(&file) {
+            Ok(memory) if self.claim.is_some() => (memory, None),
+            Ok(memory) => {
+                // What is written there is the other one's.
+                let read_only = Memory { drafts: BTreeMap::new(), unsent: Vec::new(), ..memory };
+                (read_only, Some(Event::KeptElsewhere))
+            }
+            Err(Unread::Damaged { kept_as }) => {
+                (Memory::default(), Some(Event::Damaged { kept_as }))
+            }
+            Err(Unread::Unreadable(why)) => (Memory::default(), Some(Event::NotRecalled(why))),
         }
     }
 
@@ -75,20 +101,10 @@ impl Worker {
         let (client, subscription) = (self.client.clone(), self.subscription.clone());
         let events = self.events.clone();
         if let Effect::Recall { user } = effect {
-            let memory = self.memory_file(&user).map(|file| memory::read(&file));
-            let (memory, wrong) = match memory {
-                None => (Memory::default(), None),
-                Some(Ok(memory)) => (memory, None),
-                Some(Err(Unread::Damaged { kept_as })) => {
-                    (Memory::default(), Some(Event::Damaged { kept_as }))
-                }
-                Some(Err(Unread::Unreadable(why))) => {
-                    (Memory::default(), Some(Event::NotRecalled(why)))
-                }
-            };
+            let (memory, but) = self.recall(&user);
             let recalled = Event::Recalled { user, memory };
             self.tasks.spawn(async move {
-                for event in [Some(recalled), wrong].into_iter().flatten() {
+                for event in [Some(recalled), but].into_iter().flatten() {
                     drop(events.send(event).await);
                 }
             });

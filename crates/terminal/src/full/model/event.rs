@@ -54,6 +54,8 @@ pub(crate) enum Event {
     Damaged {
         kept_as: String,
     },
+    /// Another client of the same user writes it down.
+    KeptElsewhere,
     /// It could not be read, for this reason.
     NotRecalled(String),
     /// The newest messages of the inbox, asked for after the login.

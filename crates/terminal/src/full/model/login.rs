@@ -78,6 +78,7 @@ impl State {
             return;
         }
         self.me = Some(user.clone());
+        self.keeps = self.has_memory;
         (self.memory, self.saved) = (Memory::default(), None);
         self.left.clear();
         self.closed.clear();

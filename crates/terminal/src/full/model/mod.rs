@@ -142,7 +142,9 @@ pub(crate) struct State {
     save_after_ms: u64,
     /// Something happened since it was compared with what was written down.
     unsaved: bool,
-    /// Whether anything can be written down.
+    /// Whether anything can be written down at all.
+    pub(crate) has_memory: bool,
+    /// Whether it is, for the one who is logged in.
     pub(crate) keeps: bool,
     /// Whether something else is to be seen than what was drawn last.
     stale: bool,
@@ -192,6 +194,7 @@ impl State {
             saved: None,
             save_after_ms: 0,
             unsaved: false,
+            has_memory: true,
             keeps: true,
             stale: true,
             left: BTreeSet::new(),
@@ -240,6 +243,10 @@ impl State {
             Event::NotRemembered(why) => {
                 self.keeps = false;
                 self.error(self.texts.not_remembered(&why));
+            }
+            Event::KeptElsewhere => {
+                self.keeps = false;
+                self.note(self.texts.kept_elsewhere());
             }
             Event::Damaged { kept_as } => self.error(self.texts.memory_damaged(&kept_as)),
             Event::NotRecalled(why) => self.error(self.texts.not_recalled(&why)),

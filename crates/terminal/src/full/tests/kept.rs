@@ -166,6 +166,18 @@ fn where_nothing_can_be_kept_leaving_says_what_would_be_lost() {
 }
 
 #[test]
+fn a_second_client_of_the_same_user_says_that_it_keeps_nothing() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.happens(Event::KeptElsewhere);
+    assert!(stage.screen().contains("another client of yours"), "{}", stage.screen());
+    stage.types("a draft");
+    stage.ctrl('q');
+    assert!(stage.screen().contains("1 text would be lost"), "{}", stage.screen());
+    stage.log_in("dora");
+    assert!(stage.state.keeps, "that is another file");
+}
+
+#[test]
 fn leaving_a_conversation_loses_nothing_that_was_written_there() {
     let mut stage = Stage::in_tea(80, 24, chat(1));
     stage.types("a draft in tea");
