@@ -12,7 +12,7 @@ pub(crate) const MIN_COLUMNS_FOR_ROOMS: u16 = 60;
 pub(crate) const MIN_ROWS_FOR_TITLE: u16 = 12;
 
 /// How many rows the text that is written takes at the most.
-pub(crate) const MAX_INPUT_ROWS: usize = 6;
+const MAX_INPUT_ROWS: u16 = 6;
 
 /// How many rows a notice takes at the most.
 const MAX_NOTE_ROWS: usize = 3;
@@ -51,7 +51,7 @@ pub(crate) fn panes(state: &State) -> Panes {
     panes.status = take_bottom(&mut main, 1);
     let text_columns = usize::from(main.width.saturating_sub(PROMPT_COLUMNS));
     let (written, _) = fold(state.input.text(), state.input.cursor(), text_columns);
-    let most = (rows / 3).clamp(1, u16::try_from(MAX_INPUT_ROWS).unwrap_or(1));
+    let most = (rows / 3).clamp(1, MAX_INPUT_ROWS);
     panes.input = take_bottom(&mut main, clamp(written.len(), most));
     let free = main.height.saturating_sub(1);
     if let Some(notice) = &state.notice {

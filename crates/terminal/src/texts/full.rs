@@ -231,6 +231,16 @@ plurals! {
             "{count} nova abaixo, @{mentions}; Esc volta",
             "{count} novas abaixo, @{mentions}; Esc volta"
         ];
+    /// The same for a single line.
+    pasted_letters(count: usize)
+        [
+            "1 letter: Enter sends it as one message, Ctrl-C takes it away",
+            "{count} letters: Enter sends them as one message, Ctrl-C takes them away"
+        ]
+        [
+            "{count} letra: Enter envia como uma mensagem só, Ctrl-C a retira",
+            "{count} letras: Enter envia tudo como uma mensagem só, Ctrl-C as retira"
+        ];
     quit_unsent(count: usize)
         [
             "1 message is not sent yet; it is kept for the next start; once more leaves",

@@ -4,12 +4,14 @@ use ratatui::crossterm::event::{
     KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
 use ratatui::layout::Position;
+use unicode_segmentation::UnicodeSegmentation;
 
 use super::event::{Effect, Listed};
 use super::room::Scroll;
 use super::{Overlay, Picker, State};
-use crate::full::layout::{MAX_INPUT_ROWS, overlay_area, panes, rooms_in_sight};
+use crate::full::layout::{PROMPT_COLUMNS, overlay_area, panes, rooms_in_sight};
 use crate::full::page::rows;
+use crate::full::wrap::fold;
 
 /// How many rows the mouse wheel moves.
 const WHEEL_ROWS: usize = 3;
@@ -107,7 +109,7 @@ impl State {
             KeyCode::Enter if alt || key.modifiers.contains(KeyModifiers::SHIFT) => {
                 self.insert("\n");
             }
-            KeyCode::Char('j') if control => self.insert("\n"),
+            KeyCode::Char('j') if control => drop(self.insert("\n")),
             KeyCode::Enter => self.enter(effects),
             KeyCode::Tab => self.complete(false),
             KeyCode::BackTab => self.complete(true),
@@ -203,18 +205,34 @@ impl State {
             self.search_anew(effects);
         } else {
             self.overlay = None;
-            self.insert(text);
-            let lines = self.input.text().trim_end_matches('\n').split('\n').count();
-            if lines > MAX_INPUT_ROWS {
-                self.note(self.texts.pasted(lines));
+            if self.insert(text) {
+                self.tell_how_long();
             }
         }
     }
 
-    fn insert(&mut self, text: &str) {
-        if !self.input.insert(text) {
+    /// Says how long the text is when not all of it is in sight.
+    fn tell_how_long(&mut self) {
+        let area = panes(self).input;
+        let text = self.input.text().trim_end_matches('\n');
+        let (rows, _) = fold(text, 0, usize::from(area.width.saturating_sub(PROMPT_COLUMNS)));
+        if rows.len() <= usize::from(area.height) {
+            return;
+        }
+        let told = match text.split('\n').count() {
+            1 => self.texts.pasted_letters(text.graphemes(true).count()),
+            lines => self.texts.pasted(lines),
+        };
+        self.note(told);
+    }
+
+    /// Writes at the cursor; false, and told, when the text would get too long.
+    fn insert(&mut self, text: &str) -> bool {
+        let written = self.input.insert(text);
+        if !written {
             self.error(self.texts.too_long_to_write());
         }
+        written
     }
 
     pub(super) fn mouse(&mut self, mouse: MouseEvent, effects: &mut Vec<Effect>) {

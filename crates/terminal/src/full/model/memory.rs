@@ -197,10 +197,14 @@ impl State {
 
     /// How many texts nobody would have any more if the client ended now.
     pub(super) fn to_lose(&self) -> usize {
+        let text = self.input.text();
+        let homeless = self.open.is_none() && !text.trim().is_empty() && !text.starts_with('/');
         if self.keeps {
-            return 0;
+            return usize::from(homeless);
         }
-        self.drafts().count() + self.rooms.values().flat_map(Room::unfinished).count()
+        usize::from(homeless)
+            + self.drafts().count()
+            + self.rooms.values().flat_map(Room::unfinished).count()
     }
 
     /// Writes down what belongs to the user who goes, and forgets it.

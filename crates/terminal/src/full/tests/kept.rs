@@ -178,6 +178,21 @@ fn a_second_client_of_the_same_user_says_that_it_keeps_nothing() {
 }
 
 #[test]
+fn what_was_written_before_there_was_a_conversation_is_not_lost_by_mistake() {
+    let quits = |stage: &Stage| stage.effects.contains(&Effect::Quit { code: 0 });
+    let mut stage = Stage::new(80, 24);
+    stage.types("hello, is anybody there");
+    stage.ctrl('q');
+    assert!(!quits(&stage) && stage.screen().contains("1 text would be lost"));
+    stage.ctrl('q');
+    assert!(quits(&stage));
+    let mut stage = Stage::new(80, 24);
+    stage.types("/login an");
+    stage.ctrl('q');
+    assert!(quits(&stage), "a command is nothing to keep");
+}
+
+#[test]
 fn leaving_a_conversation_loses_nothing_that_was_written_there() {
     let mut stage = Stage::in_tea(80, 24, chat(1));
     stage.types("a draft in tea");

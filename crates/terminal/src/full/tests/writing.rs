@@ -155,4 +155,10 @@ fn a_paste_that_does_not_fit_into_sight_is_counted() {
     stage.happens(Event::Paste("line\r\n".repeat(40)));
     let screen = stage.screen();
     assert!(screen.contains("40 lines: Enter sends them as one message"), "{screen}");
+    stage.ctrl('c');
+    stage.happens(Event::Paste("é".repeat(1_000)));
+    let screen = stage.screen();
+    assert!(screen.contains("1000 letters: Enter sends them as one message"), "{screen}");
+    stage.happens(Event::Paste("é".repeat(1_000_000)));
+    assert!(stage.screen().contains("that is too long to be sent"), "{}", stage.screen());
 }
