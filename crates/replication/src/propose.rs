@@ -10,7 +10,7 @@ use recado_chat::planted::{self, Bug};
 use recado_chat::{Command, LogEntry, Origin};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::replica::{Committed, ProposeError};
 use crate::shared::{Shared, Waiting, lock};
@@ -23,7 +23,7 @@ const BATCH_PROPOSALS: usize = 1024;
 
 /// So many entries make a batch behind which waiting for more pays.
 pub const LARGE_BATCH: usize = 8;
-/// How long a batch waits to become as large as the one before.
+/// How long a batch waits at the most to become as large as the one before.
 const GATHER: Duration = Duration::from_millis(1);
 
 /// A command on its way into the log.
@@ -132,11 +132,14 @@ async fn gather(batch: &mut Vec<Proposal>, before: usize, waiting: &mut mpsc::Re
     if before < LARGE_BATCH || batch.len() >= before {
         return;
     }
-    tokio::time::sleep(GATHER).await;
-    while batch.len() < BATCH_PROPOSALS
-        && let Ok(more) = waiting.try_recv()
-    {
-        batch.push(more);
+    let latest = Instant::now() + GATHER;
+    while batch.len() < before {
+        let room = BATCH_PROPOSALS - batch.len();
+        match timeout_at(latest, waiting.recv_many(batch, room)).await {
+            Ok(more) if more > 0 => {}
+            // Time is up, or nobody can propose any more.
+            _ => return,
+        }
     }
 }
 
