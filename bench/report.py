@@ -130,6 +130,13 @@ def table(raw):
         "memory of the largest server, MB": "memory_mb_max",
         "a killed server active again, s": "server_restart_s",
         "all stopped, started, first acknowledgement, s": "whole_restart_s"}))
+    part("scale", "With many names, and many subscribers", lambda: alone(raw, "scale", {
+        "logins and channels made/s": "made_per_s",
+        "writes/s (64 clients, 8 connections)": "acks_per_s_full",
+        "to those of an empty cluster": "ratio", "lists of all channels/s": "lists_per_s",
+        "a killed server active again, s": "server_restart_s",
+        "deliveries/s": "deliveries_per_s", "lost": "lost",
+        "memory of the largest server, or the proxy, MB": "memory_mb_max"}))
     return "\n\n".join(parts) + "\n"
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 
 import systems
-from systems import OurProxy, LibzmqProxy, Nats, PEERS, Recado
+from systems import OurProxy, LibzmqProxy, Nats, PEERS, Recado, children
 
 #: Clients, and over how many connections (none: one each).
 CASES = [(1, None), (16, None), (64, None), (256, None), (64, 8), (256, 8)]
@@ -75,7 +75,7 @@ def machine(options):
 def measure(options, load):
     figures = Figures(options)
     steps = {"writes": writes, "latency": latency, "reads": reads, "fan-out": fan_out,
-             "fail-over": fail_over, "start": start, "history": history}
+             "fail-over": fail_over, "start": start, "history": history, "scale": scale}
     for row in options.only:
         steps[row](figures, options, load)
     return figures
@@ -250,6 +250,62 @@ def full_and_empty(full, options, load):
             "acks_per_s_full": statistics.median(full for _, full in rates),
             "ratio": statistics.median(full / empty for empty, full in rates),
             "ratios": [full / empty for empty, full in rates]}
+
+
+def scale(figures, options, load):
+    """Many users and channels, and many subscribers."""
+    names, subscribers = (1_000, 100) if options.quick else (10_000, 1_000)
+    with Recado(options, load) as recado:
+        started = time.monotonic()
+        make_names(recado.base, names)
+        found = {"made_per_s": 2 * names / (time.monotonic() - started)}
+        found |= full_and_empty(recado, options, load)
+        reads = recado.bench("--what", "reads", "--seconds", options.seconds)
+        found["lists_per_s"] = reads["channels"]["lists_per_s"]
+        found |= memory_of(recado.server_pids())
+        found["server_restart_s"] = restart_backup(recado)
+        figures.add("scale", "recado", f"{names:,} users and as many channels", 0, found)
+    with Recado(options, load) as recado:
+        found = recado.bench("--what", "fan-out", "--publishers", 16, "--subscribers", subscribers,
+                             "--seconds", options.seconds)
+        proxy = next(pid for pid in children(recado.pid) if is_role(pid, "proxy"))
+        found["memory_mb_max"] = systems.rss_mb(proxy)
+        figures.add("scale", "recado", f"16 publishers, {subscribers:,} subscribers", 0, found)
+
+
+def is_role(pid, role):
+    return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1] == role.encode()
+
+
+def make_names(port, count):
+    """Logs so many users in and creates as many channels, 64 requests at a time."""
+    import msgpack
+    import zmq
+
+    waiting = [(service, {key: f"{key}-{number}"})
+               for service, key in [("login", "user"), ("channel", "channel")]
+               for number in range(count)]
+    waiting.reverse()
+    context = zmq.Context()
+    requests = context.socket(zmq.DEALER)
+    requests.linger = 0
+    requests.rcvtimeo = systems.START_S * 1000
+    requests.connect(f"tcp://127.0.0.1:{port}")
+    unanswered = 0
+    try:
+        while waiting or unanswered:
+            while waiting and unanswered < 64:
+                service, data = waiting.pop()
+                data.update(timestamp=int(time.time() * 1000), clock=1)
+                requests.send_multipart([b"", msgpack.packb({"service": service, "data": data})])
+                unanswered += 1
+            answer = msgpack.unpackb(requests.recv_multipart()[1])["data"]
+            if answer["status"] != "sucesso":
+                raise RuntimeError(f"a name was refused: {answer}")
+            unanswered -= 1
+    finally:
+        requests.close()
+        context.term()
 
 
 def memory_of(pids):

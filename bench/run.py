@@ -22,7 +22,7 @@ VENV = ROOT / "target" / "bench.venv"
 LOAD_TARGET = ROOT / "target" / "bench-load"
 
 #: In the order of the table.
-ROWS = ["writes", "latency", "reads", "fan-out", "fail-over", "start", "history"]
+ROWS = ["writes", "latency", "reads", "fan-out", "fail-over", "start", "history", "scale"]
 
 
 def parse():
