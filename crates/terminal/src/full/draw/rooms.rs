@@ -16,7 +16,8 @@ const NUMBERED: usize = 9;
 
 pub(super) fn draw(state: &State, look: &Look, area: Rect, buffer: &mut Buffer) {
     for y in area.top()..area.bottom() {
-        buffer.set_stringn(area.right(), y, "│", 1, look.dim);
+        let border = Rect { width: area.width + 1, ..area };
+        put(buffer, border, area.right(), y, "│", look.dim);
     }
     let sorted = state.sorted();
     let height = usize::from(area.height);

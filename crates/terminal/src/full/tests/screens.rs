@@ -1,11 +1,14 @@
 //! Whole screens, compared with files.
 
 use insta::assert_snapshot;
+use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::KeyCode;
+use ratatui::layout::Rect;
 use ratatui::style::Style;
 use recado_protocol::Code;
 
 use super::stage::{Stage, ack, chat, id, private, record, refused, tea};
+use crate::full::draw::draw;
 use crate::full::draw::theme::{Colours, Look};
 use crate::full::model::event::Event;
 use crate::texts::{Language, Texts};
@@ -82,6 +85,27 @@ fn hardly_any_terminal_is_no_mistake() {
             stage.screen();
         }
     }
+}
+
+#[test]
+fn a_terminal_that_shrank_and_is_not_heard_of_yet_is_no_mistake() {
+    let mut stage = busy(100, 30);
+    stage.happens(Event::Broker(false));
+    stage.passes(5_000);
+    let draws = |stage: &Stage| {
+        for (columns, rows) in [(40, 10), (19, 30), (100, 3), (1, 1), (0, 0)] {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
+            draw(&stage.state, &Look::new(Colours::Sixteen, false), &mut buffer);
+        }
+    };
+    draws(&stage);
+    for open in ['k', 'f'] {
+        stage.ctrl(open);
+        draws(&stage);
+        stage.press(KeyCode::Esc);
+    }
+    stage.press(KeyCode::F(1));
+    draws(&stage);
 }
 
 #[test]
