@@ -63,6 +63,8 @@ async fn two_people_chat_while_the_primary_dies() {
     ana.wait_until("the small screen", |screen| {
         screen.contains("and ana answers") && screen.lines().count() <= 10
     });
+    // What is not acknowledged yet would be asked about.
+    ana.wait_for("and ana answers ✓");
     for mut person in [ana, bob] {
         person.line("/quit");
         assert_eq!(person.end(), Some(0));

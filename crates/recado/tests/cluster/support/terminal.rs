@@ -147,12 +147,18 @@ impl Terminal {
             modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG),
             "{modes:?}"
         );
-        self.look(|screen| {
-            assert!(!screen.alternate_screen(), "the other screen is still shown");
-            assert!(!screen.hide_cursor(), "the cursor is hidden");
-            assert!(!screen.bracketed_paste(), "pastes are still in brackets");
-            assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+        // What the client wrote last may still be on its way to this side.
+        self.wait_for_mode("the usual screen is shown", |screen| !screen.alternate_screen());
+        self.wait_for_mode("the cursor is shown", |screen| !screen.hide_cursor());
+        self.wait_for_mode("pastes are plain", |screen| !screen.bracketed_paste());
+        self.wait_for_mode("the mouse is the terminal's", |screen| {
+            screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
         });
+    }
+
+    #[track_caller]
+    fn wait_for_mode(&self, what: &str, right: impl Fn(&vt100::Screen) -> bool) {
+        eventually(what, SHOWN_S, || self.look(&right).then_some(()));
     }
 }
 
