@@ -125,17 +125,18 @@ fn check_values(settings: &Settings) -> Result<(), (&'static str, String)> {
             return Err((key, format!("at most {MAX_CHILDREN} are possible")));
         }
     }
-    if settings.servers == 0 {
-        return Err(("servers", "at least 1 is needed".into()));
-    }
-    if settings.clients == 0 {
-        return Err(("clients", "at least 1 is needed".into()));
-    }
-    if settings.connections == Some(0) {
-        return Err(("connections", "at least 1 is needed".into()));
-    }
-    if settings.seconds == 0 {
-        return Err(("seconds", "at least 1 is needed".into()));
+    let counts = [
+        ("servers", settings.servers == 0),
+        ("clients", settings.clients == 0),
+        ("connections", settings.connections == Some(0)),
+        ("seconds", settings.seconds == 0),
+        ("rounds", settings.rounds == 0),
+        ("publishers", settings.publishers == 0),
+        ("subscribers", settings.subscribers == 0),
+        ("rate", settings.rate == 0),
+    ];
+    if let Some((key, _)) = counts.into_iter().find(|(_, none)| *none) {
+        return Err((key, "at least 1 is needed".into()));
     }
     for (key, time) in [("duration", settings.duration), ("interval", settings.interval)] {
         if time.0 == 0 {
@@ -328,10 +329,13 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_flag_is_refused_as_it_is_typed() {
-        let flags = vec![("servers".to_owned(), Value::from(0u16))];
-        let failure = merge(flags, |_| None, None).unwrap_err();
-        assert!(failure.to_string().starts_with("--servers: at least 1"), "{failure}");
+    fn a_count_of_nothing_is_refused_as_it_is_typed() {
+        let counts = ["servers", "clients", "connections", "seconds", "rounds", "publishers"];
+        for key in counts.into_iter().chain(["subscribers", "rate"]) {
+            let failure = merge(vec![(key.to_owned(), Value::from(0u16))], |_| None, None);
+            let said = failure.unwrap_err().to_string();
+            assert!(said.starts_with(&format!("--{key}: at least 1")), "{said}");
+        }
     }
 
     #[test]
