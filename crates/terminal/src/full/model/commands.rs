@@ -271,7 +271,7 @@ impl State {
         let Some(room) = self.room_mut() else { return };
         let failed = room.outgoing.iter().rposition(|out| out.progress == Progress::Failed);
         if let Some(out) = failed.and_then(|at| room.outgoing.remove(at)) {
-            self.notice = None;
+            (self.notice, self.completion) = (None, None);
             self.input.replace(out.text);
         }
     }

@@ -109,7 +109,10 @@ impl State {
         }));
         let begun = if is_open { self.input.text() } else { &room.draft };
         match (begun.is_empty(), is_open) {
-            (true, true) => drop(self.input.replace(draft)),
+            (true, true) => {
+                self.completion = None;
+                self.input.replace(draft);
+            }
             (true, false) => room.draft = draft,
             (false, _) => self.input.remember(draft),
         }
@@ -211,6 +214,7 @@ impl State {
     pub(super) fn forget_writer(&mut self, effects: &mut Vec<Effect>) {
         self.save(true, effects);
         self.input.forget();
+        self.completion = None;
         for room in self.rooms.values_mut() {
             room.draft.clear();
             room.outgoing.retain(|out| out.progress != Progress::Failed);

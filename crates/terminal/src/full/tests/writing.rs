@@ -147,6 +147,19 @@ fn who_spoke_last_is_offered_first() {
 }
 
 #[test]
+fn what_was_offered_to_somebody_is_not_offered_to_who_comes_next() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    let users = ["bob", "bobby"].map(str::to_owned).to_vec();
+    stage.happens(Event::Names { users, channels: Vec::new() });
+    stage.types("bo");
+    stage.press(KeyCode::Tab);
+    assert_eq!(stage.state.input.text(), "bob: ");
+    stage.log_in("dora");
+    stage.press(KeyCode::Tab);
+    assert!(stage.state.input.is_empty(), "{}", stage.state.input.text());
+}
+
+#[test]
 fn a_paste_that_does_not_fit_into_sight_is_counted() {
     let mut stage = Stage::in_tea(80, 24, chat(1));
     stage.happens(Event::Paste("one\ntwo\nthree".to_owned()));
