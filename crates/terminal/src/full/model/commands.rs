@@ -35,6 +35,10 @@ impl State {
             before.draft.clear();
             self.input.remember(text);
         } else {
+            if self.input.text() == text {
+                // Nothing was opened that has a draft of its own.
+                self.input.set_aside();
+            }
             self.input.remember(text);
         }
     }

@@ -207,6 +207,15 @@ fn leaving_a_conversation_loses_nothing_that_was_written_there() {
 }
 
 #[test]
+fn leaving_the_only_conversation_takes_the_command_along() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("/leave");
+    assert_eq!((stage.state.open.clone(), stage.state.input.text()), (None, ""));
+    stage.press(KeyCode::Up);
+    assert_eq!(stage.state.input.text(), "/leave");
+}
+
+#[test]
 fn somebody_else_does_not_get_what_was_written() {
     let mut stage = Stage::in_tea(80, 24, chat(1));
     stage.line("/msg bob a secret");
