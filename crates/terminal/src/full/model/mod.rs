@@ -317,12 +317,20 @@ impl State {
             self.search = None;
             self.completion = None;
             let draft = self.rooms.get_mut(&place).map(|room| std::mem::take(&mut room.draft));
-            let written = self.input.replace(draft.unwrap_or_default());
-            if let Some(before) = self.open.as_ref().and_then(|open| self.rooms.get_mut(open)) {
-                before.draft = written;
-                before.line = None;
+            let draft = draft.unwrap_or_default();
+            let before = self.open.replace(place);
+            match before.and_then(|before| self.rooms.get_mut(&before)) {
+                Some(before) => {
+                    before.draft = self.input.replace(draft);
+                    before.line = None;
+                }
+                // What was written before a conversation was open goes into the first one.
+                None if draft.is_empty() => {}
+                None => {
+                    let written = self.input.replace(draft);
+                    self.input.remember(written);
+                }
             }
-            self.open = Some(place);
         }
         self.overlay = None;
         self.fetch_what_is_missing(effects);

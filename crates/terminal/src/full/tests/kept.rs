@@ -193,6 +193,33 @@ fn what_was_written_before_there_was_a_conversation_is_not_lost_by_mistake() {
 }
 
 #[test]
+fn what_was_written_before_a_conversation_opens_goes_into_it() {
+    let mut stage = Stage::new(80, 24);
+    stage.log_in("ana");
+    stage.line("/join tea");
+    stage.types("hello");
+    stage.happens(Event::Joined { channel: "tea".to_owned(), outcome: Ok(()) });
+    assert_eq!((stage.state.open.clone(), stage.state.input.text()), (Some(tea()), "hello"));
+
+    let mut stage = Stage::new(80, 24);
+    stage.types("hello");
+    let user = "ana".to_owned();
+    stage.happens(Event::LoggedIn { user: user.clone(), outcome: Ok(()) });
+    let drafts = [(direct("bob"), "dear bob".to_owned())].into();
+    let memory = Memory { open: Some(direct("bob")), drafts, ..Memory::default() };
+    stage.happens(Event::Recalled { user, memory });
+    assert_eq!(stage.state.input.text(), "dear bob");
+    stage.press(KeyCode::Up);
+    assert_eq!(stage.state.input.text(), "hello");
+
+    let mut stage = Stage::new(80, 24);
+    stage.log_in("ana");
+    stage.line("/msg bob");
+    let open = stage.state.open.clone();
+    assert_eq!((open, stage.state.input.text()), (Some(direct("bob")), ""), "a command is done");
+}
+
+#[test]
 fn leaving_a_conversation_loses_nothing_that_was_written_there() {
     let mut stage = Stage::in_tea(80, 24, chat(1));
     stage.types("a draft in tea");
