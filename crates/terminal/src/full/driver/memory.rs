@@ -122,19 +122,31 @@ fn create_folder_of(file: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)
 }
 
-/// Reads it; nothing is remembered when there is none.
+/// Reads it; nothing is remembered when there is none. What makes no sense is set aside, which only
+/// the one who has the claim may do.
 pub(super) fn read(file: &Path) -> Result<Memory, Unread> {
+    match look(file) {
+        Ok(memory) => Ok(memory),
+        Err(why) if why.kind() == io::ErrorKind::InvalidData => {
+            let mut aside = file.as_os_str().to_owned();
+            aside.push(".damaged");
+            fs::rename(file, &aside).map_err(|why| unreadable(file, &why))?;
+            Err(Unread::Damaged { kept_as: PathBuf::from(aside).display().to_string() })
+        }
+        Err(why) => Err(unreadable(file, &why)),
+    }
+}
+
+/// Reads it and leaves it where it is, whatever it holds.
+pub(super) fn look(file: &Path) -> io::Result<Memory> {
     let bytes = match fs::read(file) {
         Ok(bytes) => bytes,
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Memory::default()),
-        Err(why) => return Err(unreadable(file, &why)),
+        Err(why) => return Err(why),
     };
     let written = serde_json::from_slice::<Written>(&bytes).ok();
     let Some(written) = written.filter(|written| written.format == FORMAT) else {
-        let mut aside = file.as_os_str().to_owned();
-        aside.push(".damaged");
-        fs::rename(file, &aside).map_err(|why| unreadable(file, &why))?;
-        return Err(Unread::Damaged { kept_as: PathBuf::from(aside).display().to_string() });
+        return Err(io::ErrorKind::InvalidData.into());
     };
     let channels = written.channels.into_iter().map(|(name, read)| (Place::Channel(name), read));
     let users = written.users.into_iter().map(|(name, read)| (Place::Direct(name), read));

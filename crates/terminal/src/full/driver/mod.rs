@@ -1,5 +1,6 @@
 //! Between the model and the world: the terminal, the clock, the client library.
 
+mod keeper;
 mod keyboard;
 mod memory;
 mod screen;
@@ -18,6 +19,7 @@ use super::keymap::Keymap;
 use super::model::event::{Effect, Event};
 use super::model::{Notify, State};
 use crate::texts::{About, Language, Texts};
+use keeper::Keeper;
 use screen::Screen;
 use work::Worker;
 
@@ -131,7 +133,7 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
     let (columns, rows) = screen.size();
     let memory = config.memory_folder.map(|folder| (folder, address_of_memory));
     (state.has_memory, state.keeps) = (memory.is_some(), memory.is_some());
-    let mut worker = Worker::new(client.clone(), subscription, events, memory);
+    let mut worker = Worker::new(client.clone(), subscription, events, Keeper::new(memory));
     worker.all(state.update(Event::Resize { columns, rows }));
     if let Some(user) = config.user {
         let mut effects = Vec::new();
@@ -150,7 +152,11 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
                     Effect::Alert(text) => screen.alert(&text),
                     Effect::Mouse(on) => screen.mouse(on),
                     Effect::Redraw => screen.clear(),
-                    Effect::Remember { user, memory } => worker.remember(&user, memory),
+                    Effect::Remember { user, memory } => {
+                        if let Some(told) = worker.keeper.remember(&user, memory) {
+                            worker.all(state.update(told));
+                        }
+                    }
                     effect => worker.start(effect),
                 }
             }

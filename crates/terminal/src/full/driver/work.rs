@@ -1,7 +1,5 @@
 //! Does what the model wants done, and tells what came out.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use recado_client::{Client, ClientError, StartAt, Subscription};
@@ -11,9 +9,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::memory::{self, Claim, Unread};
+use super::keeper::Keeper;
 use crate::full::model::event::{Effect, Event, Listed, Names, Want};
-use crate::full::model::memory::Memory;
 use crate::full::model::room::Place;
 
 /// How long something that a person asked to see is tried.
@@ -32,10 +29,7 @@ pub(super) struct Worker {
     subscription: Subscription,
     events: mpsc::Sender<Event>,
     tasks: JoinSet<()>,
-    /// Where things are remembered, and the broker that they are about.
-    memory: Option<(PathBuf, String)>,
-    /// Whose file this client writes.
-    claim: Option<(String, Claim)>,
+    pub(super) keeper: Keeper,
 }
 
 impl Worker {
@@ -43,9 +37,9 @@ impl Worker {
         client: Client,
         subscription: Subscription,
         events: mpsc::Sender<Event>,
-        memory: Option<(PathBuf, String)>,
+        keeper: Keeper,
     ) -> Worker {
-        Worker { client, subscription, events, tasks: JoinSet::new(), memory, claim: None }
+        Worker { client, subscription, events, tasks: JoinSet::new(), keeper }
     }
 
     pub(super) fn all(&mut self, effects: Vec<Effect>) {
@@ -57,51 +51,12 @@ impl Worker {
         while self.tasks.try_join_next().is_some() {}
     }
 
-    fn memory_file(&self, user: &str) -> Option<PathBuf> {
-        let (folder, broker) = self.memory.as_ref()?;
-        Some(memory::file(folder, broker, user))
-    }
-
-    /// Writes down what is to be remembered, at once: the process may end next. It is a few
-    /// thousand bytes, and more only when somebody writes that much.
-    pub(super) fn remember(&self, user: &str, remembered: Memory) {
-        let Some(file) = self.memory_file(user) else { return };
-        if self.claim.as_ref().is_none_or(|(owner, _)| owner != user) {
-            return;
-        }
-        if let Err(why) = memory::write(&file, remembered) {
-            let why = format!("{}: {why}", file.display());
-            // With that many events waiting, this one is not missed.
-            drop(self.events.try_send(Event::NotRemembered(why)));
-        }
-    }
-
-    /// What is remembered of a user, and what is to be told about that.
-    fn recall(&mut self, user: &str) -> (Memory, Option<Event>) {
-        // One that was logged in before is so no longer.
-        self.claim = None;
-        let Some(file) = self.memory_file(user) else { return (Memory::default(), None) };
-        self.claim = memory::claim(&file).map(|claim| (user.to_owned(), claim));
-        match memory::read(&file) {
-            Ok(memory) if self.claim.is_some() => (memory, None),
-            Ok(memory) => {
-                // What is written there is the other one's.
-                let read_only = Memory { drafts: BTreeMap::new(), unsent: Vec::new(), ..memory };
-                (read_only, Some(Event::KeptElsewhere))
-            }
-            Err(Unread::Damaged { kept_as }) => {
-                (Memory::default(), Some(Event::Damaged { kept_as }))
-            }
-            Err(Unread::Unreadable(why)) => (Memory::default(), Some(Event::NotRecalled(why))),
-        }
-    }
-
     /// Starts to do it; the outcome comes as an event.
     pub(super) fn start(&mut self, effect: Effect) {
         let (client, subscription) = (self.client.clone(), self.subscription.clone());
         let events = self.events.clone();
         if let Effect::Recall { user } = effect {
-            let (memory, but) = self.recall(&user);
+            let (memory, but) = self.keeper.recall(&user);
             let recalled = Event::Recalled { user, memory };
             self.tasks.spawn(async move {
                 for event in [Some(recalled), but].into_iter().flatten() {

@@ -249,7 +249,11 @@ impl State {
                 self.note(self.texts.kept_elsewhere());
             }
             Event::Damaged { kept_as } => self.error(self.texts.memory_damaged(&kept_as)),
-            Event::NotRecalled(why) => self.error(self.texts.not_recalled(&why)),
+            Event::NotRecalled(why) => {
+                // Nothing is written over what may be read another time.
+                self.keeps = false;
+                self.error(self.texts.not_recalled(&why));
+            }
             Event::Names { users, channels } => self.names(users, channels),
             Event::Asked(outcome) => self.asked(outcome),
             Event::Created { channel, outcome } => self.created(channel, outcome, &mut effects),

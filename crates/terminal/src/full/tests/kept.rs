@@ -290,10 +290,16 @@ fn what_failed_is_kept_for_its_writer_and_keeps_nobody_else_out() {
 }
 
 #[test]
-fn what_can_not_be_read_is_told_once() {
+fn what_can_not_be_read_is_told_and_what_is_not_kept_then() {
     let mut stage = Stage::in_tea(80, 24, chat(1));
     let file = "/home/ana/.local/state/recado/chat/ana@x.json.damaged".to_owned();
     stage.happens(Event::Damaged { kept_as: file });
     let screen = stage.screen();
     assert!(screen.contains("is damaged") && screen.contains("json.damaged"), "{screen}");
+    assert!(stage.state.keeps, "a new file takes its place");
+    stage.happens(Event::NotRecalled("ana@x.json: permission denied".to_owned()));
+    assert!(stage.screen().contains("permission denied"), "{}", stage.screen());
+    stage.types("a draft");
+    stage.ctrl('q');
+    assert!(stage.screen().contains("1 text would be lost"), "{}", stage.screen());
 }
