@@ -17,6 +17,12 @@ const FORMAT: u32 = 1;
 const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
 
+/// What every format begins with.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
 /// Fields with a default are absent in older files.
 #[derive(Serialize, Deserialize)]
 struct Written {
@@ -128,12 +134,28 @@ pub(super) fn read(file: &Path) -> Result<Memory, Unread> {
     match look(file) {
         Ok(memory) => Ok(memory),
         Err(why) if why.kind() == io::ErrorKind::InvalidData => {
-            let mut aside = file.as_os_str().to_owned();
-            aside.push(".damaged");
+            let aside = free_name(file);
             fs::rename(file, &aside).map_err(|why| unreadable(file, &why))?;
-            Err(Unread::Damaged { kept_as: PathBuf::from(aside).display().to_string() })
+            Err(Unread::Damaged { kept_as: aside.display().to_string() })
         }
         Err(why) => Err(unreadable(file, &why)),
+    }
+}
+
+/// A name beside the file that nothing has yet.
+fn free_name(file: &Path) -> PathBuf {
+    let mut number = 1;
+    loop {
+        let mut name = file.as_os_str().to_owned();
+        name.push(".damaged");
+        if number > 1 {
+            name.push(format!("-{number}"));
+        }
+        let name = PathBuf::from(name);
+        if !name.exists() {
+            return name;
+        }
+        number += 1;
     }
 }
 
@@ -144,10 +166,14 @@ pub(super) fn look(file: &Path) -> io::Result<Memory> {
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Memory::default()),
         Err(why) => return Err(why),
     };
-    let written = serde_json::from_slice::<Written>(&bytes).ok();
-    let Some(written) = written.filter(|written| written.format == FORMAT) else {
-        return Err(io::ErrorKind::InvalidData.into());
-    };
+    let senseless = |_| io::Error::from(io::ErrorKind::InvalidData);
+    let format = serde_json::from_slice::<Format>(&bytes).map_err(senseless)?.format;
+    if format > FORMAT {
+        // Whoever goes back to the newer client finds it as it was.
+        let why = format!("a newer recado wrote it, in format {format}; this one knows {FORMAT}");
+        return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+    }
+    let written: Written = serde_json::from_slice(&bytes).map_err(senseless)?;
     let channels = written.channels.into_iter().map(|(name, read)| (Place::Channel(name), read));
     let users = written.users.into_iter().map(|(name, read)| (Place::Direct(name), read));
     let open = written.open_channel.map(Place::Channel);
@@ -208,6 +234,8 @@ pub(super) fn write(file: &Path, memory: Memory) -> io::Result<()> {
     drop(fs::remove_file(&beside));
     let mut new = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&beside)?;
     new.write_all(&serde_json::to_vec(&written)?)?;
+    // After a power cut the name must not stand for an empty file.
+    new.sync_data()?;
     fs::rename(&beside, file)
 }
 
@@ -246,15 +274,29 @@ mod tests {
     fn what_is_damaged_is_set_aside_and_nothing_is_written_over_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = file(folder.path(), "b", "ana");
-        for broken in ["", "{\"format\":1}", "{\"format\":2,\"channels\":[],\"users\":[]}"] {
+        let names = ["damaged", "damaged-2", "damaged-3", "damaged-4"];
+        let cut_off = "{\"format\":1,\"channels\":[";
+        for (broken, name) in ["", "{\"format\":1}", "[]", cut_off].into_iter().zip(names) {
             fs::write(&file, broken).unwrap();
-            let kept_as = format!("{}.damaged", file.display());
+            let kept_as = format!("{}.{name}", file.display());
             assert_eq!(read(&file), Err(Unread::Damaged { kept_as: kept_as.clone() }), "{broken}");
             assert_eq!(fs::read_to_string(kept_as).unwrap(), broken);
             assert_eq!(read(&file), Ok(Memory::default()), "it is told once");
         }
         fs::create_dir(&file).unwrap();
         assert!(matches!(read(&file), Err(Unread::Unreadable(_))));
+    }
+
+    #[test]
+    fn what_a_newer_client_wrote_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(folder.path(), "b", "ana");
+        let newer = "{\"format\":2,\"rooms\":{}}";
+        fs::write(&file, newer).unwrap();
+        let unread = read(&file);
+        let Err(Unread::Unreadable(why)) = unread else { panic!("{unread:?}") };
+        assert!(why.contains("newer"), "{why}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), newer);
     }
 
     #[test]
