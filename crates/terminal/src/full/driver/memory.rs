@@ -23,6 +23,13 @@ struct Format {
     format: u32,
 }
 
+/// How long a user's or a broker's part of the file's name may be, bytes. Disks take 255 for both
+/// and what stands around them.
+const MAX_PLAIN_BYTES: usize = 100;
+
+/// To how much a longer one is cut, bytes; the rest is for what tells it from others.
+const CUT_PLAIN_BYTES: usize = 80;
+
 /// Fields with a default are absent in older files.
 #[derive(Serialize, Deserialize)]
 struct Written {
@@ -85,18 +92,31 @@ pub(super) enum Unread {
 
 /// The file of this user at this broker.
 pub(super) fn file(folder: &Path, broker: &str, user: &str) -> PathBuf {
-    // Names may hold anything; the file's name holds letters and digits.
-    let plain = |text: &str| -> String {
-        let mut plain = String::new();
-        for byte in text.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' => plain.push(byte.into()),
-                _ => plain.push_str(&format!("_{byte:02x}")),
-            }
-        }
-        plain
-    };
     folder.join(format!("{}@{}.json", plain(user), plain(broker)))
+}
+
+/// A name that may hold anything, as a part of a file's name: small letters and digits, since some
+/// disks take Ana and ana for the same, and no more than any disk takes.
+fn plain(name: &str) -> String {
+    let mut plain = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' => plain.push(byte.into()),
+            _ => plain.push_str(&format!("_{byte:02x}")),
+        }
+    }
+    if plain.len() > MAX_PLAIN_BYTES {
+        // Two long names may begin alike.
+        plain.truncate(CUT_PLAIN_BYTES);
+        plain.push_str(&format!("~{:016x}", hash(name)));
+    }
+    plain
+}
+
+/// The same in every version, as names of files must be (FNV-1a).
+fn hash(name: &str) -> u64 {
+    let mix = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, mix)
 }
 
 /// The right to write a user's file, for as long as this lives. Two clients of the same user would
@@ -268,6 +288,24 @@ mod tests {
         fs::write(&file, before).unwrap();
         let read = read(&file).unwrap();
         assert_eq!(read.read, [(Place::Channel("tea".to_owned()), 7)].into());
+    }
+
+    #[test]
+    fn every_name_has_a_file_of_its_own_that_a_disk_can_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |user: &str| file(folder.path(), "127.0.0.1:5555", user);
+        let name = |user: &str| file(user).file_name().unwrap().to_str().unwrap().to_owned();
+        assert_eq!(name("ana-1"), "ana-1@127.0.0.1_3a5555.json", "as it always was");
+        assert_ne!(name("Ana").to_lowercase(), name("ana"), "some disks know no capitals");
+        let long = "é".repeat(200);
+        for user in [&long, &format!("{long}a"), &format!("{long}b")] {
+            let memory = Memory { lines: vec![user.clone()], ..Memory::default() };
+            write(&file(user), memory.clone()).unwrap();
+            assert!(claim(&file(user)).unwrap()._locked.is_some());
+            assert_eq!(read(&file(user)), Ok(memory));
+        }
+        assert_eq!(name(&long), name(&"é".repeat(200)), "the next start finds it");
+        assert_ne!(name(&long), name(&format!("{long}a")));
     }
 
     #[test]
