@@ -1,7 +1,6 @@
 //! Whose memory this client reads and writes.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 
 use super::memory::{self, Claim, Unread};
@@ -15,11 +14,13 @@ pub(super) struct Keeper {
     place: Option<(PathBuf, String)>,
     /// Whose file this client writes.
     claim: Option<(String, Claim)>,
+    /// Why what was to be written last is not.
+    pub(super) failed: Option<String>,
 }
 
 impl Keeper {
     pub(super) fn new(place: Option<(PathBuf, String)>) -> Keeper {
-        Keeper { place, claim: None }
+        Keeper { place, claim: None, failed: None }
     }
 
     fn file(&self, user: &str) -> Option<PathBuf> {
@@ -28,13 +29,17 @@ impl Keeper {
     }
 
     /// Writes down what is to be remembered, at once: the process may end next. It is a few
-    /// thousand bytes, and more only when somebody writes that much. Tells when it failed; what is
-    /// not this client's to write is left alone.
-    pub(super) fn remember(&self, user: &str, remembered: Memory) -> Option<Event> {
-        let file = self.file(user)?;
-        self.claim.as_ref().filter(|(owner, _)| owner == user)?;
-        let why: io::Error = memory::write(&file, remembered).err()?;
-        Some(Event::NotRemembered(format!("{}: {why}", file.display())))
+    /// thousand bytes, and more only when somebody writes that much. Tells what came of it; what is
+    /// not this client's to write is left alone, and then there is nothing to tell.
+    pub(super) fn remember(&mut self, user: String, remembered: Memory) -> Option<Event> {
+        let file = self.file(&user)?;
+        self.claim.as_ref().filter(|(owner, _)| *owner == user)?;
+        let written = memory::write(&file, remembered);
+        self.failed = written.err().map(|why| format!("{}: {why}", file.display()));
+        Some(match self.failed.clone() {
+            None => Event::Remembered { user },
+            Some(why) => Event::NotRemembered { user, why },
+        })
     }
 
     /// What is remembered of a user, and what is to be told about that.
@@ -92,9 +97,26 @@ mod tests {
         assert!(matches!(told, Some(Event::NotRecalled(_))), "{told:?}");
         fs::remove_dir(&file).unwrap();
         memory::write(&file, with_draft("from before")).unwrap();
-        assert!(ana.remember("ana", with_draft("new")).is_none());
+        assert!(ana.remember("ana".to_owned(), with_draft("new")).is_none());
         assert_eq!(memory::look(&file).unwrap(), with_draft("from before"));
         assert_eq!(ana.recall("ana").0, with_draft("from before"), "and the next login has it");
+    }
+
+    #[test]
+    fn what_was_not_written_is_known_until_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ana = keeper(folder.path());
+        let file = ana.file("ana").unwrap();
+        assert!(ana.recall("ana").1.is_none());
+        fs::create_dir(&file).unwrap();
+        let told = ana.remember("ana".to_owned(), with_draft("a draft"));
+        let Some(Event::NotRemembered { user, why }) = told else { panic!("{told:?}") };
+        assert_eq!(user, "ana");
+        assert_eq!(ana.failed.as_ref(), Some(&why));
+        fs::remove_dir(&file).unwrap();
+        let told = ana.remember("ana".to_owned(), with_draft("a draft"));
+        assert!(matches!(told, Some(Event::Remembered { .. })), "{told:?}");
+        assert_eq!(ana.failed, None);
     }
 
     #[test]
@@ -116,8 +138,9 @@ mod tests {
         fs::create_dir(&file).unwrap();
         says_so(&mut second);
         fs::remove_dir(&file).unwrap();
-        assert!(first.remember("ana", with_draft("by the first")).is_none());
-        assert!(second.remember("ana", with_draft("by the second")).is_none());
+        let written = first.remember("ana".to_owned(), with_draft("by the first"));
+        assert!(matches!(written, Some(Event::Remembered { .. })), "{written:?}");
+        assert!(second.remember("ana".to_owned(), with_draft("by the second")).is_none());
         says_so(&mut second);
         assert_eq!(memory::look(&file).unwrap(), with_draft("by the first"));
         drop(first);

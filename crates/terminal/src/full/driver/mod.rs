@@ -95,13 +95,16 @@ pub async fn run_chat(config: ChatConfig) -> u8 {
     match chat(config, texts).await {
         Ok(code) => code,
         Err(why) => {
-            drop(std::io::Write::write_fmt(
-                &mut std::io::stderr(),
-                format_args!("{}{why}\n", texts.error()),
-            ));
+            tell(texts, &why);
             EXIT_FAILED
         }
     }
+}
+
+/// Says what went wrong to whoever has the terminal back.
+fn tell(texts: Texts, why: &str) {
+    let mut out = std::io::stderr();
+    drop(std::io::Write::write_fmt(&mut out, format_args!("{}{why}\n", texts.error())));
 }
 
 async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
@@ -153,7 +156,7 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
                     Effect::Mouse(on) => screen.mouse(on),
                     Effect::Redraw => screen.clear(),
                     Effect::Remember { user, memory } => {
-                        if let Some(told) = worker.keeper.remember(&user, memory) {
+                        if let Some(told) = worker.keeper.remember(user, memory) {
                             worker.all(state.update(told));
                         }
                     }
@@ -164,6 +167,9 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
         worker.tidy();
     };
     drop(screen);
+    if let Some(why) = &worker.keeper.failed {
+        tell(texts, &texts.not_remembered(why));
+    }
     client.close().await;
     Ok(code)
 }

@@ -48,8 +48,15 @@ pub(crate) enum Event {
         user: String,
         memory: Memory,
     },
+    /// It is written down.
+    Remembered {
+        user: String,
+    },
     /// It could not be written down, for this reason.
-    NotRemembered(String),
+    NotRemembered {
+        user: String,
+        why: String,
+    },
     /// It was damaged, and is now kept under this name.
     Damaged {
         kept_as: String,

@@ -79,7 +79,7 @@ impl State {
         }
         self.me = Some(user.clone());
         self.keeps = self.has_memory;
-        (self.memory, self.saved) = (Memory::default(), None);
+        (self.memory, self.saved, self.save_failed) = (Memory::default(), None, false);
         self.left.clear();
         self.closed.clear();
         effects.push(Effect::Recall { user });

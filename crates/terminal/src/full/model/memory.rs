@@ -10,6 +10,9 @@ use super::room::{Outgoing, Place, Progress, Room};
 /// How often it is written down, when it changed, ms.
 const SAVE_EVERY_MS: u64 = 3_000;
 
+/// How soon again when that failed, ms.
+const SAVE_AGAIN_MS: u64 = 10_000;
+
 /// How many written lines are remembered.
 const MAX_LINES: usize = 200;
 
@@ -144,10 +147,29 @@ impl State {
         }
         self.unsaved = false;
         let memory = self.to_remember();
-        if self.saved.as_ref() != Some(&memory) {
+        if self.save_failed || self.saved.as_ref() != Some(&memory) {
+            self.save_failed = false;
             self.save_after_ms = self.now_ms + SAVE_EVERY_MS;
             self.saved = Some(memory.clone());
             effects.push(Effect::Remember { user, memory });
+        }
+    }
+
+    pub(super) fn remembered(&mut self, user: &str) {
+        if self.me.as_deref() == Some(user) {
+            self.keeps = true;
+        }
+    }
+
+    /// It is tried again, and told once until it succeeds.
+    pub(super) fn not_remembered(&mut self, user: &str, why: &str) {
+        let is_me = self.me.as_deref() == Some(user);
+        if self.keeps || !is_me {
+            self.error(self.texts.not_remembered(why));
+        }
+        if is_me {
+            (self.keeps, self.save_failed) = (false, true);
+            self.save_after_ms = self.now_ms + SAVE_AGAIN_MS;
         }
     }
 

@@ -139,6 +139,8 @@ pub(crate) struct State {
     memory: Memory,
     /// What was written down last; none before it was read.
     saved: Option<Memory>,
+    /// That failed, and is tried again.
+    save_failed: bool,
     save_after_ms: u64,
     /// Something happened since it was compared with what was written down.
     unsaved: bool,
@@ -192,6 +194,7 @@ impl State {
             refetch: BTreeMap::new(),
             memory: Memory::default(),
             saved: None,
+            save_failed: false,
             save_after_ms: 0,
             unsaved: false,
             has_memory: true,
@@ -213,7 +216,7 @@ impl State {
         let ticks = matches!(event, Event::Tick { .. });
         self.unsaved |= !ticks;
         let regular = match event {
-            Event::Tick { .. } | Event::Status(_) => true,
+            Event::Tick { .. } | Event::Status(_) | Event::Remembered { .. } => true,
             Event::Names { .. } => self.overlay.is_none(),
             _ => false,
         };
@@ -240,10 +243,8 @@ impl State {
             Event::LoggedIn { user, outcome } => self.logged_in(user, outcome, &mut effects),
             Event::Inbox(outcome) => self.inbox(outcome),
             Event::Recalled { user, memory } => self.recalled(&user, memory, &mut effects),
-            Event::NotRemembered(why) => {
-                self.keeps = false;
-                self.error(self.texts.not_remembered(&why));
-            }
+            Event::Remembered { user } => self.remembered(&user),
+            Event::NotRemembered { user, why } => self.not_remembered(&user, &why),
             Event::KeptElsewhere => {
                 self.keeps = false;
                 self.note(self.texts.kept_elsewhere());

@@ -17,6 +17,11 @@ fn written_down(stage: &mut Stage) -> Memory {
     memory.expect("it is written down")
 }
 
+/// The disk is full.
+fn not_remembered(user: &str) -> Event {
+    Event::NotRemembered { user: user.to_owned(), why: "the disk is full".to_owned() }
+}
+
 /// ana at the next start, with this memory, back in tea.
 fn next_start(memory: Memory) -> Stage {
     let mut stage = Stage::new(80, 24);
@@ -157,12 +162,54 @@ fn messages_that_are_not_sent_wait_for_the_next_start_and_are_sent_when_wanted()
 #[test]
 fn where_nothing_can_be_kept_leaving_says_what_would_be_lost() {
     let mut stage = Stage::in_tea(80, 24, chat(1));
-    stage.happens(Event::NotRemembered("the disk is full".to_owned()));
+    stage.happens(not_remembered("ana"));
     stage.types("a draft");
     stage.ctrl('q');
     assert!(stage.screen().contains("1 text would be lost"), "{}", stage.screen());
     stage.ctrl('q');
     assert_eq!(stage.effects.last(), Some(&Effect::Quit { code: 0 }));
+}
+
+#[test]
+fn what_could_not_be_written_down_is_tried_again_until_it_is() {
+    let writes = |stage: &mut Stage| {
+        let count = stage.effects.iter().filter(|e| matches!(e, Effect::Remember { .. })).count();
+        stage.effects.clear();
+        count
+    };
+    let mut stage = Stage::in_tea(120, 24, chat(1));
+    stage.types("a draft");
+    stage.passes(4_000);
+    assert_eq!(writes(&mut stage), 1);
+    stage.happens(not_remembered("ana"));
+    assert!(stage.screen().contains("the disk is full"), "{}", stage.screen());
+    stage.passes(20_000);
+    assert_eq!(writes(&mut stage), 1, "though nothing changed");
+    stage.happens(not_remembered("ana"));
+    assert!(!stage.screen().contains("the disk is full"), "it was told");
+    stage.ctrl('q');
+    assert!(stage.screen().contains("1 text would be lost"), "{}", stage.screen());
+    stage.press(KeyCode::Left);
+    stage.passes(20_000);
+    assert_eq!(writes(&mut stage), 1);
+    stage.happens(Event::Remembered { user: "ana".to_owned() });
+    stage.passes(20_000);
+    assert_eq!(writes(&mut stage), 0);
+    stage.ctrl('q');
+    assert!(stage.effects.contains(&Effect::Quit { code: 0 }), "it is kept again");
+
+    let mut stage = Stage::in_tea(120, 24, chat(1));
+    stage.types("a draft");
+    stage.passes(4_000);
+    stage.happens(not_remembered("ana"));
+    writes(&mut stage);
+    stage.happens(Event::Terminate);
+    assert_eq!(writes(&mut stage), 1, "once more before the end");
+    stage.ctrl('c');
+    stage.log_in("dora");
+    stage.happens(not_remembered("ana"));
+    assert!(stage.state.keeps, "dora's is another file");
+    assert!(stage.screen().contains("the disk is full"), "{}", stage.screen());
 }
 
 #[test]
@@ -279,7 +326,7 @@ fn what_failed_is_kept_for_its_writer_and_keeps_nobody_else_out() {
     assert!(!stage.screen().contains("by ana"), "{}", stage.screen());
 
     let mut stage = Stage::in_tea(80, 24, chat(1));
-    stage.happens(Event::NotRemembered("the disk is full".to_owned()));
+    stage.happens(not_remembered("ana"));
     stage.line("by ana");
     let number = stage.take_sends()[0].1;
     let outcome = Err(ClientError::Unknown { waited_ms: 30_000 });
