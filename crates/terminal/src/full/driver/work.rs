@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use recado_client::{Client, ClientError, StartAt, Subscription};
 use recado_protocol::message::HistoryOf;
-use recado_protocol::{HistoryQuery, Reply, Request};
+use recado_protocol::{HistoryQuery, Reply, Request, Status};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -119,11 +119,7 @@ async fn carry_out(client: &Client, subscription: &Subscription, effect: Effect)
                 Ok(_) => Err(ClientError::BadReply("it does not answer status".to_owned())),
                 Err(error) => Err(error),
             };
-            match outcome {
-                outcome if asked => Event::AskedStatus(outcome),
-                Ok(status) => Event::Status(status),
-                Err(_) => Event::Unanswered,
-            }
+            if asked { Event::AskedStatus(outcome) } else { regular_status(outcome) }
         }
         // The main loop's and the worker's own.
         Effect::Recall { .. }
@@ -133,6 +129,15 @@ async fn carry_out(client: &Client, subscription: &Subscription, effect: Effect)
         | Effect::Redraw
         | Effect::Quit { .. } => return None,
     })
+}
+
+/// What is told of the status that nobody asked to see. Only silence says that nobody is there.
+fn regular_status(outcome: Result<Status, ClientError>) -> Event {
+    match outcome {
+        Ok(status) => Event::Status(status),
+        Err(ClientError::Refused(_) | ClientError::BadReply(_)) => Event::StatusRefused,
+        Err(_) => Event::Unanswered,
+    }
 }
 
 async fn log_in(
@@ -185,4 +190,26 @@ pub(super) fn listen_to_signals(
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use recado_protocol::{Code, Refusal};
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_an_answer() {
+        let refusal = Refusal { code: Code::UnknownService, text: "no such service".to_owned() };
+        for answer in [ClientError::Refused(refusal), ClientError::BadReply("?".to_owned())] {
+            let told = regular_status(Err(answer));
+            assert!(matches!(told, Event::StatusRefused), "{told:?}");
+        }
+        let waited_ms = 5_000;
+        for silence in [ClientError::Unavailable { waited_ms }, ClientError::Unknown { waited_ms }]
+        {
+            let told = regular_status(Err(silence));
+            assert!(matches!(told, Event::Unanswered), "{told:?}");
+        }
+    }
 }

@@ -97,6 +97,8 @@ pub(crate) enum Event {
     Status(Status),
     /// Nobody told it.
     Unanswered,
+    /// Somebody answered, and does not tell it: a standard server.
+    StatusRefused,
     /// The same, because a person asked.
     AskedStatus(Result<Status, ClientError>),
     /// The process is told to end.

@@ -35,7 +35,7 @@ impl State {
     /// answers.
     pub(super) fn ask_status(&mut self, effects: &mut Vec<Effect>) {
         let every_ms = if self.silence.is_some() { STATUS_AGAIN_MS } else { STATUS_EVERY_MS };
-        if self.broker == Link::Up && self.now_ms >= self.status_asked_ms + every_ms {
+        if self.broker == Link::Up && !self.no_status && self.now_ms >= self.status_asked_ms + every_ms {
             self.status_asked_ms = self.now_ms;
             effects.push(Effect::AskStatus { asked: false });
         }
@@ -48,7 +48,7 @@ impl State {
             (false, before) => before,
         };
         if connected {
-            self.silence = None;
+            (self.silence, self.no_status) = (None, false);
             effects.push(Effect::AskStatus { asked: false });
         }
     }
@@ -99,6 +99,12 @@ impl State {
             None if status.members.is_empty() => self.not_heard(0),
             None => self.not_heard(TELL_AFTER_MS),
         }
+    }
+
+    /// That is an answer too, and the next one would be no other until the broker is connected anew.
+    pub(super) fn status_refused(&mut self) {
+        self.no_status = true;
+        self.heard();
     }
 
     /// A server answered, or sent something.

@@ -158,6 +158,8 @@ pub(crate) struct State {
     pub(crate) last_stored: Option<Stored>,
     last_number: u64,
     status_asked_ms: u64,
+    /// Whoever is connected does not tell how the cluster is.
+    no_status: bool,
     /// Quitting was asked for once, though something is not sent.
     quitting: bool,
     pub(crate) mouse: bool,
@@ -205,6 +207,7 @@ impl State {
             last_stored: None,
             last_number: 0,
             status_asked_ms: now_ms,
+            no_status: false,
             quitting: false,
             mouse: true,
         }
@@ -267,6 +270,7 @@ impl State {
             }
             Event::Status(status) => self.status(&status),
             Event::Unanswered => self.not_heard(0),
+            Event::StatusRefused => self.status_refused(),
             Event::AskedStatus(outcome) => self.asked_status(outcome),
             Event::Terminate => effects.push(Effect::Quit { code: super::EXIT_INTERRUPTED }),
         }

@@ -50,16 +50,20 @@ fn who_types_looks_whatever_the_terminal_said() {
     assert_eq!((calls(&mut stage, 2), unread(&stage)), (0, 0));
 }
 
-#[test]
-fn servers_that_do_not_answer_are_told_to_who_only_reads() {
-    let mut stage = Stage::new(80, 24).into_tea(chat(1));
-    let nobody = recado_protocol::Status {
+/// What the broker tells when no server answers.
+fn nobody() -> recado_protocol::Status {
+    recado_protocol::Status {
         members: Vec::new(),
         broker: rmpv::Value::Nil,
         proxy: rmpv::Value::Nil,
         reference: rmpv::Value::Nil,
-    };
-    stage.happens(Event::Status(nobody));
+    }
+}
+
+#[test]
+fn servers_that_do_not_answer_are_told_to_who_only_reads() {
+    let mut stage = Stage::new(80, 24).into_tea(chat(1));
+    stage.happens(Event::Status(nobody()));
     assert!(stage.screen().contains("no server answers"), "{}", stage.screen());
     stage.happens(Event::Message(record(2, "bob", "they are back")));
     assert!(!stage.screen().contains("no server answers"), "{}", stage.screen());
@@ -72,4 +76,23 @@ fn servers_that_do_not_answer_are_told_to_who_only_reads() {
     stage.happens(Event::Unanswered);
     stage.happens(Event::Broker(true));
     assert!(!stage.screen().contains("no server answers"), "a lost broker is no lost server");
+}
+
+#[test]
+fn a_server_that_does_not_tell_how_it_is_answers_all_the_same() {
+    let asks = |stage: &mut Stage| {
+        let asks = stage.effects.drain(..);
+        asks.filter(|effect| *effect == Effect::AskStatus { asked: false }).count()
+    };
+    let mut stage = Stage::new(80, 24).into_tea(chat(1));
+    stage.happens(Event::StatusRefused);
+    asks(&mut stage);
+    stage.passes(60_000);
+    assert!(!stage.screen().contains("no server answers"), "{}", stage.screen());
+    assert_eq!(asks(&mut stage), 0, "the answer would be the same");
+    stage.happens(Event::Broker(false));
+    stage.happens(Event::Broker(true));
+    assert_eq!(asks(&mut stage), 1, "it may be another cluster now");
+    stage.happens(Event::Status(nobody()));
+    assert!(stage.screen().contains("no server answers"), "{}", stage.screen());
 }
