@@ -144,14 +144,17 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
         worker.all(effects);
     }
     let code = 'running: loop {
-        if state.take_stale() {
-            screen.draw(&state).map_err(unusable)?;
+        if state.take_stale()
+            && let Err(why) = screen.draw(&state)
+        {
+            save_at_once(&mut state, &mut worker.keeper);
+            break Err(unusable(why));
         }
-        let Some(first) = waiting.recv().await else { break EXIT_FAILED };
+        let Some(first) = waiting.recv().await else { break Ok(EXIT_FAILED) };
         for event in burst(first, &mut waiting) {
             for effect in state.update(event) {
                 match effect {
-                    Effect::Quit { code } => break 'running code,
+                    Effect::Quit { code } => break 'running Ok(code),
                     Effect::Alert(text) => screen.alert(&text),
                     Effect::Mouse(on) => screen.mouse(on),
                     Effect::Redraw => screen.clear(),
@@ -171,7 +174,16 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
         tell(texts, &texts.not_remembered(why));
     }
     client.close().await;
-    Ok(code)
+    code
+}
+
+/// Writes down what is to be remembered: the client ends, though nobody wanted it to.
+fn save_at_once(state: &mut State, keeper: &mut Keeper) {
+    for effect in state.update(Event::Terminate) {
+        if let Effect::Remember { user, memory } = effect {
+            keeper.remember(user, memory);
+        }
+    }
 }
 
 /// An event and those that wait already, as many as are worked through before the next frame. What
@@ -239,6 +251,31 @@ async fn refresh_names(client: Client, events: mpsc::Sender<Event>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::full::model::memory::Memory;
+    use crate::full::model::room::Place;
+
+    #[test]
+    fn what_was_written_is_kept_when_the_terminal_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = || Some((folder.path().to_owned(), "b".to_owned()));
+        let mut keeper = Keeper::new(place());
+        let texts = Texts::new(Language::English, "/");
+        let mut state = State::new(texts, "b".to_owned(), TimeZone::UTC, 0);
+        let user = "ana".to_owned();
+        state.update(Event::LoggedIn { user: user.clone(), outcome: Ok(()) });
+        let bob = Place::Direct("bob".to_owned());
+        let memory = Memory {
+            open: Some(bob.clone()),
+            read: [(bob.clone(), 1)].into(),
+            ..keeper.recall("ana").0
+        };
+        state.update(Event::Recalled { user, memory });
+        state.update(Event::Paste("a draft".to_owned()));
+        save_at_once(&mut state, &mut keeper);
+        drop(keeper);
+        let drafts = Keeper::new(place()).recall("ana").0.drafts;
+        assert_eq!(drafts, [(bob, "a draft".to_owned())].into());
+    }
 
     #[tokio::test]
     async fn a_frame_takes_many_events_and_loses_none() {
