@@ -275,6 +275,15 @@ plurals! {
             "{count} mensagem ainda não saiu; entre como {user} quando ela tiver saído",
             "{count} mensagens ainda não saíram; entre como {user} quando elas tiverem saído"
         ];
+    lost_before_login(count: usize, user: &str)
+        [
+            "1 text would be lost; send it or empty its line before you log in as {user}",
+            "{count} texts would be lost; send them or empty their lines before you log in as {user}"
+        ]
+        [
+            "{count} texto se perderia; envie-o ou apague-o antes de entrar como {user}",
+            "{count} textos se perderiam; envie-os ou apague-os antes de entrar como {user}"
+        ];
     unsent_here(count: usize, channel: &str)
         [
             "1 message to {channel} is still being sent",

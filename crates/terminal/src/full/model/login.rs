@@ -22,18 +22,23 @@ impl State {
         true
     }
 
-    /// Whether messages of the one who is logged in are not sent yet; tells why another one has
-    /// to wait then. What failed is kept for the one who wrote it.
+    /// Whether messages of the one who is logged in are not sent yet, or texts would be lost; tells
+    /// why another one has to wait then. What is kept, is kept for the one who wrote it.
     pub(super) fn keeps_from_leaving(&mut self, user: &str) -> bool {
-        let unfinished = if self.keeps && self.saved.is_some() {
+        if self.me.as_deref().is_none_or(|me| me == user) {
+            return false;
+        }
+        let unfinished = if self.is_kept() {
             self.unsent()
         } else {
             self.rooms.values().flat_map(Room::unfinished).count()
         };
-        if unfinished == 0 || self.me.as_deref().is_none_or(|me| me == user) {
-            return false;
-        }
-        self.error(self.texts.unsent_before_login(unfinished, user));
+        let why_not = match (unfinished, self.to_lose()) {
+            (0, 0) => return false,
+            (0, to_lose) => self.texts.lost_before_login(to_lose, user),
+            (unfinished, _) => self.texts.unsent_before_login(unfinished, user),
+        };
+        self.error(why_not);
         true
     }
 

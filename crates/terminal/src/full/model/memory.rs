@@ -220,15 +220,23 @@ impl State {
         })
     }
 
-    /// How many texts nobody would have any more if the client ended now.
+    /// Whether what is written is written down for the next start.
+    pub(super) fn is_kept(&self) -> bool {
+        self.keeps && self.saved.is_some()
+    }
+
+    /// How many texts nobody would have any more if the client ended now. A command is none.
     pub(super) fn to_lose(&self) -> usize {
-        let text = self.input.text();
-        let homeless = self.open.is_none() && !text.trim().is_empty() && !text.starts_with('/');
-        if self.keeps {
-            return usize::from(homeless);
+        let is_text = |text: &str| {
+            let command = text.strip_prefix('/').is_some_and(|rest| !rest.starts_with('/'));
+            !command && !text.trim().is_empty()
+        };
+        let homeless = usize::from(self.open.is_none() && is_text(self.input.text()));
+        if self.is_kept() {
+            return homeless;
         }
-        usize::from(homeless)
-            + self.drafts().count()
+        homeless
+            + self.drafts().filter(|(_, draft)| is_text(draft)).count()
             + self.rooms.values().flat_map(Room::unfinished).count()
     }
 

@@ -220,6 +220,7 @@ fn a_second_client_of_the_same_user_says_that_it_keeps_nothing() {
     stage.types("a draft");
     stage.ctrl('q');
     assert!(stage.screen().contains("1 text would be lost"), "{}", stage.screen());
+    stage.ctrl('c');
     stage.log_in("dora");
     assert!(stage.state.keeps, "that is another file");
 }
@@ -334,6 +335,29 @@ fn what_failed_is_kept_for_its_writer_and_keeps_nobody_else_out() {
     stage.effects.clear();
     stage.line("/login dora");
     assert!(stage.effects.is_empty(), "nobody would have it any more");
+}
+
+#[test]
+fn nobody_else_logs_in_while_drafts_would_be_lost() {
+    let logs_in = |stage: &Stage| stage.effects.iter().any(|e| matches!(e, Effect::Login { .. }));
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.happens(Event::KeptElsewhere);
+    stage.has_joined(&["coffee"]);
+    stage.types("for tea");
+    stage.alt('1');
+    stage.line("/login dora");
+    assert!(!logs_in(&stage));
+    assert!(stage.screen().contains("1 text would be lost; send it"), "{}", stage.screen());
+    stage.ctrl('c');
+    stage.alt('2');
+    assert_eq!(stage.state.input.text(), "for tea");
+    stage.ctrl('c');
+    stage.line("/login dora");
+    assert!(logs_in(&stage), "the command is no draft: {}", stage.screen());
+    stage.types("written meanwhile");
+    stage.happens(Event::LoggedIn { user: "dora".to_owned(), outcome: Ok(()) });
+    assert_eq!(stage.state.me.as_deref(), Some("ana"));
+    assert_eq!(stage.state.input.text(), "written meanwhile");
 }
 
 #[test]
