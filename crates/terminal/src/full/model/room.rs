@@ -183,9 +183,11 @@ impl Room {
         self.outgoing.iter().any(|out| out.progress == Progress::Failed)
     }
 
-    /// The messages that are not acknowledged, and failed or may still be.
+    /// The messages that are not acknowledged, and failed or may still be. What the history has
+    /// already, as far as can be seen, is none of them: it would be sent twice.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = &Outgoing> {
-        self.outgoing.iter().filter(|out| !matches!(out.progress, Progress::Stored { .. }))
+        let shown = self.shown_outgoing();
+        shown.filter(|out| !matches!(out.progress, Progress::Stored { .. }))
     }
 
     /// How many messages are not acknowledged yet and may still be.

@@ -4,7 +4,7 @@ use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 use recado_client::ClientError;
 use recado_protocol::HistoryReply;
 
-use super::stage::{Stage, ack, chat, direct, tea};
+use super::stage::{Stage, ack, chat, direct, record, tea};
 use crate::full::model::event::{Effect, Event};
 use crate::full::model::memory::Memory;
 
@@ -157,6 +157,18 @@ fn messages_that_are_not_sent_wait_for_the_next_start_and_are_sent_when_wanted()
     }
     stage.passes(4_000);
     assert!(written_down(&mut stage).unsent.is_empty());
+}
+
+#[test]
+fn what_came_back_is_sent_though_its_acknowledgement_is_lost() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("arrived");
+    stage.line("waits");
+    stage.happens(Event::Message(record(2, "ana", "arrived")));
+    stage.happens(Event::Terminate);
+    let unsent = written_down(&mut stage).unsent;
+    let texts: Vec<_> = unsent.iter().map(|unsent| unsent.text.as_str()).collect();
+    assert_eq!(texts, ["waits"]);
 }
 
 #[test]
