@@ -31,8 +31,10 @@ impl State {
         if self.open == place_before {
             self.input.take();
         } else if let Some(before) = place_before.and_then(|place| self.rooms.get_mut(&place)) {
-            // The command went with the conversation that it led away from.
-            before.draft.clear();
+            if before.draft == text {
+                // The command went with the conversation that it led away from.
+                before.draft.clear();
+            }
             self.input.remember(text);
         } else {
             if self.input.text() == text {

@@ -32,11 +32,35 @@ impl Editor {
         self.text.is_empty()
     }
 
-    /// Puts another text in place of all, the cursor at its end; gives the one before.
+    /// What is being written: the text, or what stood there before a remembered line was looked at.
+    pub(crate) fn draft(&self) -> &str {
+        match &self.recalled {
+            Some((at, draft)) if self.remembered.get(*at) == Some(&self.text) => draft,
+            _ => &self.text,
+        }
+    }
+
+    /// Puts another text in place of all, the cursor at its end; gives what was being written.
     pub(crate) fn replace(&mut self, text: String) -> String {
-        self.cursor = text.len();
+        let draft = self.draft().to_owned();
+        if draft == self.text {
+            self.remember_recalled();
+        }
         self.recalled = None;
-        std::mem::replace(&mut self.text, text)
+        self.put(text);
+        draft
+    }
+
+    fn put(&mut self, text: String) {
+        self.cursor = text.len();
+        self.text = text;
+    }
+
+    /// What stood there before a remembered line took its place is remembered like that one.
+    fn remember_recalled(&mut self) {
+        if let Some((_, draft)) = self.recalled.take() {
+            self.remember(draft);
+        }
     }
 
     /// Puts a text between two byte offsets, the cursor behind it.
@@ -47,14 +71,16 @@ impl Editor {
 
     /// Takes the text as written: it is remembered, and the line is empty.
     pub(crate) fn take(&mut self) -> String {
-        let text = self.replace(String::new());
+        let text = self.text.clone();
+        self.set_aside();
         self.remember(text.clone());
         text
     }
 
     /// Takes the text away without remembering it.
     pub(crate) fn set_aside(&mut self) {
-        self.replace(String::new());
+        self.remember_recalled();
+        self.put(String::new());
     }
 
     /// Remembers a written line.
@@ -76,7 +102,7 @@ impl Editor {
     pub(crate) fn remember_before(&mut self, lines: &[String]) {
         let later = std::mem::replace(&mut self.remembered, lines.to_vec());
         later.into_iter().for_each(|line| self.remember(line));
-        self.recalled = None;
+        self.remember_recalled();
     }
 
     /// Forgets everything: somebody else writes now.
@@ -168,7 +194,7 @@ impl Editor {
         let shown = self.recalled.as_ref().map_or(self.remembered.len(), |(at, _)| *at);
         let Some(before) = shown.checked_sub(1) else { return };
         let draft = self.recalled.take().map_or_else(|| self.text.clone(), |(_, draft)| draft);
-        self.replace(self.remembered[before].clone());
+        self.put(self.remembered[before].clone());
         self.recalled = Some((before, draft));
     }
 
@@ -182,10 +208,10 @@ impl Editor {
         let Some((shown, draft)) = self.recalled.take() else { return };
         match self.remembered.get(shown + 1).cloned() {
             Some(line) => {
-                self.replace(line);
+                self.put(line);
                 self.recalled = Some((shown + 1, draft));
             }
-            None => drop(self.replace(draft)),
+            None => self.put(draft),
         }
     }
 
@@ -304,6 +330,34 @@ mod tests {
         line.down();
         line.down();
         assert_eq!(line.text(), "dra");
+    }
+
+    #[test]
+    fn a_draft_is_not_lost_behind_a_line_that_came_back() {
+        let looking_back = || {
+            let mut line = editor("older");
+            line.take();
+            line.insert("dra");
+            line.up();
+            line
+        };
+        let mut line = looking_back();
+        assert_eq!((line.text(), line.draft()), ("older", "dra"));
+        assert_eq!(line.replace("elsewhere".to_owned()), "dra");
+        let mut line = looking_back();
+        line.insert("!");
+        assert_eq!(line.draft(), "older!", "that is what is being written now");
+        assert_eq!(line.replace(String::new()), "older!");
+        assert_eq!(line.remembered(), ["older", "dra"]);
+        let mut line = looking_back();
+        assert_eq!(line.take(), "older");
+        assert_eq!(line.remembered(), ["older", "dra", "older"]);
+        let mut line = looking_back();
+        line.set_aside();
+        assert_eq!(line.remembered(), ["older", "dra"]);
+        let mut line = looking_back();
+        line.remember_before(&["oldest".to_owned()]);
+        assert_eq!(line.remembered(), ["oldest", "older", "dra"]);
     }
 
     #[test]

@@ -215,7 +215,7 @@ impl State {
     fn drafts(&self) -> impl Iterator<Item = (&Place, &str)> {
         self.rooms.iter().filter_map(|(place, room)| {
             let is_open = self.open.as_ref() == Some(place);
-            let draft = if is_open { self.input.text() } else { &room.draft };
+            let draft = if is_open { self.input.draft() } else { &room.draft };
             (!draft.is_empty()).then_some((place, draft))
         })
     }
@@ -231,7 +231,7 @@ impl State {
             let command = text.strip_prefix('/').is_some_and(|rest| !rest.starts_with('/'));
             !command && !text.trim().is_empty()
         };
-        let homeless = usize::from(self.open.is_none() && is_text(self.input.text()));
+        let homeless = usize::from(self.open.is_none() && is_text(self.input.draft()));
         if self.is_kept() {
             return homeless;
         }

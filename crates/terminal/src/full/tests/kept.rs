@@ -67,6 +67,38 @@ fn drafts_are_there_again_at_the_next_start() {
 }
 
 #[test]
+fn a_draft_is_kept_while_an_older_line_is_looked_at() {
+    let looking_back = |line: &str| {
+        let mut stage = Stage::in_tea(80, 24, chat(1));
+        stage.has_joined(&["coffee"]);
+        stage.line(line);
+        stage.types("a draft");
+        stage.press(KeyCode::Up);
+        assert_eq!(stage.state.input.text(), line);
+        stage
+    };
+    let mut stage = looking_back("older");
+    stage.happens(Event::Terminate);
+    assert_eq!(written_down(&mut stage).drafts, [(tea(), "a draft".to_owned())].into());
+    let mut stage = looking_back("older");
+    stage.alt('1');
+    stage.alt('2');
+    assert_eq!(stage.state.input.text(), "a draft");
+    let mut stage = looking_back("/join coffee");
+    stage.alt('2');
+    stage.types("a draft");
+    stage.press(KeyCode::Up);
+    stage.press(KeyCode::Enter);
+    stage.alt('2');
+    assert_eq!(stage.state.input.text(), "a draft", "the command left it behind");
+    let mut stage = looking_back("older");
+    stage.press(KeyCode::Enter);
+    stage.press(KeyCode::Up);
+    stage.press(KeyCode::Up);
+    assert_eq!(stage.state.input.text(), "a draft");
+}
+
+#[test]
 fn a_draft_to_somebody_new_is_kept_too() {
     let mut stage = Stage::in_tea(80, 24, chat(1));
     stage.line("/msg dora");
