@@ -308,6 +308,9 @@ impl State {
     }
 
     fn tick(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+        if now_ms < self.now_ms {
+            self.clock_set_back(now_ms);
+        }
         self.now_ms = now_ms;
         if self.notice.as_ref().is_some_and(|notice| notice.until_ms <= now_ms) {
             self.notice = None;
@@ -318,6 +321,20 @@ impl State {
         }
         self.ask_status(effects);
         self.fetch_what_is_missing(effects);
+    }
+
+    /// Nothing waits for a time that is far away now.
+    fn clock_set_back(&mut self, now_ms: u64) {
+        for at_ms in [&mut self.save_after_ms, &mut self.status_asked_ms, &mut self.order.until_ms]
+        {
+            *at_ms = (*at_ms).min(now_ms);
+        }
+        for room in self.rooms.values_mut() {
+            room.fetch_after_ms = room.fetch_after_ms.min(now_ms);
+        }
+        if let Some(notice) = &mut self.notice {
+            notice.until_ms = notice.until_ms.min(now_ms + ERROR_MS);
+        }
     }
 
     /// Opens a conversation that is there.

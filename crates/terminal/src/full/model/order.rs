@@ -16,7 +16,7 @@ const ORDER_HELD_MS: u64 = 5_000;
 #[derive(Debug, Default)]
 pub(crate) struct HeldOrder {
     places: Vec<Place>,
-    until_ms: u64,
+    pub(super) until_ms: u64,
 }
 
 impl State {
@@ -39,7 +39,7 @@ impl State {
         known.chain(by_need.into_iter().filter(|place| !held.contains(*place))).collect()
     }
 
-    pub(super) fn order_is_held(&self) -> bool {
+    pub(crate) fn order_is_held(&self) -> bool {
         self.now_ms < self.order.until_ms
     }
 

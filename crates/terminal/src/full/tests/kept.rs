@@ -4,7 +4,7 @@ use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 use recado_client::ClientError;
 use recado_protocol::HistoryReply;
 
-use super::stage::{Stage, ack, chat, direct, record, tea};
+use super::stage::{START_MS, Stage, ack, chat, direct, record, tea};
 use crate::full::model::event::{Effect, Event};
 use crate::full::model::memory::Memory;
 
@@ -254,6 +254,24 @@ fn what_could_not_be_written_down_is_tried_again_until_it_is() {
     stage.happens(not_remembered("ana"));
     assert!(stage.state.keeps, "dora's is another file");
     assert!(stage.screen().contains("the disk is full"), "{}", stage.screen());
+}
+
+#[test]
+fn a_clock_that_is_set_back_keeps_nothing_waiting() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.has_joined(&["coffee"]);
+    stage.types("a draft");
+    stage.passes(4_000);
+    stage.alt('1');
+    stage.types("another");
+    stage.effects.clear();
+    stage.happens(Event::Tick { now_ms: START_MS - 3_600_000 });
+    assert_eq!(written_down(&mut stage).drafts.len(), 2);
+    assert!(!stage.state.order_is_held());
+    stage.happens(Event::Unanswered);
+    stage.passes(5_000);
+    let asks = Effect::AskStatus { asked: false };
+    assert!(stage.effects.contains(&asks));
 }
 
 #[test]
