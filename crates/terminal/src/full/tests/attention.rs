@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::KeyCode;
 
-use super::stage::{Stage, chat, record, tea};
+use super::stage::{Stage, chat, nobody, record, tea};
 use crate::full::model::event::{Effect, Event};
 
 fn calls(stage: &mut Stage, seq: u64) -> usize {
@@ -48,16 +48,6 @@ fn who_types_looks_whatever_the_terminal_said() {
     stage.happens(Event::Focus(false));
     stage.types("hello");
     assert_eq!((calls(&mut stage, 2), unread(&stage)), (0, 0));
-}
-
-/// What the broker tells when no server answers.
-fn nobody() -> recado_protocol::Status {
-    recado_protocol::Status {
-        members: Vec::new(),
-        broker: rmpv::Value::Nil,
-        proxy: rmpv::Value::Nil,
-        reference: rmpv::Value::Nil,
-    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use recado_protocol::HistoryReply;
 use super::stage::{START_MS, Stage, ack, chat, direct, record, tea};
 use crate::full::model::event::{Effect, Event};
 use crate::full::model::memory::Memory;
+use crate::full::model::room::Place;
 
 /// What would be read at the next start.
 fn written_down(stage: &mut Stage) -> Memory {
@@ -159,7 +160,6 @@ fn a_very_long_line_does_not_drive_out_the_others() {
 #[test]
 fn messages_that_are_not_sent_wait_for_the_next_start_and_are_sent_when_wanted() {
     let mut stage = Stage::in_tea(80, 24, chat(1));
-    stage.state.keeps = true;
     stage.line("failed");
     let number = stage.take_sends()[0].1;
     let outcome = Err(ClientError::Unknown { waited_ms: 30_000 });
@@ -358,7 +358,11 @@ fn somebody_else_does_not_get_what_was_written() {
     stage.line("/msg bob a secret");
     let number = stage.take_sends()[0].1;
     stage.sent(&direct("bob"), number, ack(2));
-    stage.key(KeyCode::Up, KeyModifiers::ALT);
+    stage.types("for bob");
+    stage.has_joined(&["coffee"]);
+    stage.alt('1');
+    stage.types("for coffee");
+    stage.alt('2');
     stage.types("for tea");
     stage.effects.clear();
     stage.happens(Event::LoggedIn { user: "dora".to_owned(), outcome: Ok(()) });
@@ -367,10 +371,17 @@ fn somebody_else_does_not_get_what_was_written() {
         _ => None,
     });
     let (user, memory) = kept.expect("ana's is written down first");
-    assert_eq!((user, memory.drafts.get(&tea()).map(String::as_str)), ("ana", Some("for tea")));
-    assert!(stage.state.input.is_empty());
-    stage.press(KeyCode::Up);
-    assert!(stage.state.input.is_empty(), "{}", stage.state.input.text());
+    let drafts: Vec<_> = memory.drafts.values().map(String::as_str).collect();
+    assert_eq!((user, drafts), ("ana", vec!["for coffee", "for tea", "for bob"]));
+    assert_eq!(stage.listed(), ["#coffee", "#tea"]);
+    for _ in 0..2 {
+        assert!(stage.state.input.is_empty(), "{}", stage.state.input.text());
+        stage.press(KeyCode::Up);
+        assert!(stage.state.input.is_empty(), "{}", stage.state.input.text());
+        stage.alt('1');
+    }
+    assert_eq!(stage.state.open.as_ref().map(Place::name), Some("coffee"));
+    assert!(!stage.state.rooms.contains_key(&direct("bob")));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 use recado_client::ClientError;
-use recado_protocol::{Ack, Code, HistoryReply, Record, Refusal};
+use recado_protocol::{Ack, Code, HistoryReply, Record, Refusal, Status};
 
 use crate::full::draw::draw;
 use crate::full::draw::theme::{Colours, Look};
@@ -253,4 +253,14 @@ pub(super) fn ack(seq: u64) -> Ack {
 
 pub(super) fn refused(code: Code, text: &str) -> ClientError {
     ClientError::Refused(Refusal { code, text: text.to_owned() })
+}
+
+/// What the broker tells when no server answers.
+pub(super) fn nobody() -> Status {
+    Status {
+        members: Vec::new(),
+        broker: rmpv::Value::Nil,
+        proxy: rmpv::Value::Nil,
+        reference: rmpv::Value::Nil,
+    }
 }
