@@ -35,10 +35,37 @@ impl State {
     /// answers.
     pub(super) fn ask_status(&mut self, effects: &mut Vec<Effect>) {
         let every_ms = if self.silence.is_some() { STATUS_AGAIN_MS } else { STATUS_EVERY_MS };
-        if self.broker == Link::Up && !self.no_status && self.now_ms >= self.status_asked_ms + every_ms {
+        if self.broker == Link::Up
+            && !self.no_status
+            && self.now_ms >= self.status_asked_ms + every_ms
+        {
+            self.ask_status_now(effects);
+        }
+    }
+
+    /// Asks how the cluster is, unless that is being asked.
+    pub(super) fn ask_status_now(&mut self, effects: &mut Vec<Effect>) {
+        if !self.status_open {
+            (self.status_open, self.heard_since) = (true, false);
             self.status_asked_ms = self.now_ms;
             effects.push(Effect::AskStatus { asked: false });
         }
+    }
+
+    /// Nobody told how the cluster is. Who was heard since it was asked for is there all the same.
+    pub(super) fn unanswered(&mut self) {
+        self.status_open = false;
+        if !self.heard_since {
+            self.not_heard(0);
+        }
+    }
+
+    pub(super) fn regular_status(&mut self, status: &Status) {
+        self.status_open = false;
+        if self.heard_since && status.members.is_empty() {
+            return;
+        }
+        self.status(status);
     }
 
     pub(super) fn broker(&mut self, connected: bool, effects: &mut Vec<Effect>) {
@@ -48,8 +75,9 @@ impl State {
             (false, before) => before,
         };
         if connected {
-            (self.silence, self.no_status) = (None, false);
-            effects.push(Effect::AskStatus { asked: false });
+            self.no_status = false;
+            self.heard();
+            self.ask_status_now(effects);
         }
     }
 
@@ -103,13 +131,13 @@ impl State {
 
     /// That is an answer too, and the next one would be no other until the broker is connected anew.
     pub(super) fn status_refused(&mut self) {
-        self.no_status = true;
+        (self.no_status, self.status_open) = (true, false);
         self.heard();
     }
 
     /// A server answered, or sent something.
     pub(super) fn heard(&mut self) {
-        self.silence = None;
+        (self.silence, self.heard_since) = (None, true);
     }
 
     /// No server answers; the person is told so much later, unless one does before, ms.

@@ -76,7 +76,7 @@ impl State {
             self.note(self.texts.logged_in(&user));
         }
         self.users.insert(user.clone());
-        effects.push(Effect::AskStatus { asked: false });
+        self.ask_status_now(effects);
         if again {
             effects.push(Effect::FetchInbox { user });
             self.fetch_what_is_missing(effects);

@@ -158,6 +158,10 @@ pub(crate) struct State {
     pub(crate) last_stored: Option<Stored>,
     last_number: u64,
     status_asked_ms: u64,
+    /// How the cluster is was asked for, and nothing came back yet.
+    status_open: bool,
+    /// A server was heard since it was asked for.
+    heard_since: bool,
     /// Whoever is connected does not tell how the cluster is.
     no_status: bool,
     /// Quitting was asked for once, though something is not sent.
@@ -207,6 +211,8 @@ impl State {
             last_stored: None,
             last_number: 0,
             status_asked_ms: now_ms,
+            status_open: false,
+            heard_since: false,
             no_status: false,
             quitting: false,
             mouse: true,
@@ -239,7 +245,7 @@ impl State {
             Event::Election { coordinator } => {
                 self.mention(self.texts.elected(&coordinator));
                 self.primary = Some(coordinator);
-                effects.push(Effect::AskStatus { asked: false });
+                self.ask_status_now(&mut effects);
             }
             Event::Message(record) => self.message(record, &mut effects),
             Event::GapFilled { topic, count } => self.mention(self.texts.gap_filled(count, &topic)),
@@ -268,8 +274,8 @@ impl State {
             Event::Page { place, ticket, want, outcome } => {
                 self.page(&place, ticket, want, outcome, &mut effects);
             }
-            Event::Status(status) => self.status(&status),
-            Event::Unanswered => self.not_heard(0),
+            Event::Status(status) => self.regular_status(&status),
+            Event::Unanswered => self.unanswered(),
             Event::StatusRefused => self.status_refused(),
             Event::AskedStatus(outcome) => self.asked_status(outcome),
             Event::Terminate => effects.push(Effect::Quit { code: super::EXIT_INTERRUPTED }),

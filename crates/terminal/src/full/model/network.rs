@@ -108,10 +108,12 @@ impl State {
         outcome: Result<Ack, ClientError>,
         effects: &mut Vec<Effect>,
     ) {
+        if outcome.is_ok() {
+            self.heard();
+        }
         let Some(room) = self.rooms.get_mut(place) else { return };
         match outcome {
             Ok(ack) => {
-                self.silence = None;
                 let want = room.acknowledged(number, &ack, place);
                 self.last_stored = Some(super::log::Stored { on: ack.stored, of: ack.members });
                 if let (Place::Direct(_), Some(want)) = (place, want) {

@@ -57,6 +57,7 @@ fn servers_that_do_not_answer_are_told_to_who_only_reads() {
     assert!(stage.screen().contains("no server answers"), "{}", stage.screen());
     stage.happens(Event::Message(record(2, "bob", "they are back")));
     assert!(!stage.screen().contains("no server answers"), "{}", stage.screen());
+    stage.passes(5_000);
     stage.happens(Event::Unanswered);
     assert!(stage.screen().contains("no server answers"), "{}", stage.screen());
     stage.happens(Event::Broker(false));
@@ -68,21 +69,43 @@ fn servers_that_do_not_answer_are_told_to_who_only_reads() {
     assert!(!stage.screen().contains("no server answers"), "a lost broker is no lost server");
 }
 
+fn status_asks(stage: &mut Stage) -> usize {
+    let effects = stage.effects.drain(..);
+    effects.filter(|effect| *effect == Effect::AskStatus { asked: false }).count()
+}
+
+#[test]
+fn how_the_cluster_is_is_asked_once_at_a_time_and_a_late_answer_is_not_believed() {
+    let mut stage = Stage::new(80, 24).into_tea(chat(1));
+    stage.happens(Event::Unanswered);
+    assert!(stage.screen().contains("no server answers"), "{}", stage.screen());
+    status_asks(&mut stage);
+    stage.passes(2_000);
+    assert_eq!(status_asks(&mut stage), 1);
+    stage.passes(60_000);
+    assert_eq!(status_asks(&mut stage), 0, "the first one is not answered yet");
+    stage.happens(Event::Message(record(2, "bob", "they are back")));
+    for late in [Event::Unanswered, Event::Status(nobody())] {
+        stage.happens(late);
+        assert!(!stage.screen().contains("no server answers"), "{}", stage.screen());
+    }
+    stage.passes(5_000);
+    assert_eq!(status_asks(&mut stage), 1);
+    stage.happens(Event::Unanswered);
+    assert!(stage.screen().contains("no server answers"), "now it is true");
+}
+
 #[test]
 fn a_server_that_does_not_tell_how_it_is_answers_all_the_same() {
-    let asks = |stage: &mut Stage| {
-        let asks = stage.effects.drain(..);
-        asks.filter(|effect| *effect == Effect::AskStatus { asked: false }).count()
-    };
     let mut stage = Stage::new(80, 24).into_tea(chat(1));
     stage.happens(Event::StatusRefused);
-    asks(&mut stage);
+    status_asks(&mut stage);
     stage.passes(60_000);
     assert!(!stage.screen().contains("no server answers"), "{}", stage.screen());
-    assert_eq!(asks(&mut stage), 0, "the answer would be the same");
+    assert_eq!(status_asks(&mut stage), 0, "the answer would be the same");
     stage.happens(Event::Broker(false));
     stage.happens(Event::Broker(true));
-    assert_eq!(asks(&mut stage), 1, "it may be another cluster now");
+    assert_eq!(status_asks(&mut stage), 1, "it may be another cluster now");
     stage.happens(Event::Status(nobody()));
     assert!(stage.screen().contains("no server answers"), "{}", stage.screen());
 }
