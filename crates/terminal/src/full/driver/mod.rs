@@ -38,9 +38,6 @@ const TICK: Duration = Duration::from_millis(250);
 /// How often the connection is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// How often names that can be completed are asked for.
-const NAMES_EVERY: Duration = Duration::from_secs(20);
-
 /// How long a message is tried: as long as anybody keeps a terminal open. It is repeated under
 /// its id all the while, so it is sent once.
 const SEND_PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -126,7 +123,6 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
     beside.spawn(deliver(delivered, events.clone()));
     beside.spawn(watch_connection(client.clone(), events.clone()));
     beside.spawn(tick(events.clone()));
-    beside.spawn(refresh_names(client.clone(), events.clone()));
 
     let zone = TimeZone::system();
     let address = config.broker.trim_start_matches("tcp://").to_owned();
@@ -233,18 +229,6 @@ async fn watch_connection(client: Client, events: mpsc::Sender<Event>) {
 async fn tick(events: mpsc::Sender<Event>) {
     while events.send(Event::Tick { now_ms: now_ms() }).await.is_ok() {
         tokio::time::sleep(TICK).await;
-    }
-}
-
-/// Keeps the names that can be completed up to date.
-async fn refresh_names(client: Client, events: mpsc::Sender<Event>) {
-    loop {
-        if let (Ok(users), Ok(channels)) = (client.users().await, client.channels().await)
-            && events.send(Event::Names { users, channels }).await.is_err()
-        {
-            return;
-        }
-        tokio::time::sleep(NAMES_EVERY).await;
     }
 }
 

@@ -85,6 +85,11 @@ async fn carry_out(client: &Client, subscription: &Subscription, effect: Effect)
             Event::Inbox(history(client, of, Want::Newest, INBOX_ROWS).await)
         }
         Effect::Ask(of) => Event::Asked(names(client, of).await),
+        Effect::AskNames => {
+            // Without an answer, those that are known are offered.
+            let Names { users, channels, .. } = names(client, Listed::Everything).await.ok()?;
+            Event::Names { users, channels }
+        }
         Effect::Create { channel } => {
             let outcome = client.create_channel(&channel).await;
             Event::Created { channel, outcome }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::State;
+use super::event::Effect;
 use super::room::Place;
 use crate::line::command::{COMMANDS, quote};
 use crate::line::complete::{Offered, Word, begins, last_word};
@@ -12,6 +13,9 @@ pub(super) const MORE_COMMANDS: &[&str] = &["search"];
 
 /// In so many of the newest messages it is looked who spoke last.
 const MAX_VOICES: usize = 500;
+
+/// How often names are asked for at most, ms.
+const NAMES_EVERY_MS: u64 = 10_000;
 
 /// What is being offered.
 #[derive(Clone, Debug)]
@@ -25,6 +29,18 @@ pub(super) struct Completion {
 }
 
 impl State {
+    /// Asks for all names: somebody is about to choose one. Nobody else needs them, and there may be
+    /// many thousands.
+    pub(super) fn ask_names(&mut self, effects: &mut Vec<Effect>) {
+        let again = self.names_asked_ms.is_none_or(|asked_ms| {
+            self.now_ms < asked_ms || self.now_ms >= asked_ms + NAMES_EVERY_MS
+        });
+        if again {
+            self.names_asked_ms = Some(self.now_ms);
+            effects.push(Effect::AskNames);
+        }
+    }
+
     /// Puts the next candidate in place of the word before the cursor.
     pub(super) fn complete(&mut self, backwards: bool) {
         let mut completion = match self.completion.take() {

@@ -153,6 +153,8 @@ pub(crate) enum Effect {
         memory: Memory,
     },
     Ask(Listed),
+    /// Get the names that can be completed and chosen.
+    AskNames,
     Create {
         channel: String,
     },

@@ -55,6 +55,7 @@ impl State {
             KeyCode::Char('q') if control => drop(self.quit(effects)),
             KeyCode::Char('l') if control => effects.push(Effect::Redraw),
             KeyCode::Char('k' | 'p') if control => {
+                self.ask_names(effects);
                 self.overlay = Some(Overlay::Picker(Picker::of(Listed::Everything)));
             }
             KeyCode::Char('r') if control && self.search.is_none() => self.retry(effects),
@@ -111,8 +112,10 @@ impl State {
             }
             KeyCode::Char('j') if control => drop(self.insert("\n")),
             KeyCode::Enter => self.enter(effects),
-            KeyCode::Tab => self.complete(false),
-            KeyCode::BackTab => self.complete(true),
+            KeyCode::Tab | KeyCode::BackTab => {
+                self.ask_names(effects);
+                self.complete(key.code == KeyCode::BackTab);
+            }
             KeyCode::Esc => {
                 self.notice = None;
                 self.show_newest(effects);

@@ -78,6 +78,8 @@ impl State {
             self.no_status = false;
             self.heard();
             self.ask_status_now(effects);
+            // So that the first Tab has something to offer.
+            self.ask_names(effects);
         }
     }
 

@@ -131,6 +131,8 @@ pub(crate) struct State {
     pub(crate) notice: Option<Notice>,
     pub(crate) users: BTreeSet<String>,
     pub(crate) channels: BTreeSet<String>,
+    /// When they were asked for, ms.
+    names_asked_ms: Option<u64>,
     /// Channels that are opened as soon as they are joined.
     joining: BTreeSet<String>,
     /// Direct conversations whose own messages are still to be read from the history, from where.
@@ -196,6 +198,7 @@ impl State {
             notice: None,
             users: BTreeSet::new(),
             channels: BTreeSet::new(),
+            names_asked_ms: None,
             joining: BTreeSet::new(),
             refetch: BTreeMap::new(),
             memory: Memory::default(),

@@ -3,7 +3,7 @@
 use ratatui::crossterm::event::KeyCode;
 
 use super::stage::{Stage, chat, nobody, record};
-use crate::full::model::event::Event;
+use crate::full::model::event::{Effect, Event};
 use crate::line::command::COMMANDS;
 use crate::texts::{Language, Texts};
 
@@ -146,6 +146,29 @@ fn who_spoke_last_is_offered_first() {
     assert_eq!(offered(&mut stage, "bo"), ["bobby", "bob", "boa", "bonnie"]);
     let said = ["/msg bobby", "/msg bob", "/msg boa", "/msg bonnie"];
     assert_eq!(offered(&mut stage, "/msg bo"), said);
+}
+
+#[test]
+fn names_are_asked_for_by_who_needs_them() {
+    let asks = |stage: &mut Stage| {
+        let count = stage.effects.iter().filter(|effect| **effect == Effect::AskNames).count();
+        stage.effects.clear();
+        count
+    };
+    let mut stage = Stage::new(80, 24);
+    assert_eq!(asks(&mut stage), 1, "the first Tab has something to offer");
+    stage.passes(600_000);
+    stage.types("bo");
+    assert_eq!(asks(&mut stage), 0);
+    stage.press(KeyCode::Tab);
+    assert_eq!(asks(&mut stage), 1);
+    stage.press(KeyCode::Tab);
+    stage.ctrl('k');
+    assert_eq!(asks(&mut stage), 0, "they are known well enough");
+    stage.press(KeyCode::Esc);
+    stage.passes(10_000);
+    stage.ctrl('k');
+    assert_eq!(asks(&mut stage), 1);
 }
 
 #[test]
