@@ -43,13 +43,16 @@ impl State {
         }
     }
 
-    /// Asks how the cluster is, unless that is being asked.
+    /// Asks how the cluster is. While that is being asked, it is asked again afterwards: what comes
+    /// back may be older than the reason to ask.
     pub(super) fn ask_status_now(&mut self, effects: &mut Vec<Effect>) {
-        if !self.status_open {
-            (self.status_open, self.heard_since) = (true, false);
-            self.status_asked_ms = self.now_ms;
-            effects.push(Effect::AskStatus { asked: false });
+        if self.status_open {
+            self.status_asked_ms = 0;
+            return;
         }
+        (self.status_open, self.heard_since) = (true, false);
+        self.status_asked_ms = self.now_ms;
+        effects.push(Effect::AskStatus { asked: false });
     }
 
     /// Nobody told how the cluster is. Who was heard since it was asked for is there all the same.

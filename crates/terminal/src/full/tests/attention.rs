@@ -96,6 +96,24 @@ fn how_the_cluster_is_is_asked_once_at_a_time_and_a_late_answer_is_not_believed(
 }
 
 #[test]
+fn after_an_election_no_answer_from_before_is_the_last_one() {
+    let mut stage = Stage::new(80, 24).into_tea(chat(1));
+    stage.happens(Event::Status(nobody()));
+    stage.passes(5_000);
+    assert_eq!(status_asks(&mut stage), 1);
+    stage.happens(Event::Message(record(2, "bob", "hello")));
+    stage.happens(Event::Election { coordinator: "server-2".to_owned() });
+    assert_eq!(status_asks(&mut stage), 0, "the one before is not answered yet");
+    stage.happens(Event::Status(nobody()));
+    stage.passes(250);
+    assert_eq!(status_asks(&mut stage), 1);
+    stage.happens(Event::Message(record(3, "bob", "hello again")));
+    stage.happens(Event::Status(nobody()));
+    stage.passes(250);
+    assert_eq!(status_asks(&mut stage), 0, "once is enough");
+}
+
+#[test]
 fn a_server_that_does_not_tell_how_it_is_answers_all_the_same() {
     let mut stage = Stage::new(80, 24).into_tea(chat(1));
     stage.happens(Event::StatusRefused);
