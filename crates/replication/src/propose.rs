@@ -127,7 +127,8 @@ async fn run(
 
 /// Waits for company where there was much before. Clients that were answered together ask again
 /// one after the other: the first of them would make a batch of its own, whose cost on every
-/// server is that of a large one. Who is alone, or one of few, is never kept waiting.
+/// server is that of a large one. Who is alone, or one of few, is never kept waiting. It ends when
+/// as many are there as before: more would mean to wait for who may not come.
 async fn gather(batch: &mut Vec<Proposal>, before: usize, waiting: &mut mpsc::Receiver<Proposal>) {
     if before < LARGE_BATCH || batch.len() >= before {
         return;
@@ -221,4 +222,63 @@ fn settle(shared: &Shared, waiting: Waiting, term: u64, gated: bool) {
 fn planted_repeat(origin: Option<Origin>) -> bool {
     planted::on(Bug::RepeatSkipsGate)
         && origin.is_some_and(|origin| planted::is_repeat(origin.session, origin.n))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANY: usize = 40;
+
+    fn proposal() -> Proposal {
+        let command = Command::Login { user: "ana".into() };
+        Proposal { command, origin: None, reply: oneshot::channel().0, gated: true }
+    }
+
+    /// How long a batch of one waits behind one of `before`, while so many more come one by one, and
+    /// how many it has then.
+    async fn gathered(before: usize, more: usize) -> (Duration, usize) {
+        let (queue, mut waiting) = mpsc::channel(QUEUE_PROPOSALS);
+        let sender = tokio::spawn(async move {
+            for _ in 0..more {
+                tokio::task::yield_now().await;
+                queue.send(proposal()).await.expect("the queue is open");
+            }
+            // Keeps the queue open.
+            std::future::pending::<()>().await;
+        });
+        let begun = Instant::now();
+        let mut batch = vec![proposal()];
+        gather(&mut batch, before, &mut waiting).await;
+        sender.abort();
+        (begun.elapsed(), batch.len())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn behind_few_nobody_waits() {
+        assert_eq!(gathered(LARGE_BATCH - 1, MANY).await, (Duration::ZERO, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_ends_when_as_many_are_there_as_before() {
+        let (waited, count) = gathered(MANY / 2, MANY).await;
+        assert!(waited < GATHER, "{waited:?}");
+        assert!((MANY / 2..=MANY).contains(&count), "{count}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_ends_in_time_when_fewer_come() {
+        let (waited, count) = gathered(MANY, MANY / 2).await;
+        assert!(waited >= GATHER && waited < GATHER * 3, "{waited:?}");
+        assert_eq!(count, MANY / 2 + 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_queue_that_is_closed() {
+        let (queue, mut waiting) = mpsc::channel(1);
+        drop(queue);
+        let begun = Instant::now();
+        gather(&mut vec![proposal()], MANY, &mut waiting).await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
 }

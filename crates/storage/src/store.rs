@@ -16,7 +16,8 @@ use crate::{snapshot, values};
 /// The store's file within its folder.
 pub const STORE_FILE: &str = "chat.redb";
 
-/// How much memory redb may use for pages, read and unwritten ones together.
+/// How much memory redb may use for pages, read and unwritten ones together. Writes touch the same
+/// few pages again and again; what else is read, the kernel keeps too, and can do without.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
 /// One entry to apply.
