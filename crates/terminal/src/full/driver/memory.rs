@@ -252,11 +252,19 @@ pub(super) fn write(file: &Path, memory: Memory) -> io::Result<()> {
     let beside = file.with_extension(format!("{}.new", std::process::id()));
     // One that a process of the same number left behind would keep its own mode.
     drop(fs::remove_file(&beside));
-    let mut new = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&beside)?;
-    new.write_all(&serde_json::to_vec(&written)?)?;
+    let bytes = serde_json::to_vec(&written)?;
+    let done = write_beside(&beside, &bytes).and_then(|()| fs::rename(&beside, file));
+    if done.is_err() {
+        drop(fs::remove_file(&beside));
+    }
+    done
+}
+
+fn write_beside(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(file)?;
+    new.write_all(bytes)?;
     // After a power cut the name must not stand for an empty file.
-    new.sync_data()?;
-    fs::rename(&beside, file)
+    new.sync_data()
 }
 
 #[cfg(test)]

@@ -33,6 +33,11 @@ impl Attention {
         }
     }
 
+    /// The clock was set back to this time.
+    pub(super) fn set_back(&mut self, now_ms: u64) {
+        self.key_ms = self.key_ms.min(now_ms);
+    }
+
     /// Whether somebody looks, as far as is known.
     pub(super) fn is_here(&self, now_ms: u64) -> bool {
         self.focus.unwrap_or(now_ms < self.key_ms + AWAY_AFTER_MS)

@@ -114,7 +114,9 @@ impl State {
                     self.not_joined(place.name());
                     return false;
                 }
-                self.write(&place, message, effects);
+                if !self.write(&place, message, effects) {
+                    return false;
+                }
                 self.show(place, effects);
             }
             Command::Message { user, message } => {

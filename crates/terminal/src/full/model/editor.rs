@@ -40,6 +40,13 @@ impl Editor {
         }
     }
 
+    /// What stood there before a remembered line took its place, once that line was changed: it is
+    /// neither the text nor remembered yet.
+    pub(crate) fn put_behind(&self) -> Option<&str> {
+        let (_, draft) = self.recalled.as_ref()?;
+        (self.draft() != draft).then_some(draft.as_str())
+    }
+
     /// Puts another text in place of all, the cursor at its end; gives what was being written.
     pub(crate) fn replace(&mut self, text: String) -> String {
         let draft = self.draft().to_owned();

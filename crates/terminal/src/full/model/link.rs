@@ -124,6 +124,7 @@ impl State {
     }
 
     pub(super) fn status(&mut self, status: &Status) {
+        self.no_status = false;
         let primary = status.members.iter().find(|member| member.role == Role::Primary);
         self.primary = primary.map(|member| member.name.clone());
         match &self.primary {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::State;
 use super::event::{Effect, Want};
 use super::room::{Outgoing, Place, Progress, Room};
+use crate::line::command::{Command, parse};
 
 /// How often it is written down, when it changed, ms.
 const SAVE_EVERY_MS: u64 = 3_000;
@@ -207,7 +208,7 @@ impl State {
             open: self.open.clone(),
             drafts,
             unsent,
-            lines: last_lines(self.input.remembered()),
+            lines: last_lines(self.input.remembered(), self.input.put_behind()),
         }
     }
 
@@ -225,12 +226,8 @@ impl State {
         self.keeps && self.saved.is_some()
     }
 
-    /// How many texts nobody would have any more if the client ended now. A command is none.
+    /// How many texts nobody would have any more if the client ended now.
     pub(super) fn to_lose(&self) -> usize {
-        let is_text = |text: &str| {
-            let command = text.strip_prefix('/').is_some_and(|rest| !rest.starts_with('/'));
-            !command && !text.trim().is_empty()
-        };
         let homeless = usize::from(self.open.is_none() && is_text(self.input.draft()));
         if self.is_kept() {
             return homeless;
@@ -252,15 +249,27 @@ impl State {
     }
 }
 
+/// Whether this is somebody's text. A command is none, unless it is one that sends a text.
+fn is_text(line: &str) -> bool {
+    match line.strip_prefix('/') {
+        Some(command) if !command.starts_with('/') => {
+            let command = parse(command);
+            matches!(command, Ok(Some(Command::Message { .. } | Command::Publish { .. })))
+        }
+        _ => !line.trim().is_empty(),
+    }
+}
+
 /// As many of the last lines as are remembered.
-fn last_lines(lines: &[String]) -> Vec<String> {
+fn last_lines(lines: &[String], one_more: Option<&str>) -> Vec<String> {
     let mut bytes = 0;
-    let newest = lines.iter().rev().filter(|line| line.len() <= MAX_LINE_BYTES);
+    let lines = lines.iter().map(String::as_str).chain(one_more);
+    let newest = lines.rev().filter(|line| !line.is_empty() && line.len() <= MAX_LINE_BYTES);
     let newest = newest.take(MAX_LINES).take_while(|line| {
         bytes += line.len();
         bytes <= MAX_LINES_BYTES
     });
-    let mut newest: Vec<String> = newest.cloned().collect();
+    let mut newest: Vec<String> = newest.map(str::to_owned).collect();
     newest.reverse();
     newest
 }

@@ -340,7 +340,17 @@ impl State {
         }
         for room in self.rooms.values_mut() {
             room.fetch_after_ms = room.fetch_after_ms.min(now_ms);
+            for out in &mut room.outgoing {
+                if let Progress::Sending { since_ms } = &mut out.progress {
+                    *since_ms = (*since_ms).min(now_ms);
+                }
+            }
         }
+        self.silence = self.silence.map(|tell_ms| tell_ms.min(now_ms));
+        if let Link::Unseen { since_ms } | Link::Lost { since_ms } = &mut self.broker {
+            *since_ms = (*since_ms).min(now_ms);
+        }
+        self.attention.set_back(now_ms);
         if let Some(notice) = &mut self.notice {
             notice.until_ms = notice.until_ms.min(now_ms + ERROR_MS);
         }

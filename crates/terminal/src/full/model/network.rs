@@ -23,9 +23,13 @@ impl State {
     /// The newest private messages make the direct conversations that the left side shows.
     pub(super) fn inbox(&mut self, outcome: Result<HistoryReply, ClientError>) {
         let Ok(page) = outcome else { return };
+        let me = self.me.clone();
         for record in page.messages {
+            // Somebody else may have logged in while it was on its way.
+            if me.as_deref() != Some(record.to.as_str()) {
+                continue;
+            }
             let place = Place::Direct(record.from.clone());
-            let me = self.me.clone();
             let key = place.key(&record);
             if self.closed.get(&place).is_some_and(|closed| key <= *closed) {
                 continue;
@@ -336,8 +340,10 @@ impl State {
     }
 
     pub(super) fn names(&mut self, users: Vec<String>, channels: Vec<String>) {
+        let chosen = self.chosen();
         self.users.extend(users);
         self.channels.extend(channels);
+        self.choose(chosen);
     }
 
     pub(super) fn failed(&mut self, error: &ClientError, about: About<'_>) {

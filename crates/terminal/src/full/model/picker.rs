@@ -1,9 +1,9 @@
 //! Choosing a conversation, a channel or a user from a list, by a part of its name.
 
-use super::State;
 use super::editor::Editor;
 use super::event::{Effect, Listed};
 use super::room::Place;
+use super::{Overlay, State};
 
 /// The list that is open.
 #[derive(Debug, Default)]
@@ -44,6 +44,24 @@ impl State {
         });
         all.sort_by_key(|place| !place.name().to_lowercase().starts_with(sign_free));
         all
+    }
+
+    /// What is chosen in the list that is open.
+    pub(crate) fn chosen(&self) -> Option<Place> {
+        let Some(Overlay::Picker(picker)) = &self.overlay else { return None };
+        self.picks(picker).into_iter().nth(picker.chosen)
+    }
+
+    /// Keeps it chosen in a list that has grown; whoever has chosen nothing stays at the top.
+    pub(super) fn choose(&mut self, wanted: Option<Place>) {
+        let Some(Overlay::Picker(picker)) = &self.overlay else { return };
+        if picker.chosen == 0 {
+            return;
+        }
+        let found = self.picks(picker).iter().position(|place| Some(place) == wanted.as_ref());
+        if let (Some(Overlay::Picker(picker)), Some(chosen)) = (&mut self.overlay, found) {
+            picker.chosen = chosen;
+        }
     }
 
     /// Opens what was chosen.

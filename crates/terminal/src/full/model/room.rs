@@ -153,6 +153,7 @@ impl Room {
             out.echo.is_none()
                 && out.from == entry.from
                 && out.text == entry.text
+                && out.behind.is_none_or(|behind| entry.key > behind)
                 && match &out.progress {
                     Progress::Sending { .. } => true,
                     // A server that gives no ids.
@@ -194,6 +195,6 @@ impl Room {
     pub(crate) fn unsent(&self) -> usize {
         let open =
             |out: &&Outgoing| matches!(out.progress, Progress::Waiting | Progress::Sending { .. });
-        self.outgoing.iter().filter(open).count()
+        self.shown_outgoing().filter(open).count()
     }
 }

@@ -4,7 +4,7 @@ use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 use recado_client::ClientError;
 use recado_protocol::HistoryReply;
 
-use super::stage::{START_MS, Stage, ack, chat, direct, record, tea};
+use super::stage::{START_MS, Stage, ack, chat, direct, private, record, tea};
 use crate::full::model::event::{Effect, Event};
 use crate::full::model::memory::Memory;
 use crate::full::model::room::Place;
@@ -97,6 +97,19 @@ fn a_draft_is_kept_while_an_older_line_is_looked_at() {
     stage.press(KeyCode::Up);
     stage.press(KeyCode::Up);
     assert_eq!(stage.state.input.text(), "a draft");
+}
+
+#[test]
+fn a_draft_is_kept_behind_an_older_line_that_is_changed() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.line("older");
+    stage.types("a draft");
+    stage.press(KeyCode::Up);
+    stage.types("!");
+    stage.happens(Event::Terminate);
+    let memory = written_down(&mut stage);
+    assert_eq!(memory.drafts, [(tea(), "older!".to_owned())].into());
+    assert_eq!(memory.lines.last().map(String::as_str), Some("a draft"));
 }
 
 #[test]
@@ -204,6 +217,32 @@ fn what_came_back_is_sent_though_its_acknowledgement_is_lost() {
 }
 
 #[test]
+fn an_older_message_of_the_same_words_is_not_what_is_being_sent() {
+    let history: Vec<_> =
+        (1..=400).map(|seq| record(seq, "ana", if seq == 7 { "ok" } else { "other" })).collect();
+    let mut stage = Stage::in_tea(80, 24, history[200..].to_vec());
+    stage.line("ok");
+    while !stage.state.rooms[&tea()].log.holds(7) {
+        stage.press(KeyCode::PageUp);
+        stage.serve_all(&history);
+    }
+    stage.happens(Event::Terminate);
+    assert_eq!(written_down(&mut stage).unsent.len(), 1, "it is not the one of before");
+}
+
+#[test]
+fn an_inbox_that_comes_late_is_not_shown_to_who_comes_next() {
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.log_in("dora");
+    let messages = vec![private(3, "bob", "ana", "for ana only")];
+    stage.happens(Event::Inbox(Ok(HistoryReply { messages, newest: 3 })));
+    assert!(!stage.state.rooms.contains_key(&direct("bob")));
+    let messages = vec![private(4, "bob", "dora", "for dora")];
+    stage.happens(Event::Inbox(Ok(HistoryReply { messages, newest: 4 })));
+    assert!(stage.state.rooms.contains_key(&direct("bob")));
+}
+
+#[test]
 fn where_nothing_can_be_kept_leaving_says_what_would_be_lost() {
     let mut stage = Stage::in_tea(80, 24, chat(1));
     stage.happens(not_remembered("ana"));
@@ -272,6 +311,13 @@ fn a_clock_that_is_set_back_keeps_nothing_waiting() {
     stage.passes(5_000);
     let asks = Effect::AskStatus { asked: false };
     assert!(stage.effects.contains(&asks));
+
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.happens(Event::Broker(false));
+    let set_back_ms = START_MS - 3_600_000;
+    stage.happens(Event::Tick { now_ms: set_back_ms });
+    stage.happens(Event::Tick { now_ms: set_back_ms + 2_000 });
+    assert!(stage.state.broker_away(), "and the person is told of it");
 }
 
 #[test]
@@ -296,6 +342,10 @@ fn what_was_written_before_there_was_a_conversation_is_not_lost_by_mistake() {
     assert!(!quits(&stage) && stage.screen().contains("1 text would be lost"));
     stage.ctrl('q');
     assert!(quits(&stage));
+    let mut stage = Stage::new(80, 24);
+    stage.types("/msg dora it has been a long time");
+    stage.ctrl('q');
+    assert!(!quits(&stage), "it is more than a command");
     let mut stage = Stage::new(80, 24);
     stage.types("/login an");
     stage.ctrl('q');

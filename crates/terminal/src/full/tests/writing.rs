@@ -172,6 +172,23 @@ fn names_are_asked_for_by_who_needs_them() {
 }
 
 #[test]
+fn what_is_chosen_stays_chosen_when_more_names_come() {
+    let names = |users: &[&str]| Event::Names {
+        users: users.iter().map(|user| (*user).to_owned()).collect(),
+        channels: Vec::new(),
+    };
+    let mut stage = Stage::in_tea(80, 24, chat(1));
+    stage.happens(names(&["dora", "emil"]));
+    stage.ctrl('k');
+    stage.types("e");
+    stage.press(KeyCode::Down);
+    let chosen = stage.state.chosen();
+    assert!(chosen.is_some());
+    stage.happens(names(&["ebba", "eck"]));
+    assert_eq!(stage.state.chosen(), chosen);
+}
+
+#[test]
 fn what_was_offered_to_somebody_is_not_offered_to_who_comes_next() {
     let mut stage = Stage::in_tea(80, 24, chat(1));
     let users = ["bob", "bobby"].map(str::to_owned).to_vec();
