@@ -16,8 +16,8 @@ use crate::{snapshot, values};
 /// The store's file within its folder.
 pub const STORE_FILE: &str = "chat.redb";
 
-/// How much memory redb may use for pages, read and unwritten ones together. Writes touch the same
-/// few pages again and again; what else is read, the kernel keeps too, and can do without.
+/// How much memory redb may use for pages, read and unwritten ones together. It holds the few pages
+/// that writes touch again and again; others come from the kernel's cache, which can shrink.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
 /// One entry to apply.
