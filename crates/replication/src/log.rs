@@ -26,8 +26,8 @@ use crate::types::{Entry, EntryPayload, LogId, Payload, TypeConfig, Vote};
 const CACHE_ENTRIES: usize = 4096;
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
 /// A chunk file is removed as a whole once all of it is purged. The one that is written stays in
-/// memory, about 20 MB for 16 MiB of it; a new one costs an fsync of the folder on the caller's
-/// thread. At this length both are small: about one fsync in 12,000 messages.
+/// memory; a new one costs an fsync of the folder on the caller's thread. At this length both are
+/// small.
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 const CHUNK_RECORDS: usize = 128 * 1024;
 const READ_BUFFER_BYTES: usize = 1024 * 1024;

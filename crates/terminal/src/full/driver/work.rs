@@ -16,7 +16,7 @@ use crate::full::model::room::Place;
 /// How long something that a person asked to see is tried.
 const ASK_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long the status that nobody asked to see is tried: longer than the broker waits for the
+/// How long the status that nobody asked to see is tried: as long as the broker waits for the
 /// servers.
 const STATUS_PATIENCE: Duration = Duration::from_secs(5);
 
