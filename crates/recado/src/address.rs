@@ -23,10 +23,12 @@ pub struct Endpoints {
     pub front: String,
     /// Brokers, for servers.
     pub backs: Vec<String>,
-    /// Proxy, for publishers.
+    /// The first proxy, for publishers.
     pub xsub: String,
-    /// Proxy, for subscribers.
+    /// The first proxy, for subscribers.
     pub xpub: String,
+    /// All proxies: for publishers, and for subscribers.
+    pub proxies: Vec<(String, String)>,
     /// Reference.
     pub reference: String,
 }
@@ -40,6 +42,7 @@ impl Endpoints {
             backs: vec![at(BACK)],
             xsub: at(XSUB),
             xpub: at(XPUB),
+            proxies: vec![(at(XSUB), at(XPUB))],
             reference: at(REFERENCE),
         }
     }
@@ -55,9 +58,13 @@ impl Endpoints {
             brokers.map(|address| pair("broker", address, base + FRONT)).collect();
         let (fronts, backs): (Vec<_>, Vec<_>) = brokers?.into_iter().unzip();
         let front = fronts.first().cloned().unwrap_or_default();
-        let (xsub, xpub) = pair("proxy", &settings.proxy, base + XSUB)?;
+        let proxies = settings.proxy.split(',').map(str::trim);
+        let proxies: Result<Vec<_>, _> =
+            proxies.map(|address| pair("proxy", address, base + XSUB)).collect();
+        let proxies = proxies?;
+        let (xsub, xpub) = proxies.first().cloned().unwrap_or_default();
         let (reference, _) = pair("reference", &settings.reference, base + REFERENCE)?;
-        Ok(Endpoints { front, backs, xsub, xpub, reference })
+        Ok(Endpoints { front, backs, xsub, xpub, proxies, reference })
     }
 }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use recado_broker::{BrokerConfig, ProxyConfig, run_broker, run_proxy};
-use recado_server::{ReferenceConfig, ServerConfig, ServerError, run_reference, run_server};
+use recado_server::{Proxy, ReferenceConfig, ServerConfig, ServerError, run_reference, run_server};
 
 use crate::address::{self, Endpoints};
 use crate::config::SERVER_PORT_SCAN;
@@ -50,6 +50,7 @@ pub fn broker(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         back,
         plain: settings.plain,
         limits: recado_broker::Limits::default(),
+        http: None,
     };
     serve(async move { run_broker(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
@@ -62,7 +63,7 @@ pub fn proxy(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let at = Endpoints::to_bind(settings);
     let ports = [("publishers", at.xsub.as_str()), ("subscribers", &at.xpub)];
     let _running = begin(settings, "proxy", &ports)?;
-    let config = ProxyConfig { publishers: at.xsub, subscribers: at.xpub };
+    let config = ProxyConfig { publishers: at.xsub, subscribers: at.xpub, http: None };
     serve(async move { run_proxy(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
 
@@ -131,6 +132,9 @@ fn run_server_in(
     };
     let endpoint = address::endpoint(&settings.listen, port);
     let _running = begin(settings, &settings.name, &[("servers", &endpoint)])?;
+    let proxies = at.proxies.into_iter();
+    let proxies =
+        proxies.map(|(publishers, subscribers)| Proxy { publishers, subscribers }).collect();
     let config = ServerConfig {
         name: settings.name.clone(),
         data_dir,
@@ -138,11 +142,12 @@ fn run_server_in(
         advertise: Some(address::endpoint(host, port)),
         routes: address::routes(settings.route.as_deref().unwrap_or_default())?,
         brokers: at.backs,
-        proxy: at.xsub,
+        proxies,
         reference: at.reference,
         clock_offset_ms: settings.clock_offset_ms,
         message_limit_bytes: usize::try_from(settings.message_limit_bytes).unwrap_or(usize::MAX),
         timing: recado_server::Timing::default(),
+        http: None,
     };
     let failure = |error: ServerError| match error {
         ServerError::Removed(why) => Failure::Final(why),
