@@ -27,8 +27,13 @@ fn main() {
     let (sender, receiver) = std::sync::mpsc::channel();
     on_thread(async move {
         let any = || "tcp://127.0.0.1:0".to_owned();
-        let config =
-            BrokerConfig { front: any(), back: any(), plain: false, limits: Limits::default() };
+        let config = BrokerConfig {
+            front: any(),
+            back: any(),
+            plain: false,
+            limits: Limits::default(),
+            http: None,
+        };
         let broker = Broker::bind(config).await.unwrap();
         sender.send(broker.endpoints().map(str::to_owned)).unwrap();
         broker.run(std::future::pending()).await.unwrap();
@@ -77,7 +82,14 @@ async fn serve(back: String, n: usize) {
     link.wait_connected(Duration::from_secs(10)).await;
     let stamp = Stamp::default();
     let name = format!("server-{n}");
-    let ready = ToBroker::Ready { name, boot: 1, credit: CREDIT, primary: n == 0, serving: true };
+    let ready = ToBroker::Ready {
+        name,
+        boot: 1,
+        credit: CREDIT,
+        primary: n == 0,
+        serving: true,
+        http: None,
+    };
     let mut ticks = tokio::time::interval(Duration::from_millis(READY_INTERVAL_MS));
     loop {
         let requests = tokio::select! {

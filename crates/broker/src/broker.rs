@@ -10,7 +10,7 @@ use recado_transport::{Io, PlainPump, Responder, UnreadLimits};
 use tokio::time::MissedTickBehavior;
 
 use crate::clock::Clock;
-use crate::{Action, BrokerError, Dispatcher, Limits};
+use crate::{Action, BrokerError, Dispatcher, Limits, Myself};
 
 /// How often the dispatcher has a look at the time when nothing comes in.
 const TURN_INTERVAL: Duration = Duration::from_millis(10);
@@ -33,6 +33,8 @@ pub struct BrokerConfig {
     pub plain: bool,
     /// What is held at the most, and for how long.
     pub limits: Limits,
+    /// Where this role serves HTTP (`host:port`), if it does; for `status`.
+    pub http: Option<String>,
 }
 
 /// A broker whose ports are bound.
@@ -40,7 +42,7 @@ pub struct Broker(Mode);
 
 enum Mode {
     Plain(PlainPump),
-    Dealing { front: Responder, back: Responder, limits: Limits },
+    Dealing { front: Responder, back: Responder, limits: Limits, http: Option<String> },
 }
 
 impl Broker {
@@ -52,7 +54,7 @@ impl Broker {
         let front =
             Responder::bind_with(&config.front, Io::Threads, UnreadLimits::default()).await?;
         let back = Responder::bind_with(&config.back, Io::Threads, TO_SERVERS).await?;
-        Ok(Broker(Mode::Dealing { front, back, limits: config.limits }))
+        Ok(Broker(Mode::Dealing { front, back, limits: config.limits, http: config.http }))
     }
 
     /// Where clients and servers connect, with the real ports.
@@ -67,8 +69,8 @@ impl Broker {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), BrokerError> {
         match self.0 {
             Mode::Plain(pump) => pump.run(shutdown).await,
-            Mode::Dealing { front, back, limits } => {
-                Dealing::new(front, back, limits).run(shutdown).await;
+            Mode::Dealing { front, back, limits, http } => {
+                Dealing::new(front, back, limits, http).run(shutdown).await;
             }
         }
         Ok(())
@@ -84,13 +86,14 @@ struct Dealing {
 }
 
 impl Dealing {
-    fn new(front: Responder, back: Responder, limits: Limits) -> Dealing {
+    fn new(front: Responder, back: Responder, limits: Limits, http: Option<String>) -> Dealing {
         let mut clock = Clock::default();
         let request = Incoming { request: Request::Session, clock: 0, id: None };
         let session_body = codec::encode_request(&request, clock.stamp());
         // Small enough to be counted on from for ever, in every language's integers.
         let first_attempt = rand::random::<u64>() >> 16;
-        let dispatcher = Dispatcher::new(limits, std::process::id(), first_attempt, session_body);
+        let myself = Myself { pid: std::process::id(), http };
+        let dispatcher = Dispatcher::new(limits, myself, first_attempt, session_body);
         Dealing { front, back, dispatcher, clock, started: Instant::now() }
     }
 

@@ -13,6 +13,8 @@ pub struct ProxyConfig {
     pub publishers: String,
     /// Where clients subscribe (XPUB).
     pub subscribers: String,
+    /// Where this role serves HTTP (`host:port`), if it does; for `status`.
+    pub http: Option<String>,
 }
 
 /// Binds a proxy and runs it until `shutdown` ends.

@@ -27,7 +27,7 @@ struct Running {
 
 async fn start(plain: bool, limits: Limits) -> Running {
     let any = || "tcp://127.0.0.1:0".to_owned();
-    let config = BrokerConfig { front: any(), back: any(), plain, limits };
+    let config = BrokerConfig { front: any(), back: any(), plain, limits, http: None };
     let broker = Broker::bind(config).await.unwrap();
     let [front, back] = broker.endpoints().map(str::to_owned);
     let (stop, stopped) = oneshot::channel::<()>();
@@ -54,7 +54,14 @@ impl FakeServer {
         let beat = link.clone();
         let beat = tokio::spawn(async move {
             let name = name.to_owned();
-            let ready = ToBroker::Ready { name, boot: 1, credit: 8, primary: false, serving: true };
+            let ready = ToBroker::Ready {
+                name,
+                boot: 1,
+                credit: 8,
+                primary: false,
+                serving: true,
+                http: None,
+            };
             loop {
                 let _ = beat.send(codec::encode_to_broker(&ready, Stamp::default()), None);
                 tokio::time::sleep(Duration::from_millis(READY_INTERVAL_MS)).await;
@@ -273,6 +280,7 @@ async fn when_the_broker_ends_everybody_is_answered() {
         back: broker.back,
         plain: false,
         limits: Limits::default(),
+        http: None,
     };
     Broker::bind(config).await.unwrap();
 }
@@ -288,6 +296,7 @@ async fn servers_find_a_broker_that_starts_anew() {
         back: broker.back,
         plain: false,
         limits: Limits::default(),
+        http: None,
     };
     let anew = Broker::bind(config).await.unwrap();
     let front = anew.endpoints()[0].to_owned();
@@ -331,6 +340,7 @@ async fn a_taken_port_is_said() {
         back: "tcp://127.0.0.1:0".into(),
         plain: false,
         limits: Limits::default(),
+        http: None,
     };
     let Err(error) = Broker::bind(config).await else { panic!("it is taken") };
     assert!(error.to_string().contains("in use"), "{error}");

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use recado_broker::{BrokerConfig, ProxyConfig, run_broker, run_proxy};
-use recado_server::{ReferenceConfig, ServerConfig, ServerError, run_reference, run_server};
+use recado_server::{Proxy, ReferenceConfig, ServerConfig, ServerError, run_reference, run_server};
 
 use crate::address::{self, Endpoints, Own};
 use crate::disk;
@@ -49,6 +49,7 @@ pub fn broker(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         front,
         back,
         plain: settings.plain,
+        http: None,
         limits: recado_broker::Limits::default(),
     };
     serve(async move { run_broker(config, shutdown.wait()).await.map_err(Failure::failed) })
@@ -63,7 +64,7 @@ pub fn proxy(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let name = numbered("proxy", settings.number);
     let ports = [("publishers", publishers.as_str()), ("subscribers", &subscribers)];
     let _running = begin(settings, &name, &ports)?;
-    let config = ProxyConfig { publishers, subscribers };
+    let config = ProxyConfig { publishers, subscribers, http: None };
     serve(async move { run_proxy(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
 
@@ -132,6 +133,9 @@ fn run_server_in(
     };
     let endpoint = address::endpoint(&settings.listen, port);
     let _running = begin(settings, &settings.name, &[("servers", &endpoint)])?;
+    let proxies = at.xsubs.into_iter().zip(at.xpubs);
+    let proxies =
+        proxies.map(|(publishers, subscribers)| Proxy { publishers, subscribers }).collect();
     let config = ServerConfig {
         name: settings.name.clone(),
         data_dir,
@@ -139,10 +143,11 @@ fn run_server_in(
         advertise: Some(address::endpoint(host, port)),
         routes: address::routes(settings.route.as_deref().unwrap_or_default())?,
         brokers: at.backs,
-        proxy: at.xsubs.first().cloned().unwrap_or_default(),
+        proxies,
         reference: at.reference,
         clock_offset_ms: settings.clock_offset_ms,
         message_limit_bytes: usize::try_from(settings.message_limit_bytes).unwrap_or(usize::MAX),
+        http: None,
         timing: recado_server::Timing::default(),
     };
     let failure = |error: ServerError| match error {

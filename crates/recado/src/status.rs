@@ -184,7 +184,9 @@ async fn ask_list(caller: &Caller, patience: Duration) -> Option<(u32, u64, Vec<
     let body = codec::encode_reference_request(&ReferenceRequest::Status, stamp());
     let frames = caller.call(vec![body], patience).await.ok()?;
     match codec::decode_reference_reply(frames.first()?) {
-        Ok((ReferenceReply::Status { pid, last_rank, list }, _)) => Some((pid, last_rank, list)),
+        Ok((ReferenceReply::Status { pid, last_rank, list, .. }, _)) => {
+            Some((pid, last_rank, list))
+        }
         _ => None,
     }
 }

@@ -35,7 +35,7 @@ mod service;
 pub mod space;
 mod status;
 
-pub use config::{ReferenceConfig, ServerConfig};
+pub use config::{Proxy, ReferenceConfig, ServerConfig};
 pub use error::{FolderError, ReferenceError, ServerError};
 #[cfg(feature = "planted")]
 pub use recado_chat::planted as bugs;

@@ -57,7 +57,8 @@ impl Sockets {
     async fn open(config: &ServerConfig) -> Result<Sockets, ServerError> {
         // The own port first: a second start of the same server fails here.
         let responder = Responder::bind(&config.endpoint).await?;
-        let publisher = Publisher::connect(&config.proxy).await?;
+        let proxy = config.proxies.first().map_or("", |proxy| &proxy.publishers);
+        let publisher = Publisher::connect(proxy).await?;
         let reference = Caller::connect(&config.reference).await?;
         let mut brokers = Vec::new();
         for broker in &config.brokers {
@@ -86,7 +87,10 @@ impl Server {
         let address = config.advertise.clone().unwrap_or_else(bound);
         let boot: u64 = rand::random();
         let clocks = Arc::new(Clocks::new(config.clock_offset_ms));
-        let facts = Arc::new(Facts::new(&config.reference, &config.proxy));
+        let facts = Arc::new(Facts::new(
+            &config.reference,
+            config.proxies.first().map_or("", |proxy| &proxy.publishers),
+        ));
         let mut routes = config.routes.clone();
         routes.insert(WITNESS_ADDRESS.to_owned(), config.reference.clone());
         let links = Links::start(routes);
@@ -105,6 +109,7 @@ impl Server {
                 clocks: clocks.clone(),
                 name: config.name.clone(),
                 boot,
+                http: config.http.clone(),
             })
             .map(Arc::new)
             .collect();

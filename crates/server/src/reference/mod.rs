@@ -52,7 +52,7 @@ pub async fn run_reference(
     );
     let started = Instant::now();
     let registry = Registry::new(kept, Limits::default(), 0);
-    let desk = Desk::new(registry, Clocks::new(0), std::process::id());
+    let desk = Desk::new(registry, Clocks::new(0), std::process::id(), config.http.clone());
     let outgoing = Outgoing::new(file);
     let mut reference = Reference { responder, desk, started, outgoing, witness };
     let result = tokio::select! {
