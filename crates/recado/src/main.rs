@@ -11,6 +11,7 @@ mod disk;
 mod drill;
 mod failure;
 mod generate;
+mod hold;
 mod keys;
 mod logging;
 mod options;
@@ -21,6 +22,7 @@ mod ports;
 mod remove;
 mod roles;
 mod runfile;
+mod server_name;
 mod shutdown;
 mod status;
 mod up;
@@ -104,8 +106,9 @@ fn run_until(settings: &Settings, line: &CommandLine, shutdown: Shutdown) -> Res
         Command::Export => clients::export(settings, dir, shutdown),
         Command::Import => clients::import(settings, dir, shutdown),
         Command::Up => {
+            let held = up::hold(settings)?;
             let output = up::Output::to_screen()?;
-            roles::block_on(up::run(settings, output, shutdown))
+            roles::block_on(up::run(settings, held, output, shutdown))
         }
         Command::Chat
         | Command::Client
