@@ -150,6 +150,8 @@ fn print_status(settings: &Settings, json: bool) -> Result<ExitCode, Failure> {
     } else {
         print(&status::table(&status));
     }
+    // What is known is printed all the same.
+    status::check_servers(&status)?;
     Ok(ExitCode::SUCCESS)
 }
 
