@@ -7,6 +7,7 @@ mod clients;
 mod command;
 mod config;
 mod demo;
+mod descriptors;
 mod disk;
 mod drill;
 mod failure;
@@ -68,6 +69,9 @@ fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
     #[cfg(feature = "planted")]
     planted::plant()?;
     config::warn_of_unknown_variables();
+    if line.command.takes_many_descriptors() {
+        descriptors::raise_and_watch();
+    }
     match line.command {
         Command::Chat => return clients::chat(settings),
         Command::Client => return clients::client(settings),

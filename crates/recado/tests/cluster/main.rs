@@ -7,6 +7,7 @@ mod addresses;
 mod bad_input;
 mod clocks;
 mod damage;
+mod descriptors;
 mod failover;
 mod fsync;
 mod full_disk;
