@@ -21,3 +21,4 @@ mod supervision;
 mod support;
 mod terminal;
 mod transfer;
+mod two_of_each;
