@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use recado_replication::{PeerTransport, Replica, ReplicaConfig, Sizes, StampSource};
-use recado_transport::{BackendLink, Caller, Publisher, Responder};
+use recado_transport::{AnyOf, BackendLink, Caller, Publisher, Responder};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -58,11 +58,12 @@ impl Sockets {
         // The own port first: a second start of the same server fails here.
         let responder = Responder::bind(&config.endpoint).await?;
         let proxy = config.proxies.first().map_or("", |proxy| &proxy.publishers);
-        let publisher = Publisher::connect(proxy).await?;
-        let reference = Caller::connect(&config.reference).await?;
+        let publisher = Publisher::connect(AnyOf::from(proxy).called("the proxy")).await?;
+        let reference =
+            Caller::connect(AnyOf::from(&config.reference).called("the reference")).await?;
         let mut brokers = Vec::new();
         for broker in &config.brokers {
-            brokers.push(BackendLink::connect(broker).await?);
+            brokers.push(BackendLink::connect(AnyOf::from(broker).called("the broker")).await?);
         }
         Ok(Sockets { responder, publisher, reference, brokers })
     }

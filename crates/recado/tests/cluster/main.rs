@@ -22,3 +22,4 @@ mod support;
 mod terminal;
 mod transfer;
 mod two_of_each;
+mod unreachable;
