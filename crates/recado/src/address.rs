@@ -15,6 +15,17 @@ const XPUB: u16 = 3;
 pub const REFERENCE: u16 = 4;
 /// Offset of the first server's own port.
 pub const FIRST_SERVER: u16 = 5;
+/// Offsets of the roles' pages. There is a place for each of four brokers and four proxies, the
+/// reference, and …
+pub const FIRST_BROKER_HTTP: u16 = 60;
+/// The first proxy's.
+pub const FIRST_PROXY_HTTP: u16 = 64;
+/// The reference's.
+pub const REFERENCE_HTTP: u16 = 68;
+/// The first server's.
+pub const FIRST_SERVER_HTTP: u16 = 70;
+/// … so many servers; further ones get none from `up`.
+pub const SERVERS_WITH_HTTP: u16 = 15;
 
 /// Where the roles are, as end points to connect to or to bind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +80,34 @@ pub fn endpoint(host: &str, port: u16) -> String {
     } else {
         format!("tcp://{bare}:{port}")
     }
+}
+
+/// `host:port`, with brackets around an IPv6 address.
+pub fn host_port(host: &str, port: u16) -> String {
+    endpoint(host, port).trim_start_matches("tcp://").to_owned()
+}
+
+/// The host and port of `--http`.
+///
+/// # Errors
+/// One sentence when it is no address with a port.
+pub fn http(address: &str) -> Result<(&str, u16), String> {
+    match split(address) {
+        Some((host, Some(port))) if !address.contains("://") => Ok((host, port)),
+        _ => Err(format!("{address} is no address with a port; give HOST:PORT")),
+    }
+}
+
+/// Where others find the pages that are bound at `--http`: at the advertised host if that is bound
+/// to every address of this machine, and else at this machine's name, the best that it knows.
+pub fn shown_http(address: &str, advertise: Option<&str>) -> Option<String> {
+    let (host, port) = http(address).ok()?;
+    if !is_unspecified(host) {
+        return Some(host_port(host, port));
+    }
+    let name = rustix::system::uname();
+    let own = advertise.or_else(|| name.nodename().to_str().ok())?;
+    Some(host_port(own, port))
 }
 
 /// Whether a host to bind means every address of the machine, which nobody can connect to.
@@ -179,6 +218,20 @@ mod tests {
         ] {
             assert_eq!(split(address), expected, "{address}");
         }
+    }
+
+    #[test]
+    fn the_pages_are_shown_where_others_find_them() {
+        assert_eq!(http("box:7"), Ok(("box", 7)));
+        assert_eq!(http("[::]:7"), Ok(("::", 7)));
+        for wrong in ["box", "tcp://box:7", "http://box:7", ":7", "box:0", ""] {
+            assert!(http(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(shown_http("10.0.0.1:7", Some("box")).as_deref(), Some("10.0.0.1:7"));
+        assert_eq!(shown_http("0.0.0.0:7", Some("box")).as_deref(), Some("box:7"));
+        assert_eq!(shown_http("[::]:7", Some("::5")).as_deref(), Some("[::5]:7"));
+        let own = shown_http("0.0.0.0:7", None).unwrap();
+        assert!(own.ends_with(":7") && !own.starts_with("0.0.0.0"), "{own}");
     }
 
     #[test]

@@ -34,7 +34,9 @@ const FACTS_COLUMNS: usize = 69;
 pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
     let at = Endpoints::to_connect(settings)?;
     let found = ask_cluster(&at.front).await?;
-    let pid_of = |name: &str| runfile::read(settings.data_dir(), name).map(|file| file.pid);
+    let running = |name: &str| runfile::read(settings.data_dir(), name);
+    let pid_of = |name: &str| running(name).map(|file| file.pid);
+    let http_of = |name: &str| running(name).and_then(|file| file.http);
 
     let members: Vec<Value> =
         found.members.iter().map(|member| member_json(settings, &at, member)).collect();
@@ -42,12 +44,14 @@ pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
     let mut broker = object(&found.broker);
     broker.entry("address").or_insert_with(|| json!(at.front));
     add_pid(&mut broker, pid_of("broker"));
+    add_http(&mut broker, http_of("broker"));
 
     let mut proxy = object(&found.proxy);
     proxy.entry("address").or_insert_with(|| json!(at.xsub));
     let answers = ports::answers(&at.xsub, Duration::from_millis(REFERENCE_MS));
     proxy.insert("answers".into(), json!(answers));
     add_pid(&mut proxy, pid_of("proxy"));
+    add_http(&mut proxy, http_of("proxy"));
 
     let mut reference = object(&found.reference);
     reference.entry("address").or_insert_with(|| json!(at.reference));
@@ -65,6 +69,7 @@ pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
             add_pid(&mut reference, pid_of("reference"));
         }
     }
+    add_http(&mut reference, http_of("reference"));
     Ok(json!({
         "members": members,
         "broker": broker,
@@ -154,7 +159,8 @@ fn member_json(settings: &Settings, at: &Endpoints, member: &MemberStatus) -> Va
     // A process id means something on its own machine only.
     let here = address::is_loopback(&at.front) && address::is_loopback(&member.address);
     let running = runfile::read(settings.data_dir(), &member.name);
-    let local = here || running.is_some_and(|file| file.pid == member.pid);
+    let running = running.filter(|file| file.pid == member.pid);
+    let local = here || running.is_some();
     json!({
         "name": member.name,
         "rank": member.rank,
@@ -165,7 +171,15 @@ fn member_json(settings: &Settings, at: &Endpoints, member: &MemberStatus) -> Va
         "applied": member.applied,
         "term": member.term,
         "clock_offset_ms": member.clock_offset_ms,
+        "http": running.and_then(|file| file.http),
     })
+}
+
+/// What a role said itself counts before what lies on this machine.
+fn add_http(map: &mut Map<String, Value>, http: Option<String>) {
+    if !map.contains_key("http") {
+        map.insert("http".into(), json!(http));
+    }
 }
 
 fn add_pid(map: &mut Map<String, Value>, pid: Option<u32>) {
@@ -233,7 +247,11 @@ pub fn table(status: &Value) -> String {
     }
     text.push('\n');
     for role in ["broker", "proxy", "reference"] {
-        let facts = status[role].as_object().into_iter().flatten().filter(|(_, v)| !v.is_array());
+        let facts = status[role]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(_, v)| !v.is_array() && !v.is_null());
         let mut facts: Vec<_> = facts.collect();
         // What matters to people stands first, whoever told it.
         facts.sort_by_key(|(key, _)| match key.as_str() {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use recado_protocol::limits::DEFAULT_MESSAGE_BYTES;
 use recado_replication::Timing;
+use recado_watch::Vitals;
 
 /// How many requests one broker may have waiting at this server at a time.
 pub const CREDIT_REQUESTS: u32 = 512;
@@ -68,6 +69,10 @@ pub struct ServerConfig {
     pub message_limit_bytes: usize,
     /// Time-outs of replication.
     pub timing: Timing,
+    /// Where its pages are (`host:port`), to be shown to others.
+    pub http: Option<String>,
+    /// What it shows to those who watch it.
+    pub vitals: Vitals,
 }
 
 impl ServerConfig {
@@ -85,6 +90,8 @@ impl ServerConfig {
             clock_offset_ms: 0,
             message_limit_bytes: DEFAULT_MESSAGE_BYTES,
             timing: Timing::default(),
+            http: None,
+            vitals: Vitals::default(),
         }
     }
 }
@@ -105,6 +112,10 @@ pub struct ReferenceConfig {
     pub routes: BTreeMap<String, String>,
     /// The servers' time-outs of replication.
     pub timing: Timing,
+    /// Where its pages are (`host:port`), to be shown to others.
+    pub http: Option<String>,
+    /// What it shows to those who watch it.
+    pub vitals: Vitals,
 }
 
 impl ReferenceConfig {
@@ -117,6 +128,8 @@ impl ReferenceConfig {
             witness: true,
             routes: BTreeMap::new(),
             timing: Timing::default(),
+            http: None,
+            vitals: Vitals::default(),
         }
     }
 }

@@ -23,7 +23,7 @@ pub use envelope::{Envelope, Incoming, MAX_BODY_FRAMES, MAX_ENVELOPE_FRAMES};
 pub use options::{DIAL_TIMEOUT_MS, Io, RECONNECT_MAX_MS, RECONNECT_MIN_MS, run_beside_sockets};
 pub use outbox::{MAX_UNREAD_BYTES, MAX_UNREAD_BYTES_IN_ALL, MAX_UNREAD_MESSAGES, UnreadLimits};
 pub use publish::{Publisher, Subscriber};
-pub use pump::{EventProxy, MAX_SUBSCRIPTIONS, MAX_TOPIC_BYTES, PlainPump};
+pub use pump::{Connections, EventProxy, MAX_SUBSCRIPTIONS, MAX_TOPIC_BYTES, PlainPump};
 pub use responder::Responder;
 
 /// Why a socket could not be opened.

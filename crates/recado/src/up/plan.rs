@@ -26,6 +26,8 @@ pub struct Role {
 pub struct Plan {
     stages: [Vec<Role>; 3],
     endpoints: Vec<(String, String, &'static str)>,
+    /// Where the roles' pages are.
+    http: Vec<String>,
     data_dir: PathBuf,
     port_base: u16,
     listen: String,
@@ -43,21 +45,35 @@ impl Plan {
             ("proxy".to_owned(), at.xpub, "clients"),
             ("reference".to_owned(), at.reference, "servers"),
         ];
-        let middle = [Command::Reference, Command::Broker, Command::Proxy]
-            .map(|command| role(command.word(), command, &listener(settings)));
+        let mut http = Vec::new();
+        let middle = [
+            (Command::Reference, address::REFERENCE_HTTP),
+            (Command::Broker, address::FIRST_BROKER_HTTP),
+            (Command::Proxy, address::FIRST_PROXY_HTTP),
+        ];
+        let middle = middle.map(|(command, offset)| {
+            let mut flags = listener(settings);
+            flags.push(with_http(settings, offset, &mut http));
+            role(command.word(), command, &flags)
+        });
         let mut servers = Vec::new();
         for number in 1..=settings.servers {
             let name = format!("server-{number}");
             let port = settings.port_base + address::FIRST_SERVER + number - 1;
             endpoints.push((name.clone(), address::endpoint(&settings.listen, port), "servers"));
-            servers.push(role(&name, Command::Server, &server(settings, &name, port)));
+            let mut flags = server(settings, &name, port);
+            if number <= address::SERVERS_WITH_HTTP {
+                let offset = address::FIRST_SERVER_HTTP + number - 1;
+                flags.push(with_http(settings, offset, &mut http));
+            }
+            servers.push(role(&name, Command::Server, &flags));
         }
         let bots = (1..=settings.bots)
             .map(|number| role(&format!("bot-{number}"), Command::Bot, &bot(settings)));
         let bots = bots.collect();
         let stages = [middle.to_vec(), servers, bots];
         let listen = settings.listen.clone();
-        Plan { stages, endpoints, data_dir, port_base: settings.port_base, listen }
+        Plan { stages, endpoints, http, data_dir, port_base: settings.port_base, listen }
     }
 
     /// The processes, in the order in which they are needed.
@@ -70,7 +86,9 @@ impl Plan {
     /// # Errors
     /// One sentence that names the first one that is not.
     pub fn check_ports(&self) -> Result<(), Failure> {
-        self.endpoints().try_for_each(ports::check_free)
+        let pages = self.http.iter().map(|at| format!("tcp://{at}"));
+        self.endpoints().try_for_each(ports::check_free)?;
+        pages.into_iter().try_for_each(|endpoint| ports::check_free(&endpoint))
     }
 
     /// Where the reference will be found.
@@ -161,6 +179,17 @@ fn listener(settings: &Settings) -> Vec<(&'static str, String)> {
     flags
 }
 
+/// The flag for a role's pages. They are for this machine: nobody else is let in by `up`, whatever
+/// --listen opens.
+fn with_http(settings: &Settings, offset: u16, all: &mut Vec<String>) -> (&'static str, String) {
+    let port = settings.port_base + offset;
+    let own = address::is_loopback(&address::endpoint(&settings.listen, port));
+    let host = if own { settings.listen.as_str() } else { DEFAULT_HOST };
+    let at = address::host_port(host, port);
+    all.push(at.clone());
+    ("http", at)
+}
+
 fn server(settings: &Settings, name: &str, port: u16) -> Vec<(&'static str, String)> {
     let host = address::local_host(&settings.listen);
     let mut flags = listener(settings);
@@ -200,6 +229,15 @@ mod tests {
         assert_eq!(ports, expected);
         let names: Vec<_> = plan.stages().iter().flatten().map(|r| r.name.as_str()).collect();
         assert_eq!(names, ["reference", "broker", "proxy", "server-1", "server-2", "bot-1"]);
+    }
+
+    #[test]
+    fn every_role_has_pages_on_this_machine() {
+        let open = plan(&[("listen", "0.0.0.0"), ("port-base", "6000"), ("servers", "16")]);
+        assert_eq!(open.http.len(), 3 + 15);
+        assert!(open.stages()[0][1].args.contains(&"--http=127.0.0.1:6060".to_owned()));
+        let own = plan(&[("listen", "::1"), ("port-base", "6000")]);
+        assert_eq!(own.http[..4], ["[::1]:6068", "[::1]:6060", "[::1]:6064", "[::1]:6070"]);
     }
 
     #[test]
