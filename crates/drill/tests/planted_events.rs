@@ -199,14 +199,7 @@ async fn final_rows(client: &Client, topic: &Topic) -> Vec<FinalRow> {
 async fn drill(bug: Option<Bug>) -> History {
     let folder = tempfile::tempdir().unwrap();
     let any = "tcp://127.0.0.1:0".to_owned();
-    let config = BrokerConfig {
-        front: any.clone(),
-        back: any.clone(),
-        plain: false,
-        limits: Limits::default(),
-        http: None,
-    };
-    let broker = Broker::bind(config).await.unwrap();
+    let broker = Broker::bind(BrokerConfig::new(any.clone(), any.clone())).await.unwrap();
     let [front, back] = broker.endpoints().map(str::to_owned);
     let proxy = EventProxy::bind(&any, &any).await.unwrap();
     let [publishers, subscribers] = proxy.endpoints().map(str::to_owned);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use recado_protocol::limits::DEFAULT_MESSAGE_BYTES;
 use recado_replication::Timing;
+use recado_watch::Vitals;
 
 /// How many requests one broker may have waiting at this server at a time.
 pub const CREDIT_REQUESTS: u32 = 512;
@@ -68,8 +69,10 @@ pub struct ServerConfig {
     pub message_limit_bytes: usize,
     /// Time-outs of replication.
     pub timing: Timing,
-    /// Where this role serves HTTP (`host:port`), if it does; for `status`.
+    /// Where its pages are (`host:port`), to be shown to others.
     pub http: Option<String>,
+    /// What it shows to those who watch it.
+    pub vitals: Vitals,
 }
 
 /// A proxy, as a server reaches it.
@@ -100,6 +103,7 @@ impl ServerConfig {
             message_limit_bytes: DEFAULT_MESSAGE_BYTES,
             timing: Timing::default(),
             http: None,
+            vitals: Vitals::default(),
         }
     }
 }
@@ -120,8 +124,10 @@ pub struct ReferenceConfig {
     pub routes: BTreeMap<String, String>,
     /// The servers' time-outs of replication.
     pub timing: Timing,
-    /// Where this role serves HTTP (`host:port`), if it does; for `status`.
+    /// Where its pages are (`host:port`), to be shown to others.
     pub http: Option<String>,
+    /// What it shows to those who watch it.
+    pub vitals: Vitals,
 }
 
 impl ReferenceConfig {
@@ -135,6 +141,7 @@ impl ReferenceConfig {
             routes: BTreeMap::new(),
             timing: Timing::default(),
             http: None,
+            vitals: Vitals::default(),
         }
     }
 }

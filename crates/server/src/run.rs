@@ -20,6 +20,7 @@ use crate::peer_port::{ClockPort, PeerPort};
 use crate::publisher::EventPublisher;
 use crate::registration::Registrar;
 use crate::service::Service;
+use crate::watched::Watched;
 
 /// Why a part of the server ended, in one sentence; parts run for ever.
 type Parts = JoinSet<String>;
@@ -127,6 +128,12 @@ impl Server {
                 Err(error) => error.to_string(),
             }
         });
+        let watched = Watched {
+            replica: core.replica.clone(),
+            facts: core.facts.clone(),
+            vitals: config.vitals,
+        };
+        spawn(&mut parts, "what is shown", watched.run());
         for broker in &brokers {
             spawn(&mut parts, "the link to the broker", broker.clone().run());
         }
