@@ -13,6 +13,7 @@ mod envelope;
 mod link;
 mod options;
 mod outbox;
+mod proxy;
 mod publish;
 mod pump;
 mod responder;
@@ -22,8 +23,9 @@ pub use caller::{Caller, MAX_CALLS_IN_FLIGHT};
 pub use envelope::{Envelope, Incoming, MAX_BODY_FRAMES, MAX_ENVELOPE_FRAMES};
 pub use options::{DIAL_TIMEOUT_MS, Io, RECONNECT_MAX_MS, RECONNECT_MIN_MS, run_beside_sockets};
 pub use outbox::{MAX_UNREAD_BYTES, MAX_UNREAD_BYTES_IN_ALL, MAX_UNREAD_MESSAGES, UnreadLimits};
+pub use proxy::{EventProxy, MAX_SUBSCRIPTIONS, MAX_TOPIC_BYTES};
 pub use publish::{Publisher, Subscriber};
-pub use pump::{EventProxy, MAX_SUBSCRIPTIONS, MAX_TOPIC_BYTES, PlainPump};
+pub use pump::PlainPump;
 pub use responder::Responder;
 
 /// Why a socket could not be opened.
