@@ -5,13 +5,14 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use recado_protocol::backend::{BrokerFacts, ConnectedServer};
 use recado_protocol::{Incoming, Reply, Request, codec};
 use recado_transport::{Connections, Io, PlainPump, Responder, UnreadLimits};
 use recado_watch::{BEAT_INTERVAL_MS, Vitals};
 use tokio::time::MissedTickBehavior;
 
 use crate::clock::Clock;
-use crate::{Action, BrokerError, Dispatcher, Lack, Limits, Myself};
+use crate::{Action, BrokerError, Connected, Dispatcher, Lack, Limits, Myself};
 
 /// How often the dispatcher has a look at the time when nothing comes in.
 const TURN_INTERVAL: Duration = Duration::from_millis(10);
@@ -126,6 +127,7 @@ struct Dealing {
     dispatcher: Dispatcher,
     clock: Clock,
     started: Instant,
+    http: Option<String>,
     vitals: Vitals,
     /// When it was looked last at what is missing.
     looked_ms: u64,
@@ -144,10 +146,10 @@ impl Dealing {
         let session_body = codec::encode_request(&request, clock.stamp());
         // Small enough to be counted on from for ever, in every language's integers.
         let first_attempt = rand::random::<u64>() >> 16;
-        let myself = Myself { pid: std::process::id(), http };
+        let myself = Myself { pid: std::process::id(), http: http.clone() };
         let dispatcher = Dispatcher::new(limits, myself, first_attempt, session_body);
         let started = Instant::now();
-        Dealing { front, back, dispatcher, clock, started, vitals, looked_ms: 0 }
+        Dealing { front, back, dispatcher, clock, started, http, vitals, looked_ms: 0 }
     }
 
     fn now(&self) -> u64 {
@@ -218,6 +220,28 @@ impl Dealing {
         }
     }
 
+    /// Tells servers how the broker is.
+    fn tell(&mut self, to: Vec<Bytes>, servers: Vec<Connected>) {
+        let now = self.now();
+        let stamp = self.clock.stamp();
+        let since = |server: Connected| ConnectedServer {
+            name: server.name,
+            since: stamp.timestamp.saturating_sub(now.saturating_sub(server.since_ms)),
+        };
+        let facts = BrokerFacts {
+            address: self.front.endpoint().to_owned(),
+            pid: std::process::id(),
+            http: self.http.clone(),
+            uptime_ms: now,
+            clients: self.front.connections() as u64,
+            servers: servers.into_iter().map(since).collect(),
+        };
+        let header = codec::encode_broker_facts(&facts, stamp);
+        for server in to {
+            self.back.send_to(&server, vec![Bytes::new(), header.clone(), Bytes::new()]);
+        }
+    }
+
     /// Does what the dispatcher decided, and says how much that was.
     fn act(&mut self) -> usize {
         let actions = self.dispatcher.actions();
@@ -234,6 +258,7 @@ impl Dealing {
                     let body = codec::encode_reply(&service, &reply, self.clock.stamp());
                     self.front.send(&to, vec![body]);
                 }
+                Action::Tell { to, servers } => self.tell(to, servers),
                 Action::Status { to, status } => {
                     let reply = Reply::Status(*status);
                     let body = codec::encode_reply("status", &reply, self.clock.stamp());

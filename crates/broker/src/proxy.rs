@@ -27,6 +27,7 @@ pub async fn run_proxy(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), BrokerError> {
     let proxy = EventProxy::bind(&config.publishers, &config.subscribers).await?;
+    let proxy = proxy.with_http(config.http);
     let [publishers, subscribers] = proxy.endpoints();
     tracing::info!(publishers, subscribers, "the proxy is ready");
     let connections = proxy.connections();

@@ -67,6 +67,10 @@ impl FakeServer {
             while let Some(batch) = inbox.receive(16).await {
                 for request in batch {
                     let FromBroker::Dealt { header, body } = request else { panic!("not plain") };
+                    if let Ok((facts, _)) = codec::decode_broker_facts(&header) {
+                        assert_eq!(facts.pid, std::process::id());
+                        continue;
+                    }
                     let (header, _) = codec::decode_to_server(&header).unwrap();
                     if codec::peek_service(&body) == Some("session") {
                         let opened = Reply::Session { session: header.n, window: 1024 };

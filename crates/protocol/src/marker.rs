@@ -10,6 +10,11 @@ pub const OWN_TOPICS: u8 = 0x03;
 /// The topic on which a proxy tells [`ProxyFacts`].
 pub const PROXY_FACTS_TOPIC: &[u8] = b"\x03proxy";
 
+/// The topic on which a server tells a proxy that it was connected to it before: the proxy is back,
+/// and its subscribers come back too. The body is a marker with the number 0; a proxy of ours
+/// keeps it to itself.
+pub const PROXY_BACK_TOPIC: &[u8] = b"\x03back";
+
 /// The topic of a server's markers, by the random number of its start: nobody else hears them.
 pub fn marker_topic(boot: u64) -> String {
     format!("\u{3}marker {boot:016x}")

@@ -109,12 +109,9 @@ impl<C: Cluster> BrokerLink<C> {
     }
 
     async fn answer_dealt(&self, header: &[u8], body: Bytes) {
-        if codec::peek_service(header) == Some("broker") {
-            return self.broker_told(header);
-        }
         let (ToServer { n, id }, clock) = match codec::decode_to_server(header) {
             Ok(header) => header,
-            Err(error) => return tracing::warn!(%error, "the broker can't be understood"),
+            Err(_) => return self.broker_told(header),
         };
         self.clocks.observe(clock);
         match self.service.answer(Asked { body, id, forwarded: false }).await {
@@ -123,11 +120,11 @@ impl<C: Cluster> BrokerLink<C> {
         }
     }
 
+    /// What is no request tells how the broker is.
     fn broker_told(&self, header: &[u8]) {
         match codec::decode_broker_facts(header) {
             Ok((told, clock)) => {
                 self.clocks.observe(clock);
-                self.facts.broker_is(self.number, true);
                 self.facts.broker_told(self.number, told);
             }
             Err(error) => tracing::warn!(%error, "the broker can't be understood"),

@@ -119,8 +119,9 @@ impl Facts {
     /// A broker told how it is.
     pub fn broker_told(&self, number: usize, told: BrokerFacts) {
         let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(broker) = brokers.get_mut(number) else { return };
-        broker.told = Some(told);
+        if let Some(broker) = brokers.get_mut(number).filter(|broker| broker.connected) {
+            broker.told = Some(told);
+        }
     }
 
     /// The proxies, as this server sees them.
@@ -152,8 +153,9 @@ impl Facts {
     /// A proxy told how it is.
     pub fn proxy_told(&self, number: usize, told: ProxyFacts) {
         let mut proxies = self.proxies.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(proxy) = proxies.get_mut(number) else { return };
-        proxy.told = Some(told);
+        if let Some(proxy) = proxies.get_mut(number).filter(|proxy| proxy.connected) {
+            proxy.told = Some(told);
+        }
     }
 
     /// Counts a client's request.

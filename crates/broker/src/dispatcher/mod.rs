@@ -62,6 +62,13 @@ pub enum Action {
         /// Why.
         refusal: Refusal,
     },
+    /// Tell servers how the broker is.
+    Tell {
+        /// Their connections.
+        to: Vec<Bytes>,
+        /// All servers that are connected.
+        servers: Vec<Connected>,
+    },
     /// Answer `status`.
     Status {
         /// Whom to.
@@ -69,6 +76,15 @@ pub enum Action {
         /// What the servers say; the broker's part is filled in.
         status: Box<Status>,
     },
+}
+
+/// A server that is connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// Its name.
+    pub name: String,
+    /// Since when, on the clock of the calls.
+    pub since_ms: u64,
 }
 
 /// An attempt: which request is with which server.
@@ -148,6 +164,8 @@ pub struct Dispatcher {
     requests_due: VecDeque<(u64, u64)>,
     due: BinaryHeap<Reverse<(u64, u64, Due)>>,
     counters: Counters,
+    /// When the servers are told again how the broker is.
+    tell_due_ms: u64,
     actions: Vec<Action>,
 }
 
@@ -181,6 +199,7 @@ impl Dispatcher {
             requests_due: VecDeque::new(),
             due: BinaryHeap::new(),
             counters: Counters::default(),
+            tell_due_ms: 0,
             actions: Vec::new(),
         }
     }

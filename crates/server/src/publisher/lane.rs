@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use recado_protocol::marker::{PROXY_FACTS_TOPIC, ProxyFacts};
+use recado_protocol::marker::{PROXY_BACK_TOPIC, PROXY_FACTS_TOPIC, ProxyFacts};
 use recado_protocol::{Event, codec};
 use recado_storage::StoreError;
 use recado_transport::{Publisher, Subscriber};
@@ -23,6 +23,9 @@ pub struct Lane {
     ear: Subscriber,
     reign: Option<Reign>,
     last_marker: u64,
+    /// The connection, as it was when it was last looked at, and whether there ever was one.
+    connection: Option<u64>,
+    was_connected: bool,
 }
 
 /// What is under way while this server is the primary.
@@ -40,7 +43,16 @@ struct Reign {
 impl Lane {
     /// A way through this proxy.
     pub fn new(desk: Arc<Desk>, number: usize, publisher: Publisher, ear: Subscriber) -> Lane {
-        Lane { desk, number, publisher, ear, reign: None, last_marker: 0 }
+        Lane {
+            desk,
+            number,
+            publisher,
+            ear,
+            reign: None,
+            last_marker: 0,
+            connection: None,
+            was_connected: false,
+        }
     }
 
     /// Publishes whenever this server is the primary, until the replica ends.
@@ -98,6 +110,10 @@ impl Lane {
     /// Does what can be done now; true if there is more to do at once.
     fn advance(&mut self, upto: u64) -> Result<bool, StoreError> {
         let connection = self.publisher.connection();
+        if self.connection != connection {
+            self.connection = connection;
+            self.greet();
+        }
         let now_ms = self.desk.now_ms();
         let mut live = connection.is_some();
         let mut more = false;
@@ -118,6 +134,19 @@ impl Lane {
         }
         self.desk.facts.proxy_is(self.number, connection.is_some(), live);
         Ok(more)
+    }
+
+    /// With every connection but the first, tells the proxy that it is back, before anything else.
+    fn greet(&mut self) {
+        if self.connection.is_none() {
+            return;
+        }
+        if self.was_connected {
+            let body = codec::encode_marker(0, self.desk.clocks.stamp_message());
+            // A new connection's queue has room; if it is gone again, the next one is told.
+            let _ = self.publisher.try_publish(Bytes::from_static(PROXY_BACK_TOPIC), body);
+        }
+        self.was_connected = true;
     }
 
     /// Something came through the proxy.
