@@ -15,7 +15,7 @@
 //! |---|---|
 //! | server | `["", header]`: `Ready`, `Again`, `Bye` |
 //! | server | `["", header, body]`: `Done`, with the reply's body |
-//! | broker | `["", header, body]`: a request |
+//! | broker | `["", header, body]`: a request, or with an empty body how the broker is |
 //!
 //! A server says `Ready` when its connection stands and every
 //! [`READY_INTERVAL_MS`](recado_protocol::backend::READY_INTERVAL_MS). It gets at most as many
@@ -36,7 +36,7 @@ mod limits;
 mod proxy;
 
 pub use broker::{Broker, BrokerConfig, run_broker};
-pub use dispatcher::{Action, Dispatcher, Myself};
+pub use dispatcher::{Action, Connected, Dispatcher, Lack, Myself};
 pub use limits::Limits;
 pub use proxy::{ProxyConfig, run_proxy};
 

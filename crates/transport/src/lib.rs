@@ -14,6 +14,7 @@ mod envelope;
 mod link;
 mod options;
 mod outbox;
+mod proxy;
 mod publish;
 mod pump;
 mod redial;
@@ -28,8 +29,9 @@ pub use options::{
     DIAL_NEXT_MS, DIAL_TIMEOUT_MS, Io, RECONNECT_MAX_MS, RECONNECT_MIN_MS, run_beside_sockets,
 };
 pub use outbox::{MAX_UNREAD_BYTES, MAX_UNREAD_BYTES_IN_ALL, MAX_UNREAD_MESSAGES, UnreadLimits};
+pub use proxy::{EventProxy, MAX_SUBSCRIPTIONS, MAX_TOPIC_BYTES};
 pub use publish::Publisher;
-pub use pump::{EventProxy, MAX_SUBSCRIPTIONS, MAX_TOPIC_BYTES, PlainPump};
+pub use pump::{Connections, PlainPump};
 pub use responder::Responder;
 pub use subscriber::Subscriber;
 

@@ -62,6 +62,13 @@ pub enum Action {
         /// Why.
         refusal: Refusal,
     },
+    /// Tell servers how the broker is.
+    Tell {
+        /// Their connections.
+        to: Vec<Bytes>,
+        /// All servers that are connected.
+        servers: Vec<Connected>,
+    },
     /// Answer `status`.
     Status {
         /// Whom to.
@@ -69,6 +76,15 @@ pub enum Action {
         /// What the servers say; the broker's part is filled in.
         status: Box<Status>,
     },
+}
+
+/// A server that is connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// Its name.
+    pub name: String,
+    /// Since when, on the clock of the calls.
+    pub since_ms: u64,
 }
 
 /// An attempt: which request is with which server.
@@ -96,6 +112,17 @@ pub struct Myself {
     pub pid: u32,
     /// Where it serves HTTP (`host:port`), if it does.
     pub http: Option<String>,
+}
+
+/// What a broker can't do without, in a sentence for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lack {
+    /// Nobody is there.
+    #[error("no server is connected; start servers, or look at their logs")]
+    NoServer,
+    /// Who is there can't answer.
+    #[error("no connected server serves: they know no primary; start more servers, or wait")]
+    NoneServes,
 }
 
 /// What the broker says of itself in `status`.
@@ -137,6 +164,8 @@ pub struct Dispatcher {
     requests_due: VecDeque<(u64, u64)>,
     due: BinaryHeap<Reverse<(u64, u64, Due)>>,
     counters: Counters,
+    /// When the servers are told again how the broker is.
+    tell_due_ms: u64,
     actions: Vec<Action>,
 }
 
@@ -170,6 +199,7 @@ impl Dispatcher {
             requests_due: VecDeque::new(),
             due: BinaryHeap::new(),
             counters: Counters::default(),
+            tell_due_ms: 0,
             actions: Vec::new(),
         }
     }
@@ -177,6 +207,15 @@ impl Dispatcher {
     /// What is to be done, in order.
     pub fn actions(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.actions)
+    }
+
+    /// What keeps requests from being answered now.
+    pub fn lacks(&self) -> Option<Lack> {
+        match (self.servers.live(), self.servers.any_serving()) {
+            (0, _) => Some(Lack::NoServer),
+            (_, false) => Some(Lack::NoneServes),
+            (_, true) => None,
+        }
     }
 
     /// How many requests are held.

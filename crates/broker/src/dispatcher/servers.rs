@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use std::collections::VecDeque;
 
+use super::Connected;
+
 /// How many connections that are gone are remembered, so that what they still had on the way
 /// does not bring them back.
 const DEPARTED: usize = 256;
@@ -23,6 +25,10 @@ pub(super) struct Server {
     /// Where it serves HTTP, if it does.
     pub(super) http: Option<String>,
     pub(super) heard_ms: u64,
+    /// When it came.
+    pub(super) since_ms: u64,
+    /// Whether it was told how the broker is.
+    pub(super) told: bool,
     /// Heard of in time.
     pub(super) live: bool,
     /// Attempts that are not answered.
@@ -89,6 +95,23 @@ impl Servers {
         server.http.clone()
     }
 
+    /// The connections of those who are to be told how the broker is: all, or only new ones.
+    pub(super) fn untold(&mut self, all: bool) -> Vec<Bytes> {
+        let told = self.all.iter_mut().filter(|server| all || !server.told);
+        told.map(|server| {
+            server.told = true;
+            server.identity.clone()
+        })
+        .collect()
+    }
+
+    /// All that are connected.
+    pub(super) fn connected(&self) -> Vec<Connected> {
+        let connected =
+            |server: &Server| Connected { name: server.name.clone(), since_ms: server.since_ms };
+        self.all.iter().map(connected).collect()
+    }
+
     /// Whether any is heard of in time and can answer.
     pub(super) fn any_serving(&self) -> bool {
         self.all.iter().any(|server| server.live && server.serving)
@@ -106,7 +129,7 @@ impl Servers {
         }
         let known = self.all.iter().position(|server| server.identity == *identity);
         let replaced = if known.is_some() { Vec::new() } else { self.replace(&said) };
-        let index = known.unwrap_or_else(|| self.add(identity, &said));
+        let index = known.unwrap_or_else(|| self.add(identity, &said, now));
         let server = &mut self.all[index];
         server.credit = said.credit;
         server.serving = said.serving;
@@ -129,7 +152,7 @@ impl Servers {
         replaced.iter().filter_map(|old| self.remove(old)).collect()
     }
 
-    fn add(&mut self, identity: &Bytes, said: &Announcement) -> usize {
+    fn add(&mut self, identity: &Bytes, said: &Announcement, now: u64) -> usize {
         self.last_key += 1;
         tracing::info!(name = said.name, serving = said.serving, "a server is here");
         self.all.push(Server {
@@ -142,6 +165,8 @@ impl Servers {
             serving: said.serving,
             http: None,
             heard_ms: 0,
+            since_ms: now,
+            told: false,
             live: true,
             in_flight: 0,
         });

@@ -9,7 +9,7 @@ use recado_protocol::codec::{self, Stamp};
 use recado_protocol::{Code, Incoming, Refusal, Reply, Request, RequestId};
 use recado_transport::Envelope;
 
-use super::{Action, Dispatcher, Myself};
+use super::{Action, Connected, Dispatcher, Lack, Myself};
 use crate::Limits;
 
 const FIRST_ATTEMPT: u64 = 1000;
@@ -143,6 +143,7 @@ impl Scene {
             Action::Refuse { to, service, refusal } => {
                 self.answers.push((to, Answer::Refused(service, refusal.code)));
             }
+            Action::Tell { .. } => {}
             Action::Status { to, status } => self.answers.push((to, Answer::Status(status.broker))),
         }
     }
@@ -168,6 +169,18 @@ impl Scene {
         };
         self.answers.iter().filter_map(code).collect()
     }
+}
+
+#[test]
+fn what_the_broker_lacks_is_a_server_that_serves() {
+    let mut scene = Scene::new(Limits::default());
+    assert_eq!(scene.dispatcher.lacks(), Some(Lack::NoServer));
+    scene.ready("a", 8, false);
+    assert_eq!(scene.dispatcher.lacks(), Some(Lack::NoneServes));
+    scene.ready("b", 8, true);
+    assert_eq!(scene.dispatcher.lacks(), None);
+    scene.pass(2 * Limits::default().silence_ms, &[]);
+    assert_eq!(scene.dispatcher.lacks(), Some(Lack::NoServer));
 }
 
 #[test]
@@ -478,7 +491,8 @@ fn writes_wait_for_a_session() {
     scene.ready("a", 8, true);
     scene.ask(1, write("x"));
     scene.dispatcher.turn(0);
-    let actions = scene.dispatcher.actions();
+    let mut actions = scene.dispatcher.actions();
+    actions.retain(|action| !matches!(action, Action::Tell { .. }));
     assert_eq!(actions.len(), Limits::default().sessions_min, "nothing but sessions");
     let mut dealt = Vec::new();
     for action in actions {
@@ -660,4 +674,29 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn servers_are_told_how_the_broker_is_when_they_come_and_every_second() {
+    let mut scene = Scene::new(Limits::default());
+    let told = |scene: &mut Scene| {
+        scene.dispatcher.turn(scene.now);
+        let told = scene.dispatcher.actions().into_iter().filter_map(|action| match action {
+            Action::Tell { to, servers } => Some((to, servers)),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(told(&mut scene), []);
+    scene.now = 10;
+    scene.ready("a", 8, true);
+    let a = Connected { name: "a".into(), since_ms: 10 };
+    assert_eq!(told(&mut scene), [(vec!["a".into()], vec![a.clone()])]);
+    scene.now = 20;
+    scene.ready("b", 8, true);
+    let both = vec![a, Connected { name: "b".into(), since_ms: 20 }];
+    assert_eq!(told(&mut scene), [(vec!["b".into()], both.clone())]);
+    assert_eq!(told(&mut scene), []);
+    scene.now = 1000;
+    assert_eq!(told(&mut scene), [(vec!["a".into(), "b".into()], both)]);
 }

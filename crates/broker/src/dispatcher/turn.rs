@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use recado_protocol::backend::ToServer;
+use recado_protocol::backend::{FACTS_INTERVAL_MS, ToServer};
 use recado_protocol::codec;
 
 use super::held::{Held, Kind, Origin};
@@ -22,6 +22,7 @@ impl Dispatcher {
         self.open_sessions(now);
         self.unpark();
         self.deal(now);
+        self.tell(now);
     }
 
     /// Answers every request that is still held, because the broker ends.
@@ -30,6 +31,18 @@ impl Dispatcher {
         all.sort_unstable();
         for key in all {
             self.time_over(key, now);
+        }
+    }
+
+    /// Tells new servers at once, and all of them now and then, how the broker is.
+    fn tell(&mut self, now: u64) {
+        let due = now >= self.tell_due_ms;
+        let to = self.servers.untold(due);
+        if due {
+            self.tell_due_ms = now + FACTS_INTERVAL_MS;
+        }
+        if !to.is_empty() {
+            self.actions.push(Action::Tell { to, servers: self.servers.connected() });
         }
     }
 

@@ -54,7 +54,7 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let plan = Plan::new(settings);
     plan.check_ports()?;
-    let _running = Running::announce(plan.data_dir(), RUN_FILE, &[])?;
+    let _running = Running::announce(plan.data_dir(), RUN_FILE, &[], None)?;
     output.plain(&plan.table());
     let outcome = supervise(&plan, &output, &shutdown, !settings.no_restart).await;
     if outcome.is_ok() {
