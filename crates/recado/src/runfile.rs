@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn a_run_file_of_somebody_else_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Running::announce(dir.path(), "proxy", &[("xsub", "tcp://a:1")]).unwrap();
-        let second = Running::announce(dir.path(), "proxy", &[("xsub", "tcp://b:1")]).unwrap();
+        let first = Running::announce(dir.path(), "proxy", &[("xsub", "tcp://a:1")], None).unwrap();
+        let second = Running::announce(dir.path(), "proxy", &[("xsub", "tcp://b:1")], None).unwrap();
         drop(second);
         assert_eq!(read(dir.path(), "proxy").unwrap().endpoints["xsub"], "tcp://a:1");
         drop(first);
