@@ -133,7 +133,8 @@ mod tests {
     fn a_run_file_of_somebody_else_stays() {
         let dir = tempfile::tempdir().unwrap();
         let first = Running::announce(dir.path(), "proxy", &[("xsub", "tcp://a:1")], None).unwrap();
-        let second = Running::announce(dir.path(), "proxy", &[("xsub", "tcp://b:1")], None).unwrap();
+        let second =
+            Running::announce(dir.path(), "proxy", &[("xsub", "tcp://b:1")], None).unwrap();
         drop(second);
         assert_eq!(read(dir.path(), "proxy").unwrap().endpoints["xsub"], "tcp://a:1");
         drop(first);

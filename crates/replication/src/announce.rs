@@ -261,6 +261,8 @@ async fn announce(
             join(shared, cluster);
             None
         }
+        // What this node was before its start; soon another one will lead.
+        Announced::Ask { primary, .. } if primary == shared.node => None,
         Announced::Ask { primary, address } => {
             shared.hear_address(primary, &address, Word::Of(0));
             Some(primary)

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::NodeId;
 use crate::addresses::Step;
+use crate::announce::name_taken;
 use crate::identity::Identity;
 use crate::network::{kind, seal, unseal, unseal_named};
 use crate::peer::Lane;
@@ -19,6 +20,8 @@ use crate::shared::{Shared, lock};
 
 /// How often connections are looked at.
 const LOOK: Duration = Duration::from_millis(100);
+/// How many times it is tried to reach a copy; one that is stopped or gone does not answer.
+const COPY_TRIES: u32 = 20;
 /// How long an answer is waited for.
 const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -67,6 +70,7 @@ pub async fn ask(shared: &Shared, node: NodeId) -> Option<(NodeId, Who)> {
 
 /// Keeps at it until the replica stops.
 pub async fn run(shared: Arc<Shared>) {
+    tokio::spawn(end_as_a_copy(shared.clone()));
     loop {
         tokio::time::sleep(LOOK).await;
         let mut book = lock(&shared.addresses);
@@ -79,6 +83,25 @@ pub async fn run(shared: Arc<Shared>) {
                 }
             }
         }
+    }
+}
+
+/// Ends the replica when another process runs on a copy of its folder: where this node was before
+/// its start, the same node answers as another start.
+async fn end_as_a_copy(shared: Arc<Shared>) {
+    let boot = *shared.boot.borrow();
+    let Some(before) = shared.my_row().map(|row| row.announced) else { return };
+    if before.boot == boot || before.address == shared.config.address {
+        return;
+    }
+    shared.transport.set_address(shared.node, &before.address);
+    for _ in 0..COPY_TRIES {
+        tokio::time::sleep(LOOK).await;
+        let Some((node, who)) = ask(&shared, shared.node).await else { continue };
+        if node == shared.node && who.boot != boot {
+            shared.fail(name_taken(&before.name, &before.address));
+        }
+        return;
     }
 }
 

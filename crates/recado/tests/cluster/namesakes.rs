@@ -48,11 +48,16 @@ fn the_second_of_one_name_is_refused_while_the_first_answers() {
     start_second(&mut cluster, &copied, "server-2");
     check_refused(&mut cluster, from, "server-2");
     assert_eq!(places(&cluster), before);
-    // Nobody but the primary can tell while the reference is away.
+    // While the reference is away, the rest tells; whether the first one leads or not.
+    for name in ["server-1", "server-3"] {
+        copy(&cluster.data_dir().join(name), &copied.join(name));
+    }
     cluster.kill("reference");
-    let from = cluster.log().len();
-    start_second(&mut cluster, &copied, "server-2");
-    check_refused(&mut cluster, from, "server-2");
+    for name in ["server-1", "server-2", "server-3"] {
+        let from = cluster.log().len();
+        start_second(&mut cluster, &copied, name);
+        check_refused(&mut cluster, from, name);
+    }
     let roles = |places: Vec<[Value; 5]>| places.into_iter().map(|row| row[2].clone());
     assert!(roles(places(&cluster)).eq(roles(before)), "{}", cluster.log_tail());
 }
@@ -66,25 +71,31 @@ fn a_server_that_comes_back_is_not_refused() {
     cluster.kill(name);
     let port = (cluster.base + 16).to_string();
     cluster.start(name, &["server", "--name", name, "--port", &port]);
-    cluster.wait_active(3);
+    wait_back(&cluster, name, &port);
     // The same with an empty folder.
     cluster.kill(name);
     std::fs::remove_dir_all(cluster.data_dir().join(name)).unwrap();
+    cluster.wait_active(2);
     cluster.start(name, &["server", "--name", name, "--port", &port]);
-    cluster.wait_active(3);
+    wait_back(&cluster, name, &port);
     // One that does not answer, since it is stopped, gives its name up; it learns that later.
     signal(cluster.process(name).pid(), Signal::STOP);
     let folder = cluster.dir().join("other");
     start_second(&mut cluster, &folder, name);
-    cluster.eventually("the second one takes the place", || {
-        let members = cluster.members();
-        let mine = members.iter().find(|member| member["name"] == name)?;
-        let address = mine["address"].as_str()?.to_owned();
-        (mine["role"] == "backup" && !address.ends_with(&port)).then_some(())
-    });
+    wait_back(&cluster, name, &(cluster.base + 17).to_string());
     signal(cluster.process(name).pid(), Signal::CONT);
     assert_eq!(cluster.ended(name), 3, "{}", cluster.log_tail());
     cluster.wait_active(3);
+}
+
+/// Waits until a server is active on this port.
+fn wait_back(cluster: &Cluster, name: &str, port: &str) {
+    cluster.eventually("it is back", || {
+        let members = cluster.members();
+        let mine = members.iter().find(|member| member["name"] == name)?;
+        let there = mine["address"].as_str()?.ends_with(port);
+        (there && mine["role"] == "backup").then_some(())
+    });
 }
 
 fn copy(from: &Path, to: &Path) {
