@@ -156,6 +156,14 @@ impl Registry {
         Answer { rank, form, persist }
     }
 
+    /// The listed server that bears this name with another data folder. As long as it is heard of,
+    /// the name is not given away: ask before [`Registry::register`]. The same folder may come back
+    /// at any moment, since nobody else can be using it.
+    pub fn holder(&self, said: &Registration) -> Option<&Registration> {
+        let held = &self.servers.get(&said.name)?.said;
+        held.node.zip(said.node).is_some_and(|(held, node)| held != node).then_some(held)
+    }
+
     /// A server says that it is alive. The same as [`Registry::register`]: a server that is not
     /// listed any more is registered anew.
     pub fn heartbeat(

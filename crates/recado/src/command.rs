@@ -20,6 +20,15 @@ macro_rules! commands {
                 match self { $(Command::$name => $about,)+ }
             }
 
+            /// Whether it may have many connections or files open at a time.
+            pub const fn takes_many_descriptors(self) -> bool {
+                use Command::{Bench, Bot, Broker, Demo, Drill, Proxy, Reference, Server, Up};
+                matches!(
+                    self,
+                    Broker | Proxy | Reference | Server | Bot | Up | Demo | Bench | Drill
+                )
+            }
+
             /// What else the long help says.
             pub const fn more(self) -> &'static str {
                 match self { $(Command::$name => $more,)+ }

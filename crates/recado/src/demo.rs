@@ -30,6 +30,7 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     let settings = &on_this_machine(settings);
     // The children get the same filter; a wrong one is better said now.
     logging::parse(&settings.log)?;
+    let held = up::hold(settings)?;
     let plan = Plan::new(settings);
     plan.check_ports()?;
     let (file, path) = logging::open_file(settings.data_dir(), "demo")?;
@@ -48,7 +49,7 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     let (failed, failure) = mpsc::channel();
     let cluster_settings = settings.clone();
     let cluster = std::thread::Builder::new().name("cluster".into()).spawn(move || {
-        if let Err(failure) = roles::block_on(up::run(&cluster_settings, output, ended)) {
+        if let Err(failure) = roles::block_on(up::run(&cluster_settings, held, output, ended)) {
             _ = failed.send(failure);
         }
     });

@@ -7,12 +7,14 @@ mod clients;
 mod command;
 mod config;
 mod demo;
+mod descriptors;
 mod disk;
 mod doors;
 mod drill;
 mod failure;
 mod generate;
 mod health;
+mod hold;
 mod keys;
 mod logging;
 mod options;
@@ -23,6 +25,7 @@ mod ports;
 mod remove;
 mod roles;
 mod runfile;
+mod server_name;
 mod shutdown;
 mod status;
 mod up;
@@ -71,6 +74,9 @@ fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
     #[cfg(feature = "planted")]
     planted::plant()?;
     config::warn_of_unknown_variables();
+    if line.command.takes_many_descriptors() {
+        descriptors::raise_and_watch();
+    }
     match line.command {
         Command::Chat => return clients::chat(settings),
         Command::Client => return clients::client(settings),
@@ -109,8 +115,9 @@ fn run_until(settings: &Settings, line: &CommandLine, shutdown: Shutdown) -> Res
         Command::Export => clients::export(settings, dir, shutdown),
         Command::Import => clients::import(settings, dir, shutdown),
         Command::Up => {
+            let held = up::hold(settings)?;
             let output = up::Output::to_screen()?;
-            roles::block_on(up::run(settings, output, shutdown))
+            roles::block_on(up::run(settings, held, output, shutdown))
         }
         Command::Chat
         | Command::Client
@@ -153,6 +160,8 @@ fn print_status(settings: &Settings, json: bool) -> Result<ExitCode, Failure> {
     } else {
         print(&status::table(&status));
     }
+    // What is known is printed all the same.
+    status::check_servers(&status)?;
     Ok(ExitCode::SUCCESS)
 }
 

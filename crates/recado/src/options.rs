@@ -275,7 +275,7 @@ options! {
     /// die one after the other stop the third one's writes.
     no_replica: bool, "", Fallback::Off, &[Reference], rare;
     /// The server's name; its data is kept in a folder of that name.
-    name: String, "NAME", Fallback::Value("server-1"), &[Server];
+    name: Option<String>, "NAME", Fallback::Derived("the host's name"), &[Server];
     /// The server's own port, for other servers.
     port: Option<u16>, "PORT", Fallback::Derived("the first free one from port base + 5 on"),
         &[Server];

@@ -10,10 +10,12 @@ use recado_watch::{Folder, Process, Registry, Vitals};
 use crate::address::{self, Endpoints, Own};
 use crate::disk;
 use crate::failure::Failure;
+use crate::hold::Held;
 use crate::options::Settings;
 use crate::port_table::{self, MAX_SERVERS};
 use crate::ports;
-use crate::runfile::Running;
+use crate::runfile::{self, Running};
+use crate::server_name;
 use crate::shutdown::Shutdown;
 
 /// Runs a role where its sockets are.
@@ -88,6 +90,7 @@ pub fn proxy(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
 /// One sentence.
 pub fn reference(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let data_dir = settings.data_dir().join("reference");
+    let _held = hold(settings, "reference", "choose another --data-dir")?;
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Folder(data_dir.clone())));
     let vitals = watched(settings, registry, &shutdown)?;
@@ -119,33 +122,53 @@ fn run_reference_in(
 /// # Errors
 /// One sentence.
 pub fn server(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
-    let data_dir = settings.data_dir().join(&settings.name);
+    let name = server_name::of(settings)?;
+    // Wrong usage is said before anything is made.
+    Endpoints::to_connect(settings)?;
+    host_for_others(settings)?;
+    let data_dir = settings.data_dir().join(&name);
+    let _held = hold(settings, &name, "give this server another --data-dir or --name")?;
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Folder(data_dir.clone())));
     let vitals = watched(settings, registry, &shutdown)?;
     disk::with_room(&data_dir.clone(), &shutdown.clone(), || {
-        run_server_in(settings, data_dir, vitals, shutdown)
+        run_server_in(settings, name, data_dir, vitals, shutdown)
     })
+}
+
+/// Holds the folder of a role that keeps data, under its name.
+fn hold(settings: &Settings, name: &str, else_what: &str) -> Result<Held, Failure> {
+    let dir = settings.data_dir().join(name);
+    Held::take(&dir, || {
+        let process = runfile::read(settings.data_dir(), name);
+        let process = process.map(|file| format!(" ({})", file.pid)).unwrap_or_default();
+        let dir = dir.display();
+        format!("{dir} is in use by another process{process}; stop that one, or {else_what}")
+    })
+}
+
+/// The host under which other servers reach this one.
+fn host_for_others(settings: &Settings) -> Result<&str, Failure> {
+    match &settings.advertise {
+        Some(host) => Ok(host),
+        None if address::is_unspecified(&settings.listen) => Err(Failure::Usage(format!(
+            "with --listen {} other servers can't know where this one is; give its host with \
+             --advertise",
+            settings.listen
+        ))),
+        None => Ok(&settings.listen),
+    }
 }
 
 fn run_server_in(
     settings: &Settings,
+    name: String,
     data_dir: PathBuf,
     vitals: Vitals,
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
     let at = Endpoints::to_connect(settings)?;
-    let host = match &settings.advertise {
-        Some(host) => host,
-        None if address::is_unspecified(&settings.listen) => {
-            return Err(Failure::Usage(format!(
-                "with --listen {} other servers can't know where this one is; give its host with \
-                 --advertise",
-                settings.listen
-            )));
-        }
-        None => &settings.listen,
-    };
+    let host = host_for_others(settings)?;
     let first = settings.port_base + port_table::FIRST_SERVER;
     // Held until this function ends: the server has its port long before.
     let (port, _claim) = match settings.port {
@@ -156,12 +179,12 @@ fn run_server_in(
         }
     };
     let endpoint = address::endpoint(&settings.listen, port);
-    let (_running, http) = begin(settings, &settings.name, &[("servers", &endpoint)])?;
+    let (_running, http) = begin(settings, &name, &[("servers", &endpoint)])?;
     let proxies = at.xsubs.into_iter().zip(at.xpubs);
     let proxies =
         proxies.map(|(publishers, subscribers)| Proxy { publishers, subscribers }).collect();
     let config = ServerConfig {
-        name: settings.name.clone(),
+        name,
         data_dir,
         endpoint,
         advertise: Some(address::endpoint(host, port)),

@@ -1,6 +1,8 @@
 //! Who runs here: `<data-dir>/run/<role or name>.json`, there while the process is.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -21,12 +23,14 @@ pub struct RunFile {
 
 /// A written run file; removed when this goes.
 pub struct Running {
-    path: PathBuf,
+    /// None when another process has its own there.
+    file: Option<(PathBuf, File)>,
 }
 
 impl Running {
     /// Says that this process runs. Making the file also finds out, before anything else is
-    /// done, whether the data folder can be written.
+    /// done, whether the data folder can be written. The file of another process that runs stays:
+    /// that one holds it as long as it lives.
     ///
     /// # Errors
     /// When the folder or file can't be written.
@@ -45,29 +49,44 @@ impl Running {
         };
         let write = || {
             std::fs::create_dir_all(data_dir.join("run"))?;
+            if is_held(&path) {
+                tracing::debug!("{} is another process's", path.display());
+                return Ok(None);
+            }
             // First under another name: whoever reads sees all of it or nothing.
             let draft = path.with_extension(format!("{}.new", content.pid));
-            std::fs::write(&draft, serde_json::to_vec_pretty(&content)?)?;
-            std::fs::rename(&draft, &path)
+            let mut file = File::create(&draft)?;
+            file.write_all(&serde_json::to_vec_pretty(&content)?)?;
+            // Where files can't be locked, the last one to come has its say.
+            _ = file.try_lock();
+            std::fs::rename(&draft, &path)?;
+            Ok(Some(file))
         };
-        write().map_err(|why| {
+        let file = write().map_err(|why: std::io::Error| {
             Failure::Failed(format!(
                 "can't use the data folder {}: {why}; make it writable, or choose another \
                  --data-dir",
                 data_dir.display()
             ))
         })?;
-        Ok(Running { path })
+        Ok(Running { file: file.map(|file| (path, file)) })
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        let Some((path, _)) = &self.file else { return };
         // A process that took over the name has written its own.
-        if read_path(&self.path).is_some_and(|found| found.pid == std::process::id()) {
-            _ = std::fs::remove_file(&self.path);
+        if read_path(path).is_some_and(|found| found.pid == std::process::id()) {
+            _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// Whether a process that runs wrote this file.
+fn is_held(path: &Path) -> bool {
+    let locked = File::open(path).map(|file| file.try_lock());
+    matches!(locked, Ok(Err(TryLockError::WouldBlock)))
 }
 
 /// The run file of a role or server, if a process that is alive wrote it.
@@ -107,6 +126,18 @@ mod tests {
         assert_eq!(found.endpoints["xsub"], "tcp://a:1");
         assert_eq!(found.http.as_deref(), Some("a:2"));
         drop(running);
+        assert_eq!(read(dir.path(), "proxy"), None);
+    }
+
+    #[test]
+    fn a_run_file_of_somebody_else_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Running::announce(dir.path(), "proxy", &[("xsub", "tcp://a:1")], None).unwrap();
+        let second =
+            Running::announce(dir.path(), "proxy", &[("xsub", "tcp://b:1")], None).unwrap();
+        drop(second);
+        assert_eq!(read(dir.path(), "proxy").unwrap().endpoints["xsub"], "tcp://a:1");
+        drop(first);
         assert_eq!(read(dir.path(), "proxy"), None);
     }
 

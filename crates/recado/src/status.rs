@@ -76,6 +76,25 @@ pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
     }))
 }
 
+/// Whether any server answers.
+///
+/// # Errors
+/// One sentence when none does.
+pub fn check_servers(status: &Value) -> Result<(), Failure> {
+    if status["members"].as_array().is_some_and(|members| !members.is_empty()) {
+        return Ok(());
+    }
+    let connected = |broker: &Value| broker["servers"].as_u64();
+    let brokers = status["brokers"].as_array().into_iter().flatten();
+    Err(Failure::Failed(match brokers.filter_map(connected).max() {
+        None | Some(0) => "no server answers; start servers, or look at their logs".into(),
+        Some(count) => format!(
+            "no server answers: {count} of them are connected to the broker, but they know no \
+             primary; start the others, or look at their logs"
+        ),
+    }))
+}
+
 /// What the first of the brokers says that knows of servers, and what each says of itself.
 async fn ask_brokers(fronts: &[String]) -> Result<(Status, Vec<Asked>), Failure> {
     let answers = join_all(fronts.iter().map(|front| ask_cluster(front))).await;
@@ -282,7 +301,7 @@ pub fn table(status: &Value) -> String {
         _ = writeln!(text, "{}", line.join("  ").trim_end());
     }
     if status["members"].as_array().is_none_or(Vec::is_empty) {
-        text = "no server answers: start servers, or look at their logs\n".into();
+        text.clear();
     }
     text.push('\n');
     let of = |list: &str| status[list].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -309,12 +328,12 @@ pub fn table(status: &Value) -> String {
 /// A fact for people. Times are told as how long ago they were.
 fn fact(key: &str, value: &Value) -> Option<String> {
     match (key, value) {
-        ("servers", Value::Array(servers)) => {
+        ("connections", Value::Array(servers)) => {
             let each = servers.iter().filter_map(|server| {
                 let name = server["name"].as_str()?;
                 Some(format!("{name} for {}", ago(server["since"].as_u64()?)))
             });
-            Some(format!("servers {}", each.collect::<Vec<_>>().join(" · ")))
+            Some(format!("connected {}", each.collect::<Vec<_>>().join(" · ")))
         }
         (_, Value::Array(_)) => None,
         ("since", since) => Some(format!("for {}", ago(since.as_u64()?))),
@@ -363,10 +382,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_servers_are_said_in_words() {
-        let shown = table(&json!({"members": [], "brokers": [{"pid": 9}]}));
-        assert!(shown.starts_with("no server answers"), "{shown}");
-        assert!(shown.contains("broker     pid 9"), "{shown}");
+    fn no_servers_are_a_failure_in_words() {
+        let status = json!({"members": [], "brokers": [{"pid": 9}], "broker": {"pid": 9}});
+        let shown = table(&status);
+        assert!(shown.contains("broker     pid 9") && !shown.contains("SERVER"), "{shown}");
+        let none = check_servers(&status).unwrap_err().to_string();
+        assert!(none.contains("start servers"), "{none}");
+        let few = json!({"members": [], "brokers": [{"servers": 0}, {"servers": 1}]});
+        let few = check_servers(&few).unwrap_err().to_string();
+        assert!(few.contains("start the others"), "{few}");
+        check_servers(&json!({"members": [{}]})).unwrap();
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! How a server becomes a member: it announces itself to the primary until the member table says
 //! what it says of itself.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use recado_chat::MemberCommand;
@@ -10,7 +10,9 @@ use recado_chat::members::Announcement;
 use serde::{Deserialize, Serialize};
 
 use crate::NodeId;
+use crate::addresses::Word;
 use crate::entropy::id;
+use crate::meet;
 use crate::network::{call, kind};
 use crate::peer::Lane;
 use crate::propose::Proposals;
@@ -48,30 +50,37 @@ pub enum Announced {
     },
     /// Nobody leads at the moment.
     Later,
-    /// Another server of this name is running, or was a moment ago.
+    /// Another server of this name was there a moment ago.
     NameInUse,
+    /// Another server of this name is there.
+    NameTaken {
+        /// Where it answers.
+        address: String,
+    },
     /// This node was removed.
     Removed,
     /// Never, for another reason.
     Refused(String),
 }
 
-/// The primary's side.
+/// The primary's side. That a node was removed everybody says who knows it.
 pub async fn receive_announcement(shared: &Arc<Shared>, announcement: Announcement) -> Announced {
     let Some(cluster) = shared.cluster() else { return Announced::Later };
-    if lock(&shared.gate).term().is_none() {
-        return redirect(shared).await;
+    if shared.is_removed(announcement.node) {
+        return Announced::Removed;
     }
-    let node = announcement.node;
+    let Some(term) = lock(&shared.gate).term() else { return redirect(shared).await };
     let known = shared.members().iter().any(|m| m.announced == announcement);
     if known {
         return Announced::Welcome { cluster };
     }
-    shared.transport.set_address(node, &announcement.address);
     let Some(proposals) = shared.proposals.get() else { return Announced::Later };
-    if let Some(answer) = replace_namesake(shared, proposals, &announcement).await {
+    if let Some(rival) = rival(shared, &announcement)
+        && let Some(answer) = settle(shared, proposals, term, &rival, &announcement).await
+    {
         return answer;
     }
+    shared.hear_address(announcement.node, &announcement.address, Word::Own);
     tracing::info!(server = %announcement.name, rank = announcement.rank, "a server announces itself");
     match proposals.change_members(MemberCommand::Announce(announcement)).await {
         Ok(committed) => match committed.outcome {
@@ -83,34 +92,69 @@ pub async fn receive_announcement(shared: &Arc<Shared>, announcement: Announceme
     }
 }
 
-/// A server that lost its disk comes back under its name as another node: the old node is taken
-/// out for good. Two live servers can't share a name.
-async fn replace_namesake(
+/// Who may run under the same name, or even with a copy of the same folder. Most often it is what
+/// the server that announces itself was before it was started again.
+fn rival(shared: &Shared, announcement: &Announcement) -> Option<Announcement> {
+    if announcement.node == shared.node && announcement.boot == *shared.boot.borrow() {
+        return None;
+    }
+    let same_node =
+        |other: &Announcement| other.node == announcement.node && other.boot != announcement.boot;
+    let namesake =
+        |other: &Announcement| other.node != announcement.node && other.name == announcement.name;
+    let members = shared.members();
+    let rows = || members.iter().map(|m| &m.announced);
+    rows().find(|row| same_node(row)).or_else(|| rows().find(|row| namesake(row))).cloned()
+}
+
+/// Two live servers can't share a name: the one that is there already stays. A server that lost
+/// its disk comes back under its name as another node: the old node is taken out for good.
+async fn settle(
     shared: &Arc<Shared>,
     proposals: &Proposals,
+    term: u64,
+    rival: &Announcement,
     announcement: &Announcement,
 ) -> Option<Announced> {
-    let members = shared.members();
-    let namesake = members
-        .iter()
-        .map(|m| &m.announced)
-        .find(|other| other.name == announcement.name && other.node != announcement.node)?;
-    // Who was not heard of in a young term may only not have answered yet.
-    let heard = {
-        let gate = lock(&shared.gate);
-        gate.heard(namesake.node).max(gate.since())
-    };
-    let lives =
-        namesake.node == shared.node || heard.is_none_or(|at| at.elapsed() < NAMESAKE_SILENCE);
-    if lives {
+    let answers = rival.node == shared.node || answers(shared, rival).await;
+    if answers {
+        return Some(Announced::NameTaken { address: rival.address.clone() });
+    }
+    if rival.node == announcement.node {
+        return None;
+    }
+    // What earlier primaries removed is all known here once an entry of this term is applied.
+    let applied = shared.applied.borrow().is_some_and(|id| id.leader_id.term == term);
+    if !applied {
+        return Some(Announced::Later);
+    }
+    if was_heard(shared, rival) {
         return Some(Announced::NameInUse);
     }
-    tracing::warn!(server = %namesake.name, old = namesake.node, new = announcement.node,
+    tracing::warn!(server = %rival.name, old = rival.node, new = announcement.node,
         "a server is back with another data folder; its old node is removed");
-    match proposals.change_members(MemberCommand::Remove { node: namesake.node }).await {
+    match proposals.change_members(MemberCommand::Remove { node: rival.node }).await {
         Ok(_) => None,
         Err(_) => Some(Announced::Later),
     }
+}
+
+/// Whether a server is there or was a moment ago.
+fn was_heard(shared: &Shared, server: &Announcement) -> bool {
+    // Who was not heard of in a young term may only not have answered yet.
+    let gate = lock(&shared.gate);
+    let heard = gate.heard(server.node).max(gate.since());
+    heard.is_none_or(|at| at.elapsed() < NAMESAKE_SILENCE)
+}
+
+/// Whether the same start of a server answers where it is looked for. Having been heard of is not
+/// enough: it may have been killed a moment ago.
+async fn answers(shared: &Shared, server: &Announcement) -> bool {
+    if !was_heard(shared, server) {
+        return false;
+    }
+    let answer = meet::ask(shared, server.node).await;
+    answer.is_some_and(|(node, who)| node == server.node && who.boot == server.boot)
 }
 
 async fn redirect(shared: &Shared) -> Announced {
@@ -218,7 +262,7 @@ async fn announce(
             None
         }
         Announced::Ask { primary, address } => {
-            shared.transport.set_address(primary, &address);
+            shared.hear_address(primary, &address, Word::Of(0));
             Some(primary)
         }
         Announced::Later => None,
@@ -228,19 +272,18 @@ async fn announce(
             if *refusals == NAMESAKE_REFUSALS {
                 tracing::warn!(
                     name = %wanted.name,
-                    "another server of this name runs, or ran a moment ago; waiting for it to be \
+                    "another server of this name was there a moment ago; waiting for it to be \
                      gone. If it is meant to run, give this one another --name"
                 );
             }
             None
         }
+        Announced::NameTaken { address } => {
+            shared.fail(name_taken(&wanted.name, &address));
+            None
+        }
         Announced::Removed => {
-            shared.removed.store(true, Ordering::Relaxed);
-            shared.fail(format!(
-                "this server was removed from the cluster; to let it take part again, as a new \
-                 one, remove {} and start it",
-                shared.config.dir.display()
-            ));
+            shared.fail_as_removed();
             None
         }
         Announced::Refused(why) => {
@@ -251,6 +294,23 @@ async fn announce(
             None
         }
     }
+}
+
+/// What is said to the second of two servers with one name.
+pub fn name_taken(name: &str, address: &str) -> String {
+    format!(
+        "another server named {name} runs at {address}; give this one another --name, or stop \
+         that one first"
+    )
+}
+
+/// What is said to a server whose node was removed.
+pub fn was_removed(dir: &Path) -> String {
+    format!(
+        "this server was removed from the cluster; to let it take part again, as a new one, \
+         remove {} and start it",
+        dir.display()
+    )
 }
 
 /// The primary if it is known, else any listed server, another one each time.

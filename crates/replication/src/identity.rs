@@ -13,7 +13,7 @@ use crate::replica::StartError;
 
 /// The format that this version writes.
 const FORMAT: u32 = 2;
-/// Its name within the folder.
+/// Its name within a server's data folder.
 pub const IDENTITY_FILE: &str = "identity";
 
 /// The content of the identity file, behind a checksum (of all that follows) and the format, four

@@ -10,6 +10,7 @@ use recado_chat::planted::{self, Bug};
 use serde::Serialize;
 
 use crate::announce::{Announced, receive_announcement};
+use crate::meet;
 use crate::network::{kind, seal, unseal};
 use crate::reads::Reads;
 use crate::shared::Shared;
@@ -34,7 +35,7 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
             answer(&shared, &engine.append_entries(request).await.ok()?)
         }
         kind::VOTE => {
-            let request: VoteRequest = unseal(cluster, me, &body)?;
+            let request = vote_request(&shared, &body)?;
             #[cfg(feature = "planted")]
             let asked = request.vote;
             let response = engine.vote(request).await.ok()?;
@@ -47,7 +48,7 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
             answer(&shared, &response)
         }
         kind::PRE_VOTE => {
-            let request: VoteRequest = unseal(cluster, me, &body)?;
+            let request = vote_request(&shared, &body)?;
             #[cfg(feature = "planted")]
             let asked = request.vote;
             let response = engine.pre_vote(request).await.ok()?;
@@ -73,8 +74,15 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
             let answered: Announced = receive_announcement(&shared, announcement).await;
             answer(&shared, &answered)
         }
+        kind::WHO => answer(&shared, &meet::answer(&shared, &body)?),
         _ => None,
     }
+}
+
+/// A request for a vote; none when a removed node asks, which has no say.
+fn vote_request(shared: &Shared, body: &[u8]) -> Option<VoteRequest> {
+    let request: VoteRequest = unseal(shared.cluster(), Some(shared.node), body)?;
+    (!shared.is_removed(request.vote.leader_id.voted_for)).then_some(request)
 }
 
 fn answer<T: Serialize>(shared: &Shared, message: &T) -> Option<Bytes> {

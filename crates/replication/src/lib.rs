@@ -2,6 +2,7 @@
 //! the chat's rows (redb), a supervisor that elects by rank, and the gate that holds every
 //! acknowledgement until all active backups have the entry on disk.
 
+mod addresses;
 mod announce;
 mod election;
 mod entropy;
@@ -15,6 +16,7 @@ mod log_codec;
 mod log_journal;
 mod machine;
 pub mod measured;
+pub mod meet;
 mod network;
 pub mod peer;
 mod propose;
@@ -31,7 +33,9 @@ pub mod view;
 mod watch;
 mod writer;
 
+pub use announce::{name_taken, was_removed};
 pub use entropy::Entropy;
+pub use identity::IDENTITY_FILE;
 pub use peer::{Lane, PeerError, PeerTransport, PendingAnswer};
 pub use replica::{
     Committed, Peer, ProposeError, ReadError, Replica, ReplicaConfig, Sizes, StampSource,

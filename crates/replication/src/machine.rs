@@ -86,8 +86,9 @@ impl Machine {
     /// Tells the watchers where the store stands, the member table first: who sees that an entry
     /// is applied must find what it changed.
     fn announce(&self) -> io::Result<()> {
-        let members = self.store.reader().and_then(|reader| reader.members()).map_err(fatal)?;
-        self.shared.set_members(members);
+        let reader = self.store.reader().map_err(fatal)?;
+        let members = reader.members().map_err(fatal)?;
+        self.shared.set_members(members, reader.removed_nodes().map_err(fatal)?);
         if let Some(applied) = self.applied {
             self.shared.shown(applied);
         }

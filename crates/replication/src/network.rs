@@ -44,6 +44,8 @@ pub mod kind {
     pub const READ_INDEX: u8 = 6;
     /// A server is here.
     pub const ANNOUNCE: u8 = 7;
+    /// Who is there, and is the node that asks a removed one?
+    pub const WHO: u8 = 8;
 }
 
 /// How long entries may be on their way before they are sent again. Longer than a slow disk
@@ -76,13 +78,21 @@ pub fn unseal<T: DeserializeOwned>(
     node: Option<NodeId>,
     bytes: &[u8],
 ) -> Option<T> {
+    let (named, message) = unseal_named(cluster, bytes)?;
+    node.is_none_or(|node| node == named).then_some(message)
+}
+
+/// Reads a message, if it is one of this cluster, and whom it is for, or from.
+pub fn unseal_named<T: DeserializeOwned>(
+    cluster: Option<u64>,
+    bytes: &[u8],
+) -> Option<(NodeId, T)> {
     let (theirs, rest) = bytes.split_first_chunk::<8>()?;
     let (named, body) = rest.split_first_chunk::<8>()?;
-    let foreign = cluster.is_some_and(|mine| mine != u64::from_be_bytes(*theirs));
-    if foreign || node.is_some_and(|node| node != u64::from_be_bytes(*named)) {
+    if cluster.is_some_and(|mine| mine != u64::from_be_bytes(*theirs)) {
         return None;
     }
-    rmp_serde::from_slice(body).ok()
+    Some((u64::from_be_bytes(*named), rmp_serde::from_slice(body).ok()?))
 }
 
 fn unreachable(why: impl Into<String>) -> RpcError {

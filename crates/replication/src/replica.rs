@@ -14,6 +14,7 @@ use recado_storage::{Reader, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::addresses::Word;
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::folder::{self, Folder};
 use crate::identity::Identity;
@@ -28,7 +29,7 @@ use crate::snapshot::{Files, TRANSFER_SUFFIXES, remove_leftovers};
 use crate::types::Engine;
 use crate::view::View;
 use crate::writer::{Jobs, StoreThread, Writer};
-use crate::{NodeId, announce, inbound, supervisor};
+use crate::{NodeId, announce, inbound, meet, supervisor};
 
 /// How long things take, ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,6 +262,7 @@ impl Replica {
             reading,
             tokio::spawn(supervisor::run(shared.clone(), engine.clone())),
             tokio::spawn(announce::run(shared.clone())),
+            tokio::spawn(meet::run(shared.clone())),
         ];
         Ok(Replica {
             shared,
@@ -323,8 +325,8 @@ impl Replica {
 
     /// The servers that the reference lists: whom to connect to and in which order to take over.
     pub fn learn_peers(&self, peers: &[Peer]) {
-        for peer in peers.iter().filter(|peer| peer.node != self.shared.node) {
-            self.shared.transport.set_address(peer.node, &peer.address);
+        for peer in peers {
+            self.shared.hear_address(peer.node, &peer.address, Word::Of(peer.rank));
         }
         *lock(&self.shared.peers) = peers.iter().map(|peer| (peer.node, peer.clone())).collect();
     }

@@ -1,6 +1,6 @@
 //! What the replica's tasks share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use recado_chat::{Member, Outcome, Stamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::NodeId;
+use crate::addresses::{Book, Word};
 use crate::election::Candidate;
 use crate::entropy::Entropy;
 use crate::gate::{Gate, Released};
@@ -21,6 +21,7 @@ use crate::snapshot::Files;
 use crate::types::{Engine, LogId};
 use crate::view::View;
 use crate::writer::Job;
+use crate::{NodeId, announce};
 
 /// A reply that waits behind the gate.
 pub struct Waiting {
@@ -46,6 +47,10 @@ pub struct Shared {
     pub quiet: Mutex<Instant>,
     /// The servers that the reference lists.
     pub peers: Mutex<BTreeMap<NodeId, Peer>>,
+    /// Where the other nodes are.
+    pub addresses: Mutex<Book>,
+    /// The nodes that were removed for good, as far as is applied here.
+    removed_nodes: Mutex<BTreeSet<NodeId>>,
     /// The rank that the reference gave for the current boot; none before it did.
     pub rank: watch::Sender<Option<u64>>,
     /// The number of this start; a new one after this server was dropped, for a new rank.
@@ -105,6 +110,8 @@ impl Shared {
             gate: Mutex::new(Gate::new(node, lease)),
             quiet: Mutex::new(Instant::now()),
             peers: Mutex::default(),
+            addresses: Mutex::default(),
+            removed_nodes: Mutex::default(),
             rank: watch::Sender::new(None),
             boot: watch::Sender::new(config.boot),
             applied: watch::Sender::new(None),
@@ -167,15 +174,34 @@ impl Shared {
         self.members.borrow().clone()
     }
 
-    /// The member table changed. The gate knows before anybody else does.
-    pub fn set_members(&self, members: Vec<Member>) {
+    /// Whether a node was removed for good, as far as is applied here.
+    pub fn is_removed(&self, node: NodeId) -> bool {
+        lock(&self.removed_nodes).contains(&node)
+    }
+
+    /// Somebody says where a node is.
+    pub fn hear_address(&self, node: NodeId, address: &str, word: Word) {
+        if node == self.node {
+            return;
+        }
+        // Under the lock, so that the transport is told in the same order.
+        let mut book = lock(&self.addresses);
+        if book.hear(node, address, word, Instant::now()) {
+            self.transport.set_address(node, address);
+        }
+    }
+
+    /// The member table changed, and who was removed from it. The gate knows before anybody else
+    /// does.
+    pub fn set_members(&self, members: Vec<Member>, removed: BTreeSet<NodeId>) {
         let nodes_of = |which: fn(&&Member) -> bool| {
             members.iter().filter(which).map(|m| m.announced.node).collect()
         };
         lock(&self.gate).set_members(nodes_of(|m| m.active), nodes_of(|m| m.announced.witness));
-        for member in members.iter().filter(|m| m.announced.node != self.node) {
-            self.transport.set_address(member.announced.node, &member.announced.address);
+        for Member { announced, .. } in &members {
+            self.hear_address(announced.node, &announced.address, Word::Of(announced.rank));
         }
+        *lock(&self.removed_nodes) = removed;
         self.members.send_replace(Arc::new(members));
     }
 
@@ -251,6 +277,12 @@ impl Shared {
     /// The position up to which events are surely published.
     pub fn published(&self) -> u64 {
         self.published.load(Ordering::Relaxed)
+    }
+
+    /// Stops the replica because the cluster removed its node.
+    pub fn fail_as_removed(&self) {
+        self.removed.store(true, Ordering::Relaxed);
+        self.fail(announce::was_removed(&self.config.dir));
     }
 
     /// Stops the replica with a reason; the first one counts.

@@ -34,6 +34,9 @@ pub const MAX_PENDING_HEARTBEATS: usize = 8;
 /// How long an answer of the reference is waited for.
 pub const REFERENCE_TIMEOUT_MS: u64 = 2000;
 
+/// How long a start waits for the reference, to ask who else bears the server's name.
+pub const NAMESAKE_WAIT_MS: u64 = 300;
+
 /// How many messages are read from the store at a time for publishing.
 pub const PUBLISH_PAGE_ROWS: usize = 256;
 

@@ -14,6 +14,9 @@ pub enum ServerError {
     /// The data can't be opened.
     #[error(transparent)]
     Start(#[from] recado_replication::StartError),
+    /// Another server of its name runs.
+    #[error("{0}")]
+    NameTaken(String),
     /// The cluster removed it.
     #[error("{0}")]
     Removed(String),

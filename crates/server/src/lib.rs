@@ -10,6 +10,7 @@
 //! | `service` | decodes, checks, reads or proposes, answers |
 //! | `peer_port` | takes what other servers send: replication, forwarded requests, clocks |
 //! | `links` | connects to the other servers |
+//! | `namesake` | at the start: looks for another server of the same name |
 //! | `registration` | heartbeats to the reference, rank and peers from it |
 //! | `publisher` | on the primary: events from the store to the proxy |
 //! | `berkeley` | on the primary: clock rounds |
@@ -25,6 +26,7 @@ mod facts;
 mod frames;
 mod journal;
 mod links;
+mod namesake;
 mod peer_port;
 #[cfg(feature = "planted")]
 mod planted;
@@ -44,4 +46,4 @@ pub use recado_chat::planted as bugs;
 pub use reference::run_reference;
 pub use run::run_server;
 // Part of the configuration, so that callers need not name the crate below.
-pub use recado_replication::Timing;
+pub use recado_replication::{IDENTITY_FILE, Timing};

@@ -12,15 +12,16 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use recado_protocol::codec;
 use recado_protocol::reference::{Listed, ReferenceReply, ReferenceRequest, Registration};
-use recado_replication::{Peer, Replica};
+use recado_protocol::{Code, Refusal, codec};
+use recado_replication::{Peer, Replica, name_taken};
 use recado_transport::Caller;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::clocks::Clocks;
 use crate::config::{HEARTBEAT_INTERVAL_MS, MAX_PENDING_HEARTBEATS, REFERENCE_TIMEOUT_MS};
 use crate::facts::{Facts, ReferenceFacts};
+use crate::namesake::{Namesake, Search};
 
 /// The reference counts as connected for this long after its last answer.
 const FRESH_MS: u64 = 1000;
@@ -32,6 +33,8 @@ const FORM_PAUSE_MS: u64 = 1000;
 pub struct Registrar {
     /// The way to the reference.
     pub caller: Caller,
+    /// Looks for a server of the same name when the reference says that there is one.
+    pub search: Search,
     /// Whose rank it is.
     pub replica: Replica,
     /// For the stamps of messages.
@@ -52,11 +55,16 @@ struct State {
     peers: Vec<Peer>,
     forming: Arc<AtomicBool>,
     warned: bool,
+    /// Whether the reference refused this server last.
+    refused: bool,
+    /// The search for the server that has the name.
+    searching: Option<BoxFuture<'static, Option<Namesake>>>,
 }
 
 impl Registrar {
-    /// Registers, then sends heartbeats, for ever.
-    pub async fn run(self) {
+    /// Registers, then sends heartbeats. Ends, with one sentence, only when another server of this
+    /// name is there.
+    pub async fn run(self) -> String {
         let mut state = State {
             registered: false,
             last_answer: None,
@@ -64,6 +72,8 @@ impl Registrar {
             peers: Vec::new(),
             forming: Arc::default(),
             warned: false,
+            refused: false,
+            searching: None,
         };
         let mut boot = self.replica.boot();
         // Else the first beat would be lost, and the whole start a quarter of a second slower.
@@ -85,6 +95,12 @@ impl Registrar {
                 Some(answer) = pending.next() => {
                     if let Some(body) = answer {
                         self.heard(&mut state, &body);
+                    }
+                }
+                found = found(&mut state.searching) => {
+                    // Who was removed hears so from everybody that it meets, and ends for that.
+                    if let Some(Namesake { address, removed: false }) = found {
+                        return name_taken(&self.name, &address);
                     }
                 }
             }
@@ -139,6 +155,7 @@ impl Registrar {
         let (pid, http) = match reply {
             ReferenceReply::Rank { rank, form, list } => {
                 state.registered = true;
+                state.refused = false;
                 self.learn(state, rank, form, &list);
                 let known = self.facts.reference.borrow();
                 (known.pid, known.http.clone())
@@ -148,8 +165,9 @@ impl Registrar {
                 (Some(pid).filter(|pid| *pid != 0), http)
             }
             ReferenceReply::Refused(refusal) => {
-                state.registered = false;
-                return tracing::warn!(%refusal, "the reference refuses this server");
+                self.refused(state, &refusal);
+                let known = self.facts.reference.borrow();
+                (known.pid, known.http.clone())
             }
             ReferenceReply::List(_) | ReferenceReply::Status { .. } => return,
         };
@@ -163,6 +181,28 @@ impl Registrar {
             *known = facts;
             changed
         });
+    }
+
+    /// Whoever takes part already does not give way to a newcomer that came first at a reference
+    /// which had forgotten everybody.
+    fn refused(&self, state: &mut State, refusal: &Refusal) {
+        state.registered = false;
+        if !std::mem::replace(&mut state.refused, true) {
+            tracing::warn!(%refusal, "the reference refuses this server");
+        }
+        if refusal.code == Code::NameTaken && !self.takes_part() && state.searching.is_none() {
+            let boot = *self.replica.boot().borrow();
+            let search = Search { boot, ..self.search.clone() };
+            state.searching = Some(Box::pin(async move { search.run(None).await }));
+        }
+    }
+
+    /// Whether the cluster knows this start of this server.
+    fn takes_part(&self) -> bool {
+        let boot = *self.replica.boot().borrow();
+        let view = self.replica.view();
+        let view = view.borrow();
+        view.member(self.replica.node()).is_some_and(|row| row.member.announced.boot == boot)
     }
 
     fn learn(&self, state: &mut State, rank: u64, form: Option<u64>, list: &[Listed]) {
@@ -183,6 +223,14 @@ impl Registrar {
             tokio::spawn(form_cluster(self.replica.clone(), cluster, state.forming.clone()));
         }
     }
+}
+
+/// Resolves when a search ends, and forgets it; never while there is none.
+async fn found(searching: &mut Option<BoxFuture<'static, Option<Namesake>>>) -> Option<Namesake> {
+    let Some(search) = searching else { return std::future::pending().await };
+    let found = search.await;
+    *searching = None;
+    found
 }
 
 /// Forms the cluster, away from the heartbeats: it waits for the disk.

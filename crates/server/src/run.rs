@@ -2,8 +2,11 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
-use recado_replication::{PeerTransport, Replica, ReplicaConfig, Sizes, StampSource};
+use recado_replication::{
+    PeerTransport, Replica, ReplicaConfig, Sizes, StampSource, name_taken, was_removed,
+};
 use recado_transport::{AnyOf, BackendLink, Caller, Publisher, Responder, Subscriber};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -12,10 +15,11 @@ use crate::berkeley::ClockRounds;
 use crate::broker_link::BrokerLink;
 use crate::clocks::Clocks;
 use crate::cluster::{Cluster, Leadership, Node};
-use crate::config::ServerConfig;
+use crate::config::{NAMESAKE_WAIT_MS, ServerConfig};
 use crate::error::{ServerError, prepare_folder};
 use crate::facts::Facts;
 use crate::links::{Links, WITNESS_ADDRESS};
+use crate::namesake::{Namesake, Search};
 use crate::peer_port::{ClockPort, PeerPort};
 use crate::publisher::EventPublisher;
 use crate::registration::Registrar;
@@ -97,6 +101,15 @@ impl Server {
         let facts = Arc::new(Facts::new(&config.reference, &config.brokers, &proxies));
         let mut routes = config.routes.clone();
         routes.insert(WITNESS_ADDRESS.to_owned(), config.reference.clone());
+        let search = Search {
+            reference: sockets.reference.clone(),
+            clocks: clocks.clone(),
+            name: config.name.clone(),
+            boot,
+            data_dir: config.data_dir.clone(),
+            routes: routes.clone(),
+        };
+        refuse_second(&search, &address).await?;
         let links = Links::start(routes);
         let replica = start_replica(&config, &address, boot, &links, &clocks).await?;
         tracing::info!(name = %config.name, %address, node = replica.node(), "server started");
@@ -125,7 +138,7 @@ impl Server {
         let mut parts = Parts::new();
         spawn(&mut parts, "the server's own port", core.port(&sockets.responder, service).run());
         spawn(&mut parts, "the clock rounds", core.rounds().run());
-        spawn(&mut parts, "the registration", core.registrar(sockets.reference).run());
+        parts.spawn(core.registrar(search).run());
         let events = core.events(sockets.proxies, boot);
         parts.spawn(async move {
             match events.run().await {
@@ -194,9 +207,10 @@ impl Core {
         }
     }
 
-    fn registrar(&self, caller: Caller) -> Registrar {
+    fn registrar(&self, search: Search) -> Registrar {
         Registrar {
-            caller,
+            caller: search.reference.clone(),
+            search,
             replica: self.replica.clone(),
             clocks: self.clocks.clone(),
             facts: self.facts.clone(),
@@ -219,6 +233,21 @@ impl Core {
             name: self.name.clone(),
             boot,
         }
+    }
+}
+
+/// Two servers of one name would take it from each other for ever, so the second one does not
+/// even begin. Where the reference is away, the primary sees to it.
+async fn refuse_second(search: &Search, address: &str) -> Result<(), ServerError> {
+    if !search.reference.wait_connected(Duration::from_millis(NAMESAKE_WAIT_MS)).await {
+        return Ok(());
+    }
+    match search.run(Some(address)).await {
+        Some(Namesake { removed: true, .. }) => {
+            Err(ServerError::Removed(was_removed(&search.data_dir)))
+        }
+        Some(taken) => Err(ServerError::NameTaken(name_taken(&search.name, &taken.address))),
+        None => Ok(()),
     }
 }
 

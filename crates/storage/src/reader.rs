@@ -1,5 +1,6 @@
 //! A consistent view of the rows.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use recado_chat::Member;
@@ -137,6 +138,15 @@ impl Reader {
     /// Whether this node id was removed for good.
     pub fn is_removed(&self, node: u64) -> Result<bool, StoreError> {
         Ok(self.table(tables::REMOVED)?.get(node)?.is_some())
+    }
+
+    /// The node ids of all members that were removed for good.
+    pub fn removed_nodes(&self) -> Result<BTreeSet<u64>, StoreError> {
+        let mut nodes = BTreeSet::new();
+        for row in self.table(tables::REMOVED)?.iter()? {
+            nodes.insert(row?.0.value());
+        }
+        Ok(nodes)
     }
 
     /// The names of all users, in the order of their creation.

@@ -15,6 +15,7 @@ use crate::command::Command;
 use crate::failure::Failure;
 use crate::options::{self, Fallback, Settings};
 use crate::port_table::{self, MAX_BROKERS, MAX_PROXIES, MAX_SERVERS};
+use crate::server_name;
 
 /// The port base of the standard, and so the one whose data folder has no number.
 pub const STANDARD_PORT_BASE: u16 = 5555;
@@ -162,10 +163,8 @@ fn check_values(settings: &Settings) -> Result<(), (&'static str, String)> {
     if let Some(Err(why)) = settings.http.as_deref().map(address::http) {
         return Err(("http", why));
     }
-    let name = &settings.name;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name.starts_with('.') {
-        return Err(("name", "1 to 64 letters, digits, dots, - and _ are needed".into()));
+    if let Some(name) = &settings.name {
+        server_name::check(name).map_err(|why| ("name", why))?;
     }
     Ok(())
 }
@@ -358,6 +357,6 @@ mod tests {
     #[test]
     fn numbers_are_names_too_when_they_are_given_as_flag_or_variable() {
         let variable = |name: &str| (name == "RECADO_NAME").then(|| "17".to_owned());
-        assert_eq!(merge(Vec::new(), variable, None).unwrap().name, "17");
+        assert_eq!(merge(Vec::new(), variable, None).unwrap().name.as_deref(), Some("17"));
     }
 }

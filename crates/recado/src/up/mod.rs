@@ -10,25 +10,51 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::failure::Failure;
+use crate::hold::Held;
 use crate::options::Settings;
-use crate::runfile::Running;
+use crate::runfile::{self, Running};
 use crate::shutdown::{Ender, Shutdown};
 pub use output::Output;
 pub use plan::{Plan, doors};
 use turns::Turns;
 
+/// The name of its own run file.
+const RUN_FILE: &str = "up";
+
 /// How long the last lines are waited for at the end.
 const LAST_LINES_MS: u64 = 1000;
 
-/// Starts the cluster and keeps it running until the shutdown.
+/// Holds the data folder of a whole cluster.
+///
+/// # Errors
+/// One sentence: it can't be made, or another `up` runs in it.
+pub fn hold(settings: &Settings) -> Result<Held, Failure> {
+    let dir = settings.data_dir();
+    Held::take(dir, || {
+        let process = runfile::read(dir, RUN_FILE);
+        let process = process.map(|file| format!(" ({})", file.pid)).unwrap_or_default();
+        format!(
+            "{} is in use by another `recado up`{process}; stop that one, or choose another \
+             --data-dir",
+            dir.display()
+        )
+    })
+}
+
+/// Starts the cluster in the folder that is held, and keeps it running until the shutdown.
 ///
 /// # Errors
 /// When a port is in use or the data folder can't be written: nothing was started then. And when
 /// with `--no-restart` everything has died.
-pub async fn run(settings: &Settings, output: Output, shutdown: Shutdown) -> Result<(), Failure> {
+pub async fn run(
+    settings: &Settings,
+    _held: Held,
+    output: Output,
+    shutdown: Shutdown,
+) -> Result<(), Failure> {
     let plan = Plan::new(settings);
     plan.check_ports()?;
-    let _running = Running::announce(plan.data_dir(), "up", &[], None)?;
+    let _running = Running::announce(plan.data_dir(), RUN_FILE, &[], None)?;
     output.plain(&plan.table());
     let outcome = supervise(&plan, &output, &shutdown, !settings.no_restart).await;
     if outcome.is_ok() {

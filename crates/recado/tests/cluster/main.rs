@@ -3,14 +3,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod addresses;
 mod bad_input;
 mod clocks;
 mod damage;
+mod descriptors;
 mod failover;
 mod fsync;
 mod full_disk;
 mod http;
+mod in_use;
 mod last_server;
+mod namesakes;
 mod remove;
 mod restart;
 mod screenshots;

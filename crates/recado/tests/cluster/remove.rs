@@ -22,19 +22,6 @@ fn said(output: &Output) -> &str {
     output.stderr.trim()
 }
 
-/// Waits until the process ended by itself, and gives its exit code.
-fn ended(cluster: &mut Cluster, name: &str) -> i32 {
-    let mut code = None;
-    for _ in 0..2000 {
-        code = cluster.process(name).ended();
-        if code.is_some() {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    code.unwrap_or_else(|| panic!("{name} does not end\n{}", cluster.log_tail()))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_come_and_go_for_good() {
     let mut cluster = Cluster::roles(3);
@@ -70,7 +57,7 @@ async fn servers_come_and_go_for_good() {
     // One that runs: it stops, and says why.
     let done = remove(&cluster, backups[1]);
     assert_eq!(done.code, Some(0), "{done:?}");
-    assert_eq!(ended(&mut cluster, backups[1]), 3);
+    assert_eq!(cluster.ended(backups[1]), 3);
     assert!(cluster.log().contains("was removed from the cluster"), "{}", cluster.log_tail());
     cluster.wait_active(2);
     cluster.eventually("two are left", || (names(&cluster).len() == 2).then_some(()));
@@ -83,7 +70,7 @@ async fn servers_come_and_go_for_good() {
     // Nor does it come back with what it has.
     let number = backups[1].trim_start_matches("server-").parse().unwrap();
     cluster.start_server(number, &[]);
-    assert_eq!(ended(&mut cluster, backups[1]), 3);
+    assert_eq!(cluster.ended(backups[1]), 3);
     assert_eq!(names(&cluster).len(), 2);
 
     // As a new one, with an empty folder, it does.
@@ -96,6 +83,50 @@ async fn servers_come_and_go_for_good() {
     signal(cluster.process(&primary).pid(), Signal::KILL);
     client.publish("ana", "load", "without the first primary").await.unwrap();
     assert_eq!(chat::channel_history(&client, "load").await.len(), 4);
+}
+
+/// A server's old folder, from before it was removed, is started by mistake: whether the new
+/// server of that name lives, is down, or nobody leads at that moment, only the old one ends.
+#[test]
+fn the_old_folder_of_a_removed_server_touches_nobody() {
+    let mut cluster = Cluster::roles(3);
+    let (primary, _) = cluster.primary();
+    let number = [3, 2].into_iter().find(|n| format!("server-{n}") != primary).unwrap();
+    let name = format!("server-{number}");
+    assert_eq!(remove(&cluster, &name).code, Some(0));
+    assert_eq!(cluster.ended(&name), 3);
+    let old = cluster.dir().join("old");
+    std::fs::create_dir(&old).unwrap();
+    std::fs::rename(cluster.data_dir().join(&name), old.join(&name)).unwrap();
+    cluster.start_server(number, &[]);
+    cluster.wait_active(3);
+
+    let port = (cluster.base + 15).to_string();
+    let words = ["server", "--name", &name, "--port", &port];
+    let start_the_old_one = |cluster: &mut Cluster| {
+        let before = cluster.log().len();
+        cluster.start_in(&old, "old", &words);
+        assert_eq!(cluster.ended("old"), 3, "{}", cluster.log_tail());
+        let said = cluster.log()[before..].to_owned();
+        let line = said.lines().find(|line| line.starts_with("recado: ")).unwrap_or_default();
+        assert!(line.contains("was removed") && line.contains("old"), "{said}");
+    };
+    start_the_old_one(&mut cluster);
+    cluster.wait_active(3);
+    assert!(!cluster.log().contains("its old node is removed"), "{}", cluster.log_tail());
+
+    cluster.kill(&name);
+    cluster.wait_active(2);
+    start_the_old_one(&mut cluster);
+    cluster.kill("reference");
+    start_the_old_one(&mut cluster);
+    cluster.start("reference", &["reference"]);
+    signal(cluster.process(&primary).pid(), Signal::STOP);
+    start_the_old_one(&mut cluster);
+    signal(cluster.process(&primary).pid(), Signal::CONT);
+    cluster.start_server(number, &[]);
+    cluster.wait_active(3);
+    assert!(!cluster.log().contains("its old node is removed"), "{}", cluster.log_tail());
 }
 
 #[test]

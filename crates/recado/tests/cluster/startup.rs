@@ -67,7 +67,7 @@ fn data_of_a_newer_version_is_refused() {
     let body = [0, 0, 0, 99, 1, 2, 3];
     let sum = crc32fast::hash(&body).to_be_bytes();
     std::fs::write(dir.join("identity"), [&sum[..], &body].concat()).unwrap();
-    let output = cluster.run(&["server"]);
+    let output = cluster.run(&["server", "--name", "server-1"]);
     check_refused(&output, 1, &["newer version", &dir.display().to_string(), "99"]);
 }
 

@@ -54,6 +54,28 @@ fn roles_that_are_away_are_shown_as_away() {
 }
 
 #[test]
+fn it_fails_when_no_server_answers_and_prints_what_it_knows() {
+    let mut cluster = Cluster::roles(1);
+    cluster.kill("server-1");
+    for json in [false, true] {
+        let words: &[&str] = if json { &["status", "--json"] } else { &["status"] };
+        let output = cluster.run(words);
+        assert_eq!(output.code, Some(1), "{output:?}");
+        assert_eq!(output.stderr.trim().lines().count(), 1, "{output:?}");
+        assert!(output.stderr.contains("no server answers"), "{output:?}");
+        assert!(output.stdout.contains(&cluster.endpoint(0)), "{output:?}");
+        if json {
+            let status: Value = serde_json::from_str(&output.stdout).unwrap();
+            assert_eq!(status["members"].as_array().map(Vec::len), Some(0), "{status:#}");
+            assert_eq!(status["reference"]["answers"], true, "{status:#}");
+        }
+    }
+    for words in [&["server", "remove", "server-1"][..], &["bench", "--seconds", "1"]] {
+        assert_eq!(cluster.run(words).code, Some(1), "{words:?}");
+    }
+}
+
+#[test]
 fn the_table_names_everybody() {
     let cluster = Cluster::up(2);
     let output = cluster.run(&["status"]);

@@ -1,10 +1,8 @@
 //! `up`: starts again what dies, stops what it started, and leaves no orphan.
 
-use std::path::Path;
-
 use rustix::process::Signal;
 
-use crate::support::process::{is_running, signal, wait_gone};
+use crate::support::process::{is_running, pid_in, signal, wait_gone};
 use crate::support::{Cluster, eventually};
 
 /// The process ids in the run files.
@@ -17,12 +15,6 @@ fn children(cluster: &Cluster) -> Vec<u32> {
         }
     }
     pids
-}
-
-fn pid_in(run_file: &Path) -> Option<u32> {
-    let text = std::fs::read_to_string(run_file).ok()?;
-    let value: serde_json::Value = serde_json::from_str(&text).ok()?;
-    u32::try_from(value["pid"].as_u64()?).ok()
 }
 
 #[test]

@@ -118,6 +118,11 @@ impl Desk {
             node: said.node,
             cluster: said.cluster,
         };
+        if let Some(holder) = self.registry.holder(&registration) {
+            let place = holder.address.as_deref().unwrap_or("an unknown address");
+            let text = format!("another server named {} is at {place}", said.user);
+            return (ReferenceReply::Refused(Refusal::new(Code::NameTaken, text)), None);
+        }
         let fresh_cluster = rand::random_range(1..MAX_CLUSTER);
         let answer = self.registry.register(registration, fresh_cluster, now_ms);
         if known_rank == Some(answer.rank) {
@@ -179,6 +184,33 @@ mod tests {
         let (reply, persist) = ask(&mut desk, &ReferenceRequest::Heartbeat(standard("a")));
         assert!(matches!(reply, ReferenceReply::Heartbeat { rank: 1, pid: 99, .. }), "{reply:?}");
         assert_eq!(persist, None);
+    }
+
+    #[test]
+    fn a_name_is_not_given_to_another_folder_while_its_server_is_heard_of() {
+        let mut desk = desk();
+        let server = |node, boot| Registration {
+            user: "a".into(),
+            boot: Some(boot),
+            node: Some(node),
+            address: Some(format!("tcp://{node}:1")),
+            ..Registration::default()
+        };
+        ask(&mut desk, &ReferenceRequest::Rank(server(1, 1)));
+        for request in [ReferenceRequest::Rank, ReferenceRequest::Heartbeat] {
+            let (reply, persist) = ask(&mut desk, &request(server(2, 2)));
+            let ReferenceReply::Refused(refusal) = reply else { panic!("{reply:?}") };
+            assert_eq!(refusal.code, Code::NameTaken);
+            assert!(refusal.text.contains("tcp://1:1"), "{refusal}");
+            assert_eq!(persist, None);
+        }
+        let (reply, _) = ask(&mut desk, &ReferenceRequest::Rank(server(1, 3)));
+        assert!(matches!(reply, ReferenceReply::Rank { rank: 2, .. }), "a restart: {reply:?}");
+        for now_ms in (0..4000).step_by(100) {
+            desk.expire(now_ms);
+        }
+        let (reply, _) = ask(&mut desk, &ReferenceRequest::Rank(server(2, 2)));
+        assert!(matches!(reply, ReferenceReply::Rank { rank: 3, .. }), "{reply:?}");
     }
 
     #[test]

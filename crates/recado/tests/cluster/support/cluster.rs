@@ -142,10 +142,14 @@ impl Cluster {
     pub fn start_server_under(&mut self, tool: &[&str], number: usize) {
         let name = format!("server-{number}");
         let port = (usize::from(self.base) + 4 + number).to_string();
-        let args = self.args(&["server", "--name", &name, "--port", &port]);
+        self.start_under(tool, &name, &["server", "--name", &name, "--port", &port]);
+    }
+
+    /// Starts a process under a tool that runs it.
+    pub fn start_under(&mut self, tool: &[&str], name: &str, words: &[&str]) {
         let tool: Vec<String> = tool.iter().map(|word| (*word).to_owned()).collect();
-        let process = Process::start_under(&tool, &args, &self.log_path());
-        self.processes.insert(name, process);
+        let process = Process::start_under(&tool, &self.args(words), &self.log_path());
+        self.processes.insert(name.to_owned(), process);
     }
 
     /// Starts a process that is known by this name from then on.
@@ -154,11 +158,21 @@ impl Cluster {
         self.processes.insert(name.to_owned(), process);
     }
 
+    /// The same with a data folder of its own.
+    pub fn start_in(&mut self, folder: &Path, name: &str, words: &[&str]) {
+        let process = Process::start(&self.args_in(folder, words), &self.log_path());
+        self.processes.insert(name.to_owned(), process);
+    }
+
     /// The arguments with this cluster's ports and folder.
     pub fn args(&self, words: &[&str]) -> Vec<String> {
+        self.args_in(&self.data_dir(), words)
+    }
+
+    fn args_in(&self, folder: &Path, words: &[&str]) -> Vec<String> {
         let mut args: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         args.extend(["--port-base".into(), self.base.to_string()]);
-        args.extend(["--data-dir".into(), self.data_dir().display().to_string()]);
+        args.extend(["--data-dir".into(), folder.display().to_string()]);
         args
     }
 
@@ -174,6 +188,17 @@ impl Cluster {
 
     pub fn process(&mut self, name: &str) -> &mut Process {
         self.processes.get_mut(name).unwrap_or_else(|| panic!("{name} was not started"))
+    }
+
+    /// Waits until a process ended by itself, and gives its exit code.
+    pub fn ended(&mut self, name: &str) -> i32 {
+        for _ in 0..2000 {
+            if let Some(code) = self.process(name).ended() {
+                return code;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("{name} does not end\n{}", self.log_tail());
     }
 
     /// kill -9 of a process that this test started directly.

@@ -160,6 +160,13 @@ pub fn signal(pid: u32, signal: Signal) {
     }
 }
 
+/// The process id in a run file.
+pub fn pid_in(run_file: &Path) -> Option<u32> {
+    let text = std::fs::read_to_string(run_file).ok()?;
+    let value: serde_json::Value = serde_json::from_str(&text).ok()?;
+    u32::try_from(value["pid"].as_u64()?).ok()
+}
+
 /// The memory that a process holds, KiB.
 pub fn resident_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

@@ -1,0 +1,98 @@
+//! Finds out who answers where: whoever is connected to is asked once for its node id. The answer
+//! also tells whether the node that asks was removed, so that an old data folder learns it from
+//! anybody who knows, and at once.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::NodeId;
+use crate::addresses::Step;
+use crate::identity::Identity;
+use crate::network::{kind, seal, unseal, unseal_named};
+use crate::peer::Lane;
+use crate::shared::{Shared, lock};
+
+/// How often connections are looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long an answer is waited for.
+const ASK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Who answers at an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// Its name.
+    pub name: String,
+    /// The number of its start.
+    pub boot: u64,
+    /// Whether the node that asked was removed from the cluster, as far as this one knows.
+    pub removed: bool,
+}
+
+/// The message that asks who is there, before this server takes part: its kind and body; none if it
+/// can't be made. The data folder says who asks; an empty one is nobody yet.
+pub fn question(dir: &Path) -> Option<(u8, Bytes)> {
+    let asking = Identity::read(dir).ok().flatten().map_or(NOBODY, |identity| identity.node);
+    Some((kind::WHO, seal(0, NOBODY, &asking).ok()?))
+}
+
+/// The answer to [`question`]; none if it is none.
+pub fn read_answer(body: &[u8]) -> Option<Who> {
+    unseal(None, None, body)
+}
+
+/// No node.
+const NOBODY: NodeId = 0;
+
+/// Answers whoever asks.
+pub fn answer(shared: &Shared, body: &[u8]) -> Option<Who> {
+    let asking: NodeId = unseal(None, None, body)?;
+    let boot = *shared.boot.borrow();
+    let removed = shared.is_removed(asking);
+    Some(Who { name: shared.config.name.clone(), boot, removed })
+}
+
+/// Asks the node, over the connection to where it is looked for, who is there.
+pub async fn ask(shared: &Shared, node: NodeId) -> Option<(NodeId, Who)> {
+    let cluster = shared.cluster();
+    let body = seal(cluster.unwrap_or(0), node, &shared.node).ok()?;
+    let pending = shared.transport.send(node, Lane::Control, kind::WHO, body).ok()?;
+    let answer = tokio::time::timeout(ASK_TIMEOUT, pending).await.ok()?.ok()?;
+    unseal_named(cluster, &answer)
+}
+
+/// Keeps at it until the replica stops.
+pub async fn run(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let mut book = lock(&shared.addresses);
+        let connected = |node| shared.transport.connected(node, Lane::Control);
+        for step in book.look(Instant::now(), connected) {
+            match step {
+                Step::Move { node, address } => shared.transport.set_address(node, &address),
+                Step::Ask { node, address } => {
+                    tokio::spawn(meet(shared.clone(), node, address));
+                }
+            }
+        }
+    }
+}
+
+async fn meet(shared: Arc<Shared>, node: NodeId, address: String) {
+    let answer = ask(&shared, node).await;
+    if answer.as_ref().is_some_and(|(_, who)| who.removed) {
+        shared.fail_as_removed();
+    }
+    let who = answer.map(|(other, _)| other);
+    if who.is_some_and(|other| other != node) {
+        tracing::debug!(node, %address, ?who, "another server answers where this one was");
+    }
+    let mut book = lock(&shared.addresses);
+    for (node, address) in book.answered(node, &address, who, Instant::now()) {
+        shared.transport.set_address(node, &address);
+    }
+}
