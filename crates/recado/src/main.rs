@@ -21,6 +21,7 @@ mod ports;
 mod remove;
 mod roles;
 mod runfile;
+mod shown;
 mod shutdown;
 mod status;
 mod up;

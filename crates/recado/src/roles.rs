@@ -4,8 +4,10 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use recado_broker::{BrokerConfig, ProxyConfig, run_broker, run_proxy};
-use recado_server::{ReferenceConfig, ServerConfig, ServerError, run_reference, run_server};
-use recado_watch::{Folder, Process, Registry, Vitals};
+use recado_server::{
+    ReferenceConfig, ReferenceMetrics, ServerConfig, ServerError, run_reference, run_server,
+};
+use recado_watch::Vitals;
 
 use crate::address::{self, Endpoints};
 use crate::config::SERVER_PORT_SCAN;
@@ -14,6 +16,7 @@ use crate::failure::Failure;
 use crate::options::Settings;
 use crate::ports;
 use crate::runfile::Running;
+use crate::shown::Shown;
 use crate::shutdown::Shutdown;
 
 /// Runs a role where its sockets are.
@@ -38,22 +41,6 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
     outcome
 }
 
-/// What is shown of a role, from before it opens anything.
-fn watched(
-    settings: &Settings,
-    mut registry: Registry,
-    shutdown: &Shutdown,
-) -> Result<Vitals, Failure> {
-    registry.register_collector(Box::new(Process));
-    let vitals = Vitals::default();
-    let bound = settings.http.as_deref().map(address::http).transpose().map_err(Failure::Usage)?;
-    let bound = bound
-        .map(|(host, port)| address::host_port(if host == "*" { "0.0.0.0" } else { host }, port));
-    recado_watch::start(bound.as_deref(), vitals.clone(), registry, shutdown.clone().wait())
-        .map_err(Failure::failed)?;
-    Ok(vitals)
-}
-
 /// Runs the broker.
 ///
 /// # Errors
@@ -61,11 +48,18 @@ fn watched(
 pub fn broker(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let at = Endpoints::to_bind(settings);
     let back = at.backs.concat();
-    let vitals = watched(settings, Registry::default(), &shutdown)?;
+    let mut shown = Shown::default();
+    let metrics = shown.broker();
+    let vitals = shown.start(settings, &shutdown)?;
     let ports = [("clients", at.front.as_str()), ("servers", &back)];
     let (_running, http) = begin(settings, "broker", &ports)?;
-    let config =
-        BrokerConfig { plain: settings.plain, http, vitals, ..BrokerConfig::new(at.front, back) };
+    let config = BrokerConfig {
+        plain: settings.plain,
+        http,
+        vitals,
+        metrics,
+        ..BrokerConfig::new(at.front, back)
+    };
     serve(async move { run_broker(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
 
@@ -76,9 +70,11 @@ pub fn broker(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
 pub fn proxy(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let at = Endpoints::to_bind(settings);
     let ports = [("publishers", at.xsub.as_str()), ("subscribers", &at.xpub)];
-    let vitals = watched(settings, Registry::default(), &shutdown)?;
+    let mut shown = Shown::default();
+    let metrics = shown.proxy();
+    let vitals = shown.start(settings, &shutdown)?;
     let (_running, http) = begin(settings, "proxy", &ports)?;
-    let config = ProxyConfig { publishers: at.xsub, subscribers: at.xpub, http, vitals };
+    let config = ProxyConfig { publishers: at.xsub, subscribers: at.xpub, http, vitals, metrics };
     serve(async move { run_proxy(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
 
@@ -88,11 +84,11 @@ pub fn proxy(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
 /// One sentence.
 pub fn reference(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let data_dir = settings.data_dir().join("reference");
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(Folder(data_dir.clone())));
-    let vitals = watched(settings, registry, &shutdown)?;
+    let mut shown = Shown::default();
+    let metrics = shown.reference(&data_dir);
+    let vitals = shown.start(settings, &shutdown)?;
     disk::with_room(&data_dir.clone(), &shutdown.clone(), || {
-        run_reference_in(settings, data_dir, vitals, shutdown)
+        run_reference_in(settings, data_dir, vitals, metrics, shutdown)
     })
 }
 
@@ -100,6 +96,7 @@ fn run_reference_in(
     settings: &Settings,
     data_dir: PathBuf,
     vitals: Vitals,
+    metrics: ReferenceMetrics,
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
     let at = Endpoints::to_bind(settings);
@@ -107,6 +104,7 @@ fn run_reference_in(
     let config = ReferenceConfig {
         http,
         vitals,
+        metrics,
         witness: !settings.no_replica,
         routes: address::routes(settings.route.as_deref().unwrap_or_default())?,
         ..ReferenceConfig::new(at.reference, data_dir)
@@ -120,11 +118,11 @@ fn run_reference_in(
 /// One sentence.
 pub fn server(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let data_dir = settings.data_dir().join(&settings.name);
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(Folder(data_dir.clone())));
-    let vitals = watched(settings, registry, &shutdown)?;
+    let mut shown = Shown::default();
+    let metrics = shown.server(&data_dir);
+    let vitals = shown.start(settings, &shutdown)?;
     disk::with_room(&data_dir.clone(), &shutdown.clone(), || {
-        run_server_in(settings, data_dir, vitals, shutdown)
+        run_server_in(settings, data_dir, vitals, metrics, shutdown)
     })
 }
 
@@ -132,6 +130,7 @@ fn run_server_in(
     settings: &Settings,
     data_dir: PathBuf,
     vitals: Vitals,
+    metrics: recado_server::Metrics,
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
     let at = Endpoints::to_connect(settings)?;
@@ -171,6 +170,7 @@ fn run_server_in(
         timing: recado_server::Timing::default(),
         http,
         vitals,
+        metrics,
     };
     let failure = |error: ServerError| match error {
         ServerError::Removed(why) => Failure::Final(why),

@@ -15,6 +15,7 @@ mod log_codec;
 mod log_journal;
 mod machine;
 pub mod measured;
+mod metrics;
 mod network;
 pub mod peer;
 mod propose;
@@ -32,6 +33,7 @@ mod watch;
 mod writer;
 
 pub use entropy::Entropy;
+pub use metrics::Metrics;
 pub use peer::{Lane, PeerError, PeerTransport, PendingAnswer};
 pub use replica::{
     Committed, Peer, ProposeError, ReadError, Replica, ReplicaConfig, Sizes, StampSource,

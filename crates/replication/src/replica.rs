@@ -19,6 +19,7 @@ use crate::folder::{self, Folder};
 use crate::identity::Identity;
 use crate::log::NodeLog;
 use crate::machine::Machine;
+use crate::metrics::Metrics;
 use crate::network::Links;
 use crate::peer::PeerTransport;
 use crate::propose::Proposals;
@@ -95,6 +96,8 @@ pub struct ReplicaConfig {
     /// Whether this is the reference's replica: it keeps everything, serves nobody and takes no
     /// client's writes. It votes only to make an even number of servers odd.
     pub witness: bool,
+    /// What it counts and measures.
+    pub metrics: Metrics,
 }
 
 /// Where a proposed entry's time comes from: the server's clocks.
@@ -224,7 +227,7 @@ impl Replica {
         parts: Parts<impl NodeLog>,
         start_writer: impl FnOnce(Writer) -> io::Result<(Jobs, Option<StoreThread>)>,
     ) -> Result<Replica, StartError> {
-        let Parts { identity, log, store, entropy, files } = parts;
+        let Parts { identity, mut log, store, entropy, files } = parts;
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             StartError::Failed(format!("can't use {}: {what}: {error}", config.dir.display()))
         };
@@ -233,6 +236,7 @@ impl Replica {
                 .map_err(|error| failed("old snapshot files stay", &error))?;
         }
         let flushed = log.flushed();
+        log.measure(config.metrics.log_sync_seconds.clone());
         let mut shared = Shared::new(config.clone(), identity, transport, stamps, entropy, files);
         shared.failed = log.trouble();
         let shared = Arc::new(shared);
@@ -381,6 +385,11 @@ impl Replica {
     /// Tells up to which position events are surely published; rides with the next entry.
     pub fn set_published(&self, position: u64) {
         self.shared.published.fetch_max(position, Ordering::Relaxed);
+    }
+
+    /// The position up to which events are surely published, as far as this node knows.
+    pub fn published(&self) -> u64 {
+        self.shared.published()
     }
 
     /// Answers a peer's message of a kind below `FIRST_SERVER_KIND`; none when there is nothing

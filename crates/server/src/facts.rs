@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use recado_replication::NodeId;
 use tokio::sync::{Notify, watch};
 
+use crate::metrics::Metrics;
+
 /// After so many client requests a clock round is due.
 pub const REQUESTS_PER_ROUND: u64 = 10;
 
@@ -35,6 +37,8 @@ pub struct Facts {
     pub proxy_connected: AtomicBool,
     /// Written by whoever measured: the primary's round, or on a backup the primary's message.
     pub offsets: watch::Sender<Offsets>,
+    /// What all parts count and measure.
+    pub metrics: Metrics,
     requests: AtomicU64,
     round_due: Notify,
 }
@@ -48,9 +52,15 @@ impl Facts {
             reference: watch::Sender::default(),
             proxy_connected: AtomicBool::default(),
             offsets: watch::Sender::default(),
+            metrics: Metrics::default(),
             requests: AtomicU64::default(),
             round_due: Notify::new(),
         }
+    }
+
+    /// With these metrics in place of some that nobody sees.
+    pub fn measured(self, metrics: Metrics) -> Facts {
+        Facts { metrics, ..self }
     }
 
     /// Counts a client's request.

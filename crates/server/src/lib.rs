@@ -25,6 +25,7 @@ mod facts;
 mod frames;
 mod journal;
 mod links;
+mod metrics;
 mod peer_port;
 #[cfg(feature = "planted")]
 mod planted;
@@ -39,6 +40,7 @@ mod watched;
 
 pub use config::{ReferenceConfig, ServerConfig};
 pub use error::{FolderError, ReferenceError, ServerError};
+pub use metrics::{Metrics, ReferenceMetrics};
 #[cfg(feature = "planted")]
 pub use recado_chat::planted as bugs;
 pub use reference::run_reference;

@@ -149,6 +149,8 @@ impl EventPublisher {
                 }
             } else if was_connected {
                 tracing::warn!(from = progress.settled, "the proxy is away; events wait for it");
+                let again = progress.cursor.saturating_sub(progress.settled);
+                self.facts.metrics.rewound_positions.inc_by(again);
                 progress.rewind();
             }
             was_connected = connected;
@@ -209,7 +211,9 @@ impl EventPublisher {
         #[cfg(feature = "planted")]
         let topic = crate::planted::topic(event);
         let topic = Bytes::copy_from_slice(topic.as_bytes());
-        self.publisher.publish(topic, codec::encode_event(event)).await.is_ok()
+        let sent = self.publisher.publish(topic, codec::encode_event(event)).await.is_ok();
+        self.facts.metrics.published_events.inc_by(sent.into());
+        sent
     }
 }
 

@@ -87,7 +87,8 @@ impl Server {
         let address = config.advertise.clone().unwrap_or_else(bound);
         let boot: u64 = rand::random();
         let clocks = Arc::new(Clocks::new(config.clock_offset_ms));
-        let facts = Arc::new(Facts::new(&config.reference, &config.proxy));
+        let facts = Facts::new(&config.reference, &config.proxy);
+        let facts = Arc::new(facts.measured(config.metrics.clone()));
         let mut routes = config.routes.clone();
         routes.insert(WITNESS_ADDRESS.to_owned(), config.reference.clone());
         let links = Links::start(routes);
@@ -125,6 +126,7 @@ impl Server {
         let watched = Watched {
             replica: core.replica.clone(),
             facts: core.facts.clone(),
+            brokers: brokers.clone(),
             vitals: config.vitals,
         };
         spawn(&mut parts, "what is shown", watched.run());
@@ -230,6 +232,7 @@ async fn start_replica(
         pid: std::process::id(),
         timing: config.timing,
         sizes: Sizes::default(),
+        metrics: config.metrics.replica.clone(),
         witness: false,
     };
     let transport: Arc<dyn PeerTransport> = Arc::new(links.clone());

@@ -1,12 +1,15 @@
 //! What a server shows to those who watch it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use recado_replication::{Replica, View};
 use recado_watch::{BEAT_INTERVAL_MS, Vitals};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::broker_link::BrokerLink;
+use crate::cluster::Node;
 use crate::facts::{Facts, ReferenceFacts};
 
 /// The part that shows it. It runs where the others do, so when it turns, they can.
@@ -15,6 +18,8 @@ pub struct Watched {
     pub replica: Replica,
     /// What the other parts know.
     pub facts: Arc<Facts>,
+    /// The ways to the brokers.
+    pub brokers: Vec<Arc<BrokerLink<Node>>>,
     /// Where it is shown.
     pub vitals: Vitals,
 }
@@ -30,7 +35,24 @@ impl Watched {
             beats.tick().await;
             self.vitals.beat();
             let reference = *self.facts.reference.borrow();
-            self.vitals.lacks(missing(&view.borrow(), reference));
+            let seen = view.borrow().clone();
+            self.vitals.lacks(missing(&seen, reference));
+            self.measure(&seen, reference);
+        }
+    }
+
+    /// What is a state and no event is looked at here.
+    fn measure(&self, view: &View, reference: ReferenceFacts) {
+        let metrics = &self.facts.metrics;
+        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let brokers = self.brokers.iter().filter(|broker| broker.link.connected()).count();
+        metrics.brokers.set(count(brokers as u64));
+        metrics.proxies.set(self.facts.proxy_connected.load(Ordering::Relaxed).into());
+        metrics.reference.set(reference.connected.into());
+        let behind = view.applied.saturating_sub(self.replica.published());
+        metrics.unpublished_positions.set(if view.is_primary { count(behind) } else { 0 });
+        if let Some(offset_ms) = self.facts.offsets.borrow().get(&view.node) {
+            metrics.clock_offset.set(*offset_ms as f64 / 1000.0);
         }
     }
 }

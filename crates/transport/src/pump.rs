@@ -8,6 +8,7 @@ use bytes::Bytes;
 use omq_tokio::{MonitorEvent, MonitorRecvError, Proxy, Socket, SocketType, TrySendError};
 
 use crate::OpenError;
+use crate::metrics::ProxyMetrics;
 use crate::options::{self, Io};
 
 /// How many topics one subscriber may ask for.
@@ -82,6 +83,7 @@ pub struct EventProxy {
     publishers: Socket,
     subscribers: Socket,
     endpoints: [String; 2],
+    metrics: ProxyMetrics,
 }
 
 impl EventProxy {
@@ -94,7 +96,13 @@ impl EventProxy {
             .map_err(|error| options::unusable(publishers, &error))?;
         let endpoints =
             [options::bind(&xsub, publishers).await?, options::bind(&xpub, subscribers).await?];
-        Ok(EventProxy { publishers: xsub, subscribers: xpub, endpoints })
+        let metrics = ProxyMetrics::default();
+        Ok(EventProxy { publishers: xsub, subscribers: xpub, endpoints, metrics })
+    }
+
+    /// With these metrics in place of some that nobody sees.
+    pub fn measured(self, metrics: ProxyMetrics) -> EventProxy {
+        EventProxy { metrics, ..self }
     }
 
     /// Where publishers and subscribers connect, with the real ports.
@@ -112,11 +120,11 @@ impl EventProxy {
     /// Passes events on until `shutdown` ends.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
-        let pass = pass_events(&self.publishers, &self.subscribers);
+        let pass = pass_events(&self.publishers, &self.subscribers, &self.metrics);
         tokio::select! {
             () = pass => tracing::warn!("the proxy's sockets closed by themselves"),
             () = drain(&self.subscribers) => {}
-            () = limit_subscriptions(&self.subscribers) => {}
+            () = limit_subscriptions(&self.subscribers, &self.metrics) => {}
             () = &mut shutdown => {}
         }
         release(self.publishers, &self.endpoints[0]).await;
@@ -126,14 +134,18 @@ impl EventProxy {
 
 /// Passes `[topic, body]` on. When the thread that writes to subscribers can't keep up we wait
 /// for it, and the publishers for us; a subscriber that does not read loses its own events only.
-async fn pass_events(publishers: &Socket, subscribers: &Socket) {
+async fn pass_events(publishers: &Socket, subscribers: &Socket, metrics: &ProxyMetrics) {
     let mut batch = Vec::with_capacity(EVENT_BATCH);
     while publishers.recv_many_into(EVENT_BATCH, &mut batch).await.is_ok() {
         for mut event in batch.drain(..) {
             let topic_bytes = event.part_slice(0).map_or(0, <[u8]>::len);
             if event.len() != 2 || topic_bytes > MAX_TOPIC_BYTES {
+                metrics.malformed.inc();
                 continue;
             }
+            metrics.events.inc();
+            let body_bytes = event.part_slice(1).map_or(0, <[u8]>::len);
+            metrics.event_bytes.inc_by((topic_bytes + body_bytes) as u64);
             loop {
                 match subscribers.try_send(event) {
                     Ok(()) => break,
@@ -144,6 +156,7 @@ async fn pass_events(publishers: &Socket, subscribers: &Socket) {
                         break;
                     }
                 }
+                metrics.waits.inc();
                 subscribers.wait_send_ready().await;
             }
         }
@@ -161,13 +174,13 @@ async fn drain(subscribers: &Socket) {
 }
 
 /// Disconnects whoever asks for more topics than anybody needs.
-async fn limit_subscriptions(subscribers: &Socket) {
+async fn limit_subscriptions(subscribers: &Socket, metrics: &ProxyMetrics) {
     while let Ok((mut monitor, peers)) = subscribers.monitor_with_subscriptions().await {
         let mut counts: HashMap<u64, usize> =
             peers.into_iter().map(|peer| (peer.peer.connection_id, peer.prefixes.len())).collect();
         let over = counts.iter().filter(|(_, count)| **count > MAX_SUBSCRIPTIONS);
         for connection in over.map(|(&connection, _)| connection).collect::<Vec<_>>() {
-            refuse(subscribers, connection).await;
+            refuse(subscribers, connection, metrics).await;
         }
         loop {
             match monitor.recv().await {
@@ -176,7 +189,7 @@ async fn limit_subscriptions(subscribers: &Socket) {
                     *count += 1;
                     if *count > MAX_SUBSCRIPTIONS {
                         counts.remove(&connection_id);
-                        refuse(subscribers, connection_id).await;
+                        refuse(subscribers, connection_id, metrics).await;
                     }
                 }
                 Ok(MonitorEvent::UnsubscribeReceived { connection_id, .. }) => {
@@ -197,7 +210,8 @@ async fn limit_subscriptions(subscribers: &Socket) {
 }
 
 /// Closes the connection of a subscriber that asks for too much.
-async fn refuse(subscribers: &Socket, connection: u64) {
+async fn refuse(subscribers: &Socket, connection: u64, metrics: &ProxyMetrics) {
+    metrics.refused_subscribers.inc();
     tracing::warn!(connection, "a subscriber with too many topics is disconnected");
     // Fails only when it is gone already.
     let _ = subscribers.disconnect_peer(connection).await;
