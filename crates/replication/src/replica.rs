@@ -307,7 +307,7 @@ impl Replica {
             StartError::Failed(format!("the cluster can't be formed: {error}"))
         };
         if !self.engine.is_initialized().await.map_err(|e| error(&e))? {
-            tracing::info!(cluster, "forming a new cluster");
+            tracing::debug!(cluster, "forming a new cluster");
             let alone = BTreeMap::from([(self.shared.node, openraft::EmptyNode::new())]);
             self.engine.initialize(alone).await.map_err(|e| error(&e))?;
         }

@@ -81,7 +81,7 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
         } else {
             if leadership.take().is_some() {
                 Shared::abandon(lock(&shared.gate).resign());
-                tracing::warn!(term = standing.term, "this server leads no more");
+                tracing::info!(term = standing.term, "this server leads no more");
             }
             // Never this node itself: it can't have been silent to itself.
             silent = standing.leader.filter(|node| *node != shared.node).or(silent);

@@ -147,7 +147,8 @@ impl Server {
             }
         };
         if let Some(why) = &failure {
-            tracing::error!(%why, "the server stops");
+            // Whoever runs it says why, once.
+            tracing::debug!(%why, "the server stops");
         } else {
             tracing::info!("the server stops as it was told");
         }

@@ -11,6 +11,7 @@ mod fsync;
 mod full_disk;
 mod http;
 mod last_server;
+mod logs;
 mod remove;
 mod restart;
 mod screenshots;
