@@ -15,6 +15,7 @@ use crate::command::Command::{
     Reference, Remove, Server, Status, Up,
 };
 use crate::keys::{Keys, WrongKey};
+use crate::logging::LogFormat;
 
 /// What an option is when nobody sets it.
 #[derive(Clone, Copy)]
@@ -241,6 +242,9 @@ options! {
     /// What to log: error, warn, info, debug, trace, or a filter like
     /// `info,recado_replication=debug`.
     log: String, "FILTER", Fallback::Value("info"), Command::ALL;
+    /// How log lines look: text for people, or json, an object a line.
+    log_format: Word<LogFormat>, "FORMAT", Fallback::Value("text"),
+        &[Broker, Proxy, Reference, Server, Up, Demo, Bot];
     /// Host or address to bind; 0.0.0.0 opens the ports to the whole network.
     listen: String, "HOST", Fallback::Value("127.0.0.1"), LISTENERS;
     /// Host or address under which other servers reach this one.

@@ -26,6 +26,7 @@ mod facts;
 mod frames;
 mod journal;
 mod links;
+mod metrics;
 mod namesake;
 mod peer_port;
 #[cfg(feature = "planted")]
@@ -41,6 +42,7 @@ mod watched;
 
 pub use config::{Proxy, ReferenceConfig, ServerConfig};
 pub use error::{FolderError, ReferenceError, ServerError};
+pub use metrics::{Metrics, ReferenceMetrics};
 #[cfg(feature = "planted")]
 pub use recado_chat::planted as bugs;
 pub use reference::run_reference;

@@ -12,7 +12,7 @@ use rand::rngs::SmallRng;
 use recado_chat::Stamp;
 use recado_chat::registry::{Listed, Registration};
 use recado_replication::simulated::Computer;
-use recado_replication::{Peer, Replica, ReplicaConfig, Sizes, StampSource, Timing, View};
+use recado_replication::{Metrics, Peer, Replica, ReplicaConfig, Sizes, StampSource, Timing, View};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
@@ -162,6 +162,7 @@ impl Server {
             timing: Timing::default(),
             sizes: self.sizes,
             witness: self.witness,
+            metrics: Metrics::default(),
         };
         let entropy =
             SeededEntropy(Mutex::new(dice(self.seed, ("entropy", self.index, self.starts))));

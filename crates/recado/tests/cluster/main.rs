@@ -14,6 +14,7 @@ mod full_disk;
 mod http;
 mod in_use;
 mod last_server;
+mod logs;
 mod namesakes;
 mod remove;
 mod restart;

@@ -118,7 +118,9 @@ impl Lane {
         let mut live = connection.is_some();
         let mut more = false;
         if let Some(reign) = &mut self.reign {
+            let unsettled = reign.passage.unsettled();
             if reign.passage.connected(connection, &lock(&self.desk.minute), now_ms) {
+                self.desk.facts.metrics.rewound_positions.inc_by(unsettled);
                 reign.page = None;
                 reign.blocked = false;
             }
@@ -205,6 +207,7 @@ impl Reign {
                 self.page = Some((page, index));
                 return Ok(false);
             }
+            desk.facts.metrics.published_events.inc();
         }
         self.passage.sent(page.through, page.bytes, desk.now_ms());
         Ok(self.passage.may_send().is_some_and(|cursor| cursor < upto))
