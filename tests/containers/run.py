@@ -1,0 +1,90 @@
+"""Runs compose.yaml on the real Docker engine, breaks it, and looks for what was acknowledged.
+
+    python run.py [PART-OF-A-TEST-NAME]
+
+Builds the image first. The tests share one cluster and one book of all that was acknowledged, so
+each looks at the whole history again. Whatever happens, the project is taken down at the end.
+"""
+
+import os
+import signal
+import sys
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "python"))
+
+import test_chat  # noqa: E402: the path above comes first.
+import test_faults  # noqa: E402
+import test_image  # noqa: E402
+import test_mission  # noqa: E402
+import test_more  # noqa: E402
+import test_two  # noqa: E402
+from engine import Stack, docker, engine_answers, run  # noqa: E402
+from load import Book  # noqa: E402
+
+MODULES = [test_image, test_mission, test_chat, test_faults, test_two, test_more]
+BUILD_S = 1800
+
+
+def tests_of(module, wanted):
+    named = [(name, value) for name, value in vars(module).items() if name.startswith("test_")]
+    return [(name, test) for name, test in named if callable(test) and wanted in name]
+
+
+def run_test(name, test, stack):
+    started = time.monotonic()
+    try:
+        test(stack)
+    except Exception:  # A test that fails in any way is a failed test.
+        traceback.print_exc()
+        print(f"--- the last lines of all containers\n{stack.logs()}\nFAILED {name}", flush=True)
+        return False
+    print(f"ok     {name} ({time.monotonic() - started:.1f} s)", flush=True)
+    return True
+
+
+def timed(what, work):
+    started = time.monotonic()
+    work()
+    print(f"--- {what}: {time.monotonic() - started:.0f} s", flush=True)
+
+
+def run_all(stack, wanted):
+    timed("base images", lambda: run(os.path.join(HERE, "bases"), within_s=BUILD_S))
+    timed("image", lambda: stack.compose("build", within_s=BUILD_S))
+    timed("start", stack.up)
+    stack.book = Book()
+    outcomes = []
+    for module in MODULES:
+        tests = tests_of(module, wanted)
+        if tests:
+            print(f"--- {module.__name__}", flush=True)
+            getattr(module, "BEFORE", lambda _: None)(stack)
+        outcomes += [run_test(name, test, stack) for name, test in tests]
+    return outcomes
+
+
+def main():
+    if len(sys.argv) > 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    if not engine_answers():
+        print("skipped: no Docker engine")
+        return 0
+    # A signal ends it as an exception would, so that the project is taken down.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    stack = Stack()
+    stack.refuse_strangers()
+    try:
+        outcomes = run_all(stack, sys.argv[1] if len(sys.argv) == 2 else "")
+    finally:
+        stack.down("--volumes")
+    passed = sum(outcomes)
+    print(f"{passed} passed, {len(outcomes) - passed} failed", flush=True)
+    return 0 if outcomes and all(outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
