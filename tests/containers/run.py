@@ -13,9 +13,9 @@ import time
 import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "python"))
+sys.path.append(os.path.join(HERE, "..", "python"))
 
-import test_chat  # noqa: E402: the path above comes first.
+import test_chat  # noqa: E402: the path above comes first
 import test_faults  # noqa: E402
 import test_image  # noqa: E402
 import test_mission  # noqa: E402
@@ -38,11 +38,28 @@ def run_test(name, test, stack):
     try:
         test(stack)
     except Exception:  # A test that fails in any way is a failed test.
-        traceback.print_exc()
-        print(f"--- the last lines of all containers\n{stack.logs()}\nFAILED {name}", flush=True)
+        report(stack, f"FAILED {name}")
         return False
     print(f"ok     {name} ({time.monotonic() - started:.1f} s)", flush=True)
     return True
+
+
+def run_module(module, wanted, stack):
+    tests = tests_of(module, wanted)
+    if not tests:
+        return []
+    print(f"--- {module.__name__}", flush=True)
+    try:
+        getattr(module, "BEFORE", lambda _: None)(stack)
+    except Exception:  # What a module needs and can't have fails its tests.
+        report(stack, f"FAILED before {module.__name__}")
+        return [False] * len(tests)
+    return [run_test(name, test, stack) for name, test in tests]
+
+
+def report(stack, line):
+    traceback.print_exc()
+    print(f"--- the last lines of all containers\n{stack.logs()}\n{line}", flush=True)
 
 
 def timed(what, work):
@@ -56,14 +73,7 @@ def run_all(stack, wanted):
     timed("image", lambda: stack.compose("build", within_s=BUILD_S))
     timed("start", stack.up)
     stack.book = Book()
-    outcomes = []
-    for module in MODULES:
-        tests = tests_of(module, wanted)
-        if tests:
-            print(f"--- {module.__name__}", flush=True)
-            getattr(module, "BEFORE", lambda _: None)(stack)
-        outcomes += [run_test(name, test, stack) for name, test in tests]
-    return outcomes
+    return [outcome for module in MODULES for outcome in run_module(module, wanted, stack)]
 
 
 def main():

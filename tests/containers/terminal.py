@@ -59,6 +59,19 @@ class Terminal:
             self.read(min(left, 0.2))
         self.shown = self.shown.split(wanted, 1)[1]
 
+    def answers(self, command, wanted):
+        """Types a command for the line client, and waits for what it says and its next prompt."""
+        self.type(f"{command}\r")
+        self.until(wanted)
+        self.until("> ")
+
+    def shows(self, wanted, after):
+        """Types something and says whether this is shown soon."""
+        self.type(after)
+        while wanted not in self.shown and self.read(0.5):
+            pass
+        return wanted in self.shown
+
     def end(self, within_s=15):
         """Waits for the command's own end; its exit code."""
         deadline = time.monotonic() + within_s

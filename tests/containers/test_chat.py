@@ -8,36 +8,37 @@ from terminal import Terminal
 DETACH = "\x10\x11"
 
 
+def attached():
+    """A terminal that is attached to the client, at its prompt."""
+    terminal = Terminal("docker", "attach", "client")
+    # The terminal is the container's only from some moment on.
+    eventually("a prompt after Enter", lambda: terminal.shows("> ", after="\r"), 15)
+    return terminal
+
+
 def test_the_line_client_is_attached_to(_):
-    with Terminal("docker", "attach", "client") as terminal:
-        terminal.type("\rlogin caio\r")
-        terminal.until("logged in as caio")
-        terminal.type("users\r")
-        terminal.until("caio")
-        terminal.type("create cozinha\r")
-        terminal.until("created and joined cozinha")
-        terminal.type("channels\r")
-        terminal.until("cozinha")
-        terminal.type('pub cozinha "tem café"\r')
-        terminal.until("stored on 3 of 3 servers")
-        terminal.type('msg caio "só para mim"\r')
-        terminal.until("[private")
+    with attached() as terminal:
+        terminal.answers("login caio", "logged in as caio")
+        terminal.answers("users", "caio")
+        terminal.answers("create cozinha", "created and joined cozinha")
+        terminal.answers("channels", "cozinha")
+        terminal.answers('pub cozinha "tem café"', "stored on 3 of 3 servers")
+        terminal.answers('msg caio "só para mim"', "stored on 3 of 3 servers")
         terminal.type(DETACH)
         terminal.end()
 
 
 def test_who_detached_is_still_logged_in(_):
-    with Terminal("docker", "attach", "client") as terminal:
-        terminal.type("\rhistory cozinha\r")
-        terminal.until("tem café")
+    with attached() as terminal:
+        terminal.answers("history cozinha", "tem café")
         terminal.type(DETACH)
         terminal.end()
 
 
 def test_who_quits_finds_a_new_client(_):
     restarts = inspect("client")["RestartCount"]
-    with Terminal("docker", "attach", "client") as terminal:
-        terminal.type("\rquit\r")
+    with attached() as terminal:
+        terminal.type("quit\r")
         terminal.end()
 
     def again():
@@ -45,9 +46,8 @@ def test_who_quits_finds_a_new_client(_):
         return now["RestartCount"] > restarts and now["State"]["Running"]
 
     eventually("the client runs again", again, 15)
-    with Terminal("docker", "attach", "client") as terminal:
-        terminal.type("\rlogin caio\r")
-        terminal.until("logged in as caio")
+    with attached() as terminal:
+        terminal.answers("login caio", "logged in as caio")
         terminal.type(DETACH)
         terminal.end()
 

@@ -77,8 +77,8 @@ def test_a_chat_moves_on(stack):
     command = ["docker", "exec", "-it", "client", "recado", "client", "--user", "eva"]
     with Terminal(*command) as terminal:
         terminal.until("logged in as eva")
-        terminal.type(f"join {CHANNEL}\r")
-        terminal.until("joined")
+        terminal.until("> ")
+        terminal.answers(f"join {CHANNEL}", "joined")
         with Killed(stack, "broker", "proxy"):
             terminal.type(f'pub {CHANNEL} "ainda aqui"\r')
             terminal.until("stored on 3 of 3 servers")
