@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use recado_protocol::Code;
+use recado_transport::AnyOf;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
@@ -32,10 +33,10 @@ const WORDS: &[&str] =
 /// How a bot goes about it.
 #[derive(Clone, Debug)]
 pub struct BotConfig {
-    /// The broker, `tcp://host:5555`.
-    pub broker: String,
-    /// The proxy, `tcp://host:5558`.
-    pub proxy: String,
+    /// The brokers, `tcp://host:5555`, of which one is used at a time.
+    pub brokers: AnyOf,
+    /// The proxies, `tcp://host:5558`, likewise.
+    pub proxies: AnyOf,
     /// Makes the bot's choices repeatable; random without.
     pub seed: Option<u64>,
     /// The pause between two messages.
@@ -46,11 +47,11 @@ impl BotConfig {
     /// The pause between two messages, unless another one is set.
     pub const DEFAULT_PACE: Duration = Duration::from_millis(500);
 
-    /// A bot of this broker and proxy, random, at the default pace.
-    pub fn new(broker: impl Into<String>, proxy: impl Into<String>) -> BotConfig {
+    /// A bot of these brokers and proxies, random, at the default pace.
+    pub fn new(brokers: impl Into<AnyOf>, proxies: impl Into<AnyOf>) -> BotConfig {
         BotConfig {
-            broker: broker.into(),
-            proxy: proxy.into(),
+            brokers: brokers.into(),
+            proxies: proxies.into(),
             seed: None,
             pace: BotConfig::DEFAULT_PACE,
         }
@@ -65,7 +66,10 @@ pub async fn run_bot(
     config: BotConfig,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ClientError> {
-    let client = Client::connect(ClientConfig::new(&config.broker, &config.proxy)).await?;
+    // A bot has nobody to tell but its log.
+    let brokers = config.brokers.called("the broker");
+    let proxies = config.proxies.called("the proxy");
+    let client = Client::connect(ClientConfig::new(brokers, proxies)).await?;
     let (subscription, events) = client.subscribe().await?;
     let mut listener = JoinSet::new();
     listener.spawn(listen(events));

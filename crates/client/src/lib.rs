@@ -21,6 +21,7 @@ mod window;
 pub use bot::{BotConfig, run_bot};
 pub use clock::{LogicalClock, now_ms};
 pub use error::ClientError;
+pub use recado_transport::AnyOf;
 pub use session::{Client, ClientConfig};
 pub use subscription::{ClientEvent, StartAt, Subscription};
 pub use timeline::Timeline;

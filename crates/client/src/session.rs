@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rand::RngExt;
 use recado_protocol::codec::{Stamp, decode_reply, encode_request};
 use recado_protocol::limits::SESSION_WINDOW_REQUESTS;
 use recado_protocol::{Code, Incoming, Refusal, Reply, Request, RequestId};
-use recado_transport::{CallError, Caller};
+use recado_transport::{AnyOf, CallError, Caller};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::debug;
@@ -20,10 +21,10 @@ use crate::window::Window;
 /// Where the cluster is, and how patient a client is.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
-    /// The broker, `tcp://host:5555`.
-    pub broker: String,
-    /// The proxy, `tcp://host:5558`.
-    pub proxy: String,
+    /// The brokers, `tcp://host:5555`, of which one is used at a time.
+    pub brokers: AnyOf,
+    /// The proxies, `tcp://host:5558`, likewise.
+    pub proxies: AnyOf,
     /// How long one request is tried in all, repeats included.
     pub patience: Duration,
     /// How long one attempt waits for its answer. The broker answers within 5 s even when no
@@ -37,11 +38,11 @@ impl ClientConfig {
     /// How long one attempt waits for its answer, unless another time is set.
     pub const DEFAULT_ATTEMPT: Duration = Duration::from_secs(6);
 
-    /// A client of this broker and proxy, with the default patience.
-    pub fn new(broker: impl Into<String>, proxy: impl Into<String>) -> ClientConfig {
+    /// A client of these brokers and proxies, with the default patience.
+    pub fn new(brokers: impl Into<AnyOf>, proxies: impl Into<AnyOf>) -> ClientConfig {
         ClientConfig {
-            broker: broker.into(),
-            proxy: proxy.into(),
+            brokers: brokers.into(),
+            proxies: proxies.into(),
             patience: ClientConfig::DEFAULT_PATIENCE,
             attempt: ClientConfig::DEFAULT_ATTEMPT,
         }
@@ -113,13 +114,13 @@ impl Shared {
 }
 
 impl Client {
-    /// Starts connecting to the broker, and reconnects for ever; does not wait for it. The
-    /// session is opened by the first write.
+    /// Starts connecting to one of the brokers, and reconnects for ever; does not wait for it. The
+    /// session is opened by the first write, and holds at all of them.
     ///
     /// # Errors
     /// Only when the address can't be used at all.
     pub async fn connect(config: ClientConfig) -> Result<Client, ClientError> {
-        let caller = Caller::connect(&config.broker).await?;
+        let caller = Caller::connect(anywhere(&config.brokers)).await?;
         Ok(Client {
             shared: Arc::new(Shared {
                 config,
@@ -142,12 +143,18 @@ impl Client {
         &self.shared.clock
     }
 
-    /// Whether the broker is connected now.
+    /// The broker that is connected, or was last; all of them before the first one was.
+    pub fn broker(&self) -> String {
+        let endpoint = self.shared.caller.endpoint();
+        if endpoint.is_empty() { self.shared.config.brokers.to_string() } else { endpoint }
+    }
+
+    /// Whether a broker is connected now.
     pub fn connected(&self) -> bool {
         self.shared.caller.connected()
     }
 
-    /// Waits until the broker is connected, or the time is over.
+    /// Waits until a broker is connected, or the time is over.
     pub async fn wait_connected(&self, timeout: Duration) -> bool {
         self.shared.caller.wait_connected(timeout).await
     }
@@ -261,13 +268,34 @@ impl Client {
         let incoming = Incoming { request: request.clone(), clock, id };
         let body = encode_request(&incoming, Stamp { timestamp: now_ms(), clock });
         let timeout = longest.min(self.shared.config.attempt);
+        let connection = self.shared.caller.connection();
         match self.shared.caller.call(vec![body], timeout).await {
-            Ok(frames) => self.read_answer(frames.first().map_or(&[][..], |frame| frame)),
+            Ok(frames) => {
+                let answer = self.read_answer(frames.first().map_or(&[][..], |frame| frame));
+                if matches!(answer, Attempt::NotDone) {
+                    // It is there and finds no server; perhaps another one does.
+                    self.try_another_broker(connection);
+                }
+                answer
+            }
             Err(CallError::NotConnected) => Attempt::NotDone,
             Err(why) => {
                 debug!(%why, ?id, "no answer");
+                // A broker answers within 5 s as long as it works.
+                if why == CallError::TimedOut && timeout == self.shared.config.attempt {
+                    self.try_another_broker(connection);
+                }
                 Attempt::MayBeDone
             }
+        }
+    }
+
+    /// Leaves the broker of this connection, if there is another one to go to.
+    fn try_another_broker(&self, connection: Option<u64>) {
+        if let Some(connection) = connection
+            && self.shared.config.brokers.has_others()
+        {
+            self.shared.caller.give_up(connection);
         }
     }
 
@@ -374,6 +402,11 @@ impl Failure {
             }
         }
     }
+}
+
+/// Clients start at different ones of several equals, and so spread over them.
+pub(crate) fn anywhere(equals: &AnyOf) -> AnyOf {
+    equals.starting_at(rand::rng().random_range(0..equals.endpoints().len().max(1)))
 }
 
 fn remaining(deadline: Instant) -> Duration {

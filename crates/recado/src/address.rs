@@ -5,59 +5,71 @@ use std::net::IpAddr;
 
 use crate::failure::Failure;
 use crate::options::Settings;
+use crate::port_table;
 
-/// Offsets from the port base.
-const FRONT: u16 = 0;
-const BACK: u16 = 1;
-const XSUB: u16 = 2;
-const XPUB: u16 = 3;
-/// Offset of the reference's port.
-pub const REFERENCE: u16 = 4;
-/// Offset of the first server's own port.
-pub const FIRST_SERVER: u16 = 5;
-
-/// Where the roles are, as end points to connect to or to bind.
+/// Where the roles are, as end points to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
-    /// Broker, for clients.
-    pub front: String,
-    /// Brokers, for servers.
+    /// Brokers, for clients.
+    pub fronts: Vec<String>,
+    /// The same brokers, for servers.
     pub backs: Vec<String>,
-    /// Proxy, for publishers.
-    pub xsub: String,
-    /// Proxy, for subscribers.
-    pub xpub: String,
+    /// Proxies, for publishers.
+    pub xsubs: Vec<String>,
+    /// The same proxies, for subscribers.
+    pub xpubs: Vec<String>,
     /// Reference.
     pub reference: String,
 }
 
 impl Endpoints {
-    /// What roles of this process bind.
-    pub fn to_bind(settings: &Settings) -> Endpoints {
-        let at = |offset| endpoint(&settings.listen, settings.port_base + offset);
-        Endpoints {
-            front: at(FRONT),
-            backs: vec![at(BACK)],
-            xsub: at(XSUB),
-            xpub: at(XPUB),
-            reference: at(REFERENCE),
-        }
-    }
-
     /// Where this process finds the roles.
     ///
     /// # Errors
     /// An address that is none, with the option that holds it.
     pub fn to_connect(settings: &Settings) -> Result<Endpoints, Failure> {
         let base = settings.port_base;
-        let brokers = settings.broker.split(',').map(str::trim);
-        let brokers: Result<Vec<_>, _> =
-            brokers.map(|address| pair("broker", address, base + FRONT)).collect();
-        let (fronts, backs): (Vec<_>, Vec<_>) = brokers?.into_iter().unzip();
-        let front = fronts.first().cloned().unwrap_or_default();
-        let (xsub, xpub) = pair("proxy", &settings.proxy, base + XSUB)?;
-        let (reference, _) = pair("reference", &settings.reference, base + REFERENCE)?;
-        Ok(Endpoints { front, backs, xsub, xpub, reference })
+        let (fronts, backs) = pairs("broker", &settings.broker, base + port_table::broker(1))?;
+        let (xsubs, xpubs) = pairs("proxy", &settings.proxy, base + port_table::proxy(1))?;
+        let (reference, _) = pair("reference", &settings.reference, base + port_table::REFERENCE)?;
+        Ok(Endpoints { fronts, backs, xsubs, xpubs, reference })
+    }
+}
+
+/// Where roles of this machine listen.
+#[derive(Clone, Copy, Debug)]
+pub struct Own<'a> {
+    host: &'a str,
+    port_base: u16,
+}
+
+impl<'a> Own<'a> {
+    /// What the settings say.
+    pub fn of(settings: &'a Settings) -> Own<'a> {
+        Own { host: &settings.listen, port_base: settings.port_base }
+    }
+
+    /// Where the broker of this number listens, from 1: for clients, and for servers.
+    pub fn broker(self, number: u16) -> [String; 2] {
+        self.two(port_table::broker(number))
+    }
+
+    /// Where the proxy of this number listens, from 1: for publishers, and for subscribers.
+    pub fn proxy(self, number: u16) -> [String; 2] {
+        self.two(port_table::proxy(number))
+    }
+
+    /// Where the reference listens.
+    pub fn reference(self) -> String {
+        self.at(port_table::REFERENCE)
+    }
+
+    fn two(self, first: u16) -> [String; 2] {
+        [self.at(first), self.at(first + 1)]
+    }
+
+    fn at(self, offset: u16) -> String {
+        endpoint(self.host, self.port_base + offset)
     }
 }
 
@@ -91,6 +103,23 @@ pub fn local_host(listen: &str) -> String {
         _ if listen.contains(':') => "::1".to_owned(),
         _ => "127.0.0.1".to_owned(),
     }
+}
+
+/// Both ports of each address of a list, the first ones and the second ones.
+fn pairs(
+    key: &str,
+    addresses: &str,
+    default_port: u16,
+) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for address in addresses.split(',').map(str::trim) {
+        let both = pair(key, address, default_port)?;
+        // One that is named twice is still one, and would get every event twice.
+        if !found.contains(&both) {
+            found.push(both);
+        }
+    }
+    Ok(found.into_iter().unzip())
 }
 
 fn pair(key: &str, address: &str, default_port: u16) -> Result<(String, String), Failure> {

@@ -76,7 +76,7 @@ async fn measure(settings: &Settings, what: What) -> Result<Shown, Failure> {
         rounds: usize::from(settings.rounds),
         size_bytes: usize::try_from(settings.size).unwrap_or(usize::MAX),
         connections: settings.connections.map(usize::from),
-        ..BenchConfig::new(at.front)
+        ..BenchConfig::new(at.fronts)
     };
     let subscribers = usize::from(settings.subscribers);
     match what {
@@ -90,11 +90,14 @@ async fn measure(settings: &Settings, what: What) -> Result<Shown, Failure> {
             reads(&report)
         }
         What::FanOut => {
-            let rounds = bench::run_fan_out(&config, &at.xpub, subscribers).await;
+            let rounds = bench::run_fan_out(&config, &at.xpubs.into(), subscribers).await;
             fan_out(&rounds.map_err(Failure::failed)?)
         }
         What::Proxy => {
-            let rounds = bench::run_proxy(&config, &at.xsub, &at.xpub, subscribers).await;
+            let (Some(publishers), Some(listeners)) = (at.xsubs.first(), at.xpubs.first()) else {
+                return Err(Failure::Usage("a proxy is needed; say where with --proxy".into()));
+            };
+            let rounds = bench::run_proxy(&config, publishers, listeners, subscribers).await;
             fan_out(&rounds.map_err(Failure::failed)?)
         }
         What::FailOver => fail_over(settings, &config).await,

@@ -25,7 +25,7 @@ const START_MS: u64 = 30_000;
 
 async fn connect(settings: &Settings) -> Result<Client, Failure> {
     let at = Endpoints::to_connect(settings)?;
-    Client::connect(ClientConfig::new(at.front, at.xpub)).await.map_err(Failure::failed)
+    Client::connect(ClientConfig::new(at.fronts, at.xpubs)).await.map_err(Failure::failed)
 }
 
 /// Connects for a task that is done once: without a broker that is said at once, rather than after
@@ -38,7 +38,7 @@ pub async fn connect_now(settings: &Settings) -> Result<Client, Failure> {
     if client.wait_connected(Duration::from_millis(status::CONNECT_MS)).await {
         return Ok(client);
     }
-    Err(status::no_broker(&client.config().broker))
+    Err(status::no_broker(&client.config().brokers.to_string()))
 }
 
 /// Waits until a server answers through the broker.
@@ -83,7 +83,7 @@ pub async fn chat_here(settings: &Settings) -> Result<ExitCode, Failure> {
         return line_client(settings).await;
     }
     let at = Endpoints::to_connect(settings)?;
-    let mut config = ChatConfig::new(at.front, at.xpub);
+    let mut config = ChatConfig::new(at.fronts, at.xpubs);
     config.user = settings.user.clone();
     config.theme = settings.theme.0;
     config.notify = settings.notifications.0;
@@ -102,7 +102,7 @@ fn language(settings: &Settings) -> Language {
 /// One sentence.
 pub async fn line_client(settings: &Settings) -> Result<ExitCode, Failure> {
     let at = Endpoints::to_connect(settings)?;
-    let mut config = LineConfig::new(at.front, at.xpub);
+    let mut config = LineConfig::new(at.fronts, at.xpubs);
     config.user = settings.user.clone();
     config.language = language(settings);
     Ok(ExitCode::from(run_line_client(config).await))
@@ -115,8 +115,8 @@ pub async fn line_client(settings: &Settings) -> Result<ExitCode, Failure> {
 pub fn bot(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let at = Endpoints::to_connect(settings)?;
     let config = BotConfig {
-        broker: at.front,
-        proxy: at.xpub,
+        brokers: at.fronts.into(),
+        proxies: at.xpubs.into(),
         seed: settings.seed,
         pace: Duration::from_millis(settings.pace_ms),
     };

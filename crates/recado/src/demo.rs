@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
-use crate::address;
 use crate::clients;
 use crate::failure::Failure;
 use crate::logging;
@@ -74,8 +73,8 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Failure> {
 
 /// What is configured is where people chat every day; here they chat on what they started.
 fn on_this_machine(settings: &Settings) -> Settings {
-    let host = address::local_host(&settings.listen);
-    Settings { broker: host.clone(), proxy: host, ..settings.clone() }
+    let (broker, proxy) = up::doors(settings);
+    Settings { broker, proxy, ..settings.clone() }
 }
 
 async fn chat(settings: &Settings) -> Result<ExitCode, Failure> {

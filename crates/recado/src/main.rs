@@ -16,6 +16,7 @@ mod logging;
 mod options;
 #[cfg(feature = "planted")]
 mod planted;
+mod port_table;
 mod ports;
 mod remove;
 mod roles;

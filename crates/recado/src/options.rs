@@ -234,8 +234,9 @@ options! {
     data_dir: Option<PathBuf>, "DIR",
         Fallback::Derived("./recado-data, or ./recado-data-N with another --port-base N"),
         Command::ALL;
-    /// First of the ports: N broker for clients, N+1 broker for servers, N+2 proxy for
-    /// publishers, N+3 proxy for subscribers, N+4 reference, servers from N+5 on.
+    /// First of the hundred ports of a cluster: N broker for clients, N+1 broker for servers, N+2
+    /// proxy for publishers, N+3 proxy for subscribers, N+4 reference, servers from N+5 on;
+    /// PROTOCOL.md has the whole table.
     port_base: u16, "N", Fallback::Value("5555"), Command::ALL;
     /// What to log: error, warn, info, debug, trace, or a filter like
     /// `info,recado_replication=debug`.
@@ -249,15 +250,20 @@ options! {
     /// mapped on the way. Several are separated by commas.
     route: Option<String>, "FROM=TO", Fallback::Derived("none"),
         &[Server, Reference], rare;
-    /// Where the broker is: HOST, HOST:PORT or tcp://HOST:PORT of its client port; its server
-    /// port is the next one. A server takes several, separated by commas.
-    broker: String, "ADDRESS", Fallback::Value("127.0.0.1"), CALLERS;
-    /// Where the proxy is: HOST, HOST:PORT or tcp://HOST:PORT of its publisher port; its
-    /// subscriber port is the next one.
-    proxy: String, "ADDRESS", Fallback::Value("127.0.0.1"),
+    /// Where the brokers are, separated by commas: HOST, HOST:PORT or tcp://HOST:PORT of the
+    /// client port; the server port is the next one. A server connects to all of them, everybody
+    /// else uses one and moves on when it dies.
+    broker: String, "ADDRESSES", Fallback::Value("127.0.0.1"), CALLERS;
+    /// Where the proxies are, separated by commas: HOST, HOST:PORT or tcp://HOST:PORT of the
+    /// publisher port; the subscriber port is the next one. A server publishes to all of them,
+    /// everybody else listens at one and moves on when it dies.
+    proxy: String, "ADDRESSES", Fallback::Value("127.0.0.1"),
         &[Server, Chat, Client, Config, Bot, Status, Bench];
     /// Where the reference is: HOST, HOST:PORT or tcp://HOST:PORT.
     reference: String, "ADDRESS", Fallback::Value("127.0.0.1"), &[Server, Status];
+    /// Which of the cluster's brokers or proxies on this machine this is, from 1 to 4: it decides
+    /// the ports.
+    number: u16, "K", Fallback::Value("1"), &[Broker, Proxy];
     /// Pump bytes between clients and servers in turn, as the standard's broker does, and know
     /// nothing of requests: for standard REP servers.
     plain: bool, "", Fallback::Off, &[Broker];
@@ -290,6 +296,10 @@ options! {
     keys: Option<Keys>, "ACTION=KEY", Fallback::Derived("the usual ones"), &[Chat, Config, Demo];
     /// How many servers to start.
     servers: u16, "N", Fallback::Value("3"), &[Up, Demo, Drill];
+    /// How many brokers to start.
+    brokers: u16, "N", Fallback::Value("1"), &[Up, Demo, Drill];
+    /// How many proxies to start.
+    proxies: u16, "N", Fallback::Value("1"), &[Up, Demo, Drill];
     /// How many bots to start.
     bots: u16, "N", Fallback::Value("2"), CLUSTERS;
     /// Leave dead what dies.

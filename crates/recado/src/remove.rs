@@ -1,6 +1,7 @@
 //! `server remove`: asks the cluster to let go of a server.
 
 use recado_protocol::{Code, Reply, Request};
+use recado_transport::AnyOf;
 
 use crate::address::Endpoints;
 use crate::failure::Failure;
@@ -12,9 +13,9 @@ use crate::status;
 /// # Errors
 /// One sentence when it was refused, or nobody answers.
 pub async fn ask(settings: &Settings, server: &str) -> Result<(), Failure> {
-    let front = Endpoints::to_connect(settings)?.front;
+    let fronts = AnyOf::from(Endpoints::to_connect(settings)?.fronts);
     let request = Request::Remove { server: server.to_owned() };
-    match status::ask_broker(&front, request).await? {
+    match status::ask_broker(&fronts, request).await? {
         Reply::Done => Ok(()),
         Reply::Refused(refusal) if refusal.code == Code::Unknown => Err(Failure::Failed(format!(
             "whether {server} was removed is not known; look at `recado status` before you try \
@@ -22,7 +23,7 @@ pub async fn ask(settings: &Settings, server: &str) -> Result<(), Failure> {
         ))),
         Reply::Refused(refusal) => Err(Failure::failed(refusal)),
         _ => Err(Failure::Failed(format!(
-            "the broker at {front} gives an answer to another question"
+            "the broker at {fronts} gives an answer to another question"
         ))),
     }
 }

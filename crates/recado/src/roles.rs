@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use recado_broker::{BrokerConfig, ProxyConfig, run_broker, run_proxy};
 use recado_server::{ReferenceConfig, ServerConfig, ServerError, run_reference, run_server};
 
-use crate::address::{self, Endpoints};
-use crate::config::SERVER_PORT_SCAN;
+use crate::address::{self, Endpoints, Own};
 use crate::disk;
 use crate::failure::Failure;
 use crate::options::Settings;
+use crate::port_table::{self, MAX_SERVERS};
 use crate::ports;
 use crate::runfile::Running;
 use crate::shutdown::Shutdown;
@@ -42,11 +42,11 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
 /// # Errors
 /// One sentence.
 pub fn broker(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
-    let at = Endpoints::to_bind(settings);
-    let back = at.backs.concat();
-    let _running = begin(settings, "broker", &[("clients", &at.front), ("servers", &back)])?;
+    let [front, back] = Own::of(settings).broker(settings.number);
+    let name = numbered("broker", settings.number);
+    let _running = begin(settings, &name, &[("clients", &front), ("servers", &back)])?;
     let config = BrokerConfig {
-        front: at.front,
+        front,
         back,
         plain: settings.plain,
         limits: recado_broker::Limits::default(),
@@ -59,10 +59,11 @@ pub fn broker(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
 /// # Errors
 /// One sentence.
 pub fn proxy(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
-    let at = Endpoints::to_bind(settings);
-    let ports = [("publishers", at.xsub.as_str()), ("subscribers", &at.xpub)];
-    let _running = begin(settings, "proxy", &ports)?;
-    let config = ProxyConfig { publishers: at.xsub, subscribers: at.xpub };
+    let [publishers, subscribers] = Own::of(settings).proxy(settings.number);
+    let name = numbered("proxy", settings.number);
+    let ports = [("publishers", publishers.as_str()), ("subscribers", &subscribers)];
+    let _running = begin(settings, &name, &ports)?;
+    let config = ProxyConfig { publishers, subscribers };
     serve(async move { run_proxy(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
 
@@ -82,12 +83,12 @@ fn run_reference_in(
     data_dir: PathBuf,
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
-    let at = Endpoints::to_bind(settings);
-    let _running = begin(settings, "reference", &[("servers", &at.reference)])?;
+    let endpoint = Own::of(settings).reference();
+    let _running = begin(settings, "reference", &[("servers", &endpoint)])?;
     let config = ReferenceConfig {
         witness: !settings.no_replica,
         routes: address::routes(settings.route.as_deref().unwrap_or_default())?,
-        ..ReferenceConfig::new(at.reference, data_dir)
+        ..ReferenceConfig::new(endpoint, data_dir)
     };
     serve(async move { run_reference(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
@@ -120,12 +121,12 @@ fn run_server_in(
         }
         None => &settings.listen,
     };
-    let first = settings.port_base + address::FIRST_SERVER;
+    let first = settings.port_base + port_table::FIRST_SERVER;
     // Held until this function ends: the server has its port long before.
     let (port, _claim) = match settings.port {
         Some(port) => (port, None),
         None => {
-            let (port, claim) = ports::claim_free(&settings.listen, first, SERVER_PORT_SCAN)?;
+            let (port, claim) = ports::claim_free(&settings.listen, first, MAX_SERVERS)?;
             (port, Some(claim))
         }
     };
@@ -138,7 +139,7 @@ fn run_server_in(
         advertise: Some(address::endpoint(host, port)),
         routes: address::routes(settings.route.as_deref().unwrap_or_default())?,
         brokers: at.backs,
-        proxy: at.xsub,
+        proxy: at.xsubs.first().cloned().unwrap_or_default(),
         reference: at.reference,
         clock_offset_ms: settings.clock_offset_ms,
         message_limit_bytes: usize::try_from(settings.message_limit_bytes).unwrap_or(usize::MAX),
@@ -149,6 +150,11 @@ fn run_server_in(
         other => Failure::failed(other),
     };
     serve(async move { run_server(config, shutdown.wait()).await.map_err(failure) })
+}
+
+/// The name of a role of which there may be several; the first one needs no number.
+pub fn numbered(role: &str, number: u16) -> String {
+    if number == 1 { role.to_owned() } else { format!("{role}-{number}") }
 }
 
 /// Looks before anything is touched whether the ports are free, then says that the role runs.

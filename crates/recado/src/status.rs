@@ -3,16 +3,18 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use futures::future::join_all;
 use recado_protocol::codec::{self, Stamp};
 use recado_protocol::reference::{Listed, ReferenceReply, ReferenceRequest};
 use recado_protocol::reply::{MemberStatus, Status};
 use recado_protocol::{Incoming, Reply, Request};
-use recado_transport::Caller;
+use recado_transport::{AnyOf, Caller};
 use serde_json::{Map, Value, json};
 
 use crate::address::{self, Endpoints};
 use crate::failure::Failure;
 use crate::options::Settings;
+use crate::roles::numbered;
 use crate::{ports, runfile};
 
 /// How long a connection to the broker is waited for.
@@ -33,21 +35,12 @@ const FACTS_COLUMNS: usize = 69;
 /// One sentence when no broker or no server answers.
 pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
     let at = Endpoints::to_connect(settings)?;
-    let found = ask_cluster(&at.front).await?;
+    let (found, brokers) = ask_brokers(settings, &at.fronts).await?;
+    let proxies = look_at_proxies(settings, &at.xsubs, &found).await;
     let pid_of = |name: &str| runfile::read(settings.data_dir(), name).map(|file| file.pid);
 
     let members: Vec<Value> =
         found.members.iter().map(|member| member_json(settings, &at, member)).collect();
-
-    let mut broker = object(&found.broker);
-    broker.entry("address").or_insert_with(|| json!(at.front));
-    add_pid(&mut broker, pid_of("broker"));
-
-    let mut proxy = object(&found.proxy);
-    proxy.entry("address").or_insert_with(|| json!(at.xsub));
-    let answers = ports::answers(&at.xsub, Duration::from_millis(REFERENCE_MS));
-    proxy.insert("answers".into(), json!(answers));
-    add_pid(&mut proxy, pid_of("proxy"));
 
     let mut reference = object(&found.reference);
     reference.entry("address").or_insert_with(|| json!(at.reference));
@@ -67,14 +60,63 @@ pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
     }
     Ok(json!({
         "members": members,
-        "broker": broker,
-        "proxy": proxy,
+        "broker": brokers.first(),
+        "proxy": proxies.first(),
         "reference": reference,
+        "brokers": brokers,
+        "proxies": proxies,
     }))
 }
 
+/// What the first of the brokers says that knows of servers, and what each says of itself.
+async fn ask_brokers(
+    settings: &Settings,
+    fronts: &[String],
+) -> Result<(Status, Vec<Map<String, Value>>), Failure> {
+    let answers = join_all(fronts.iter().map(|front| ask_cluster(front))).await;
+    let brokers = fronts.iter().zip(&answers).zip(1..).map(|((front, answer), number)| {
+        let mut broker = answer.as_ref().map(|status| object(&status.broker)).unwrap_or_default();
+        broker.insert("address".into(), json!(front));
+        broker.insert("answers".into(), json!(answer.is_ok()));
+        if address::is_loopback(front) {
+            let running = runfile::read(settings.data_dir(), &numbered("broker", number));
+            add_pid(&mut broker, running.map(|file| file.pid));
+        }
+        broker
+    });
+    let brokers = brokers.collect();
+    let (answered, silent): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    let mut answered: Vec<Status> = answered.into_iter().flatten().collect();
+    let best = answered.iter().position(|status| !status.members.is_empty()).unwrap_or(0);
+    if answered.is_empty() {
+        return Err(silent.into_iter().find_map(Result::err).unwrap_or_else(|| no_broker("")));
+    }
+    Ok((answered.swap_remove(best), brokers))
+}
+
+/// Whether each of the proxies is there.
+async fn look_at_proxies(
+    settings: &Settings,
+    xsubs: &[String],
+    found: &Status,
+) -> Vec<Map<String, Value>> {
+    let patience = Duration::from_millis(REFERENCE_MS);
+    let mut proxies = Vec::with_capacity(xsubs.len());
+    for (xsub, number) in xsubs.iter().zip(1..) {
+        let mut proxy = if number == 1 { object(&found.proxy) } else { Map::new() };
+        proxy.insert("address".into(), json!(xsub));
+        proxy.insert("answers".into(), json!(ports::answers(xsub, patience)));
+        if address::is_loopback(xsub) {
+            let running = runfile::read(settings.data_dir(), &numbered("proxy", number));
+            add_pid(&mut proxy, running.map(|file| file.pid));
+        }
+        proxies.push(proxy);
+    }
+    proxies
+}
+
 async fn ask_cluster(front: &str) -> Result<Status, Failure> {
-    match ask_broker(front, Request::Status).await? {
+    match ask_broker(&front.into(), Request::Status).await? {
         Reply::Status(status) => Ok(status),
         Reply::Refused(refusal) => Err(Failure::Failed(format!(
             "the broker at {front} answers, but no server does: {}; start servers, or look at \
@@ -93,15 +135,16 @@ fn silent(front: &str, why: impl std::fmt::Display) -> Failure {
     ))
 }
 
-/// Asks the cluster one thing, once.
+/// Asks the cluster one thing, once, through one of the brokers.
 ///
 /// # Errors
 /// One sentence when nobody answers, or not in a way that can be understood.
-pub async fn ask_broker(front: &str, request: Request) -> Result<Reply, Failure> {
-    let caller = Caller::connect(front).await.map_err(Failure::failed)?;
+pub async fn ask_broker(brokers: &AnyOf, request: Request) -> Result<Reply, Failure> {
+    let caller = Caller::connect(brokers).await.map_err(Failure::failed)?;
     if !caller.wait_connected(Duration::from_millis(CONNECT_MS)).await {
-        return Err(no_broker(front));
+        return Err(no_broker(&brokers.to_string()));
     }
+    let front = &caller.endpoint();
     let incoming = Incoming { request, clock: 0, id: None };
     let body = codec::encode_request(&incoming, stamp());
     let answer = caller.call(vec![body], Duration::from_millis(ANSWER_MS)).await;
@@ -152,7 +195,8 @@ fn stamp() -> Stamp {
 
 fn member_json(settings: &Settings, at: &Endpoints, member: &MemberStatus) -> Value {
     // A process id means something on its own machine only.
-    let here = address::is_loopback(&at.front) && address::is_loopback(&member.address);
+    let all_here = at.fronts.iter().all(|front| address::is_loopback(front));
+    let here = all_here && address::is_loopback(&member.address);
     let running = runfile::read(settings.data_dir(), &member.name);
     let local = here || running.is_some_and(|file| file.pid == member.pid);
     json!({

@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use crate::envelope::{Envelope, split};
 use crate::link::{Link, Sink};
 use crate::options::Io;
-use crate::{CallError, OpenError};
+use crate::{AnyOf, CallError, OpenError};
 
 /// How many requests wait here for the server; behind them the connection is not read. Our
 /// broker's credit is the nearer bound, a plain pump has none.
@@ -77,9 +77,9 @@ fn read(message: &Message) -> Option<FromBroker> {
 
 impl BackendLink {
     /// Starts connecting.
-    pub async fn connect(endpoint: &str) -> Result<BackendLink, OpenError> {
+    pub async fn connect(to: impl Into<AnyOf>) -> Result<BackendLink, OpenError> {
         let (sender, receiver) = mpsc::channel(WAITING_REQUESTS);
-        let link = Link::start(endpoint, Io::Caller, Arc::new(Inbox(sender)))?;
+        let link = Link::start(to.into(), Io::Caller, Arc::new(Inbox(sender)))?;
         Ok(BackendLink(Arc::new(Shared { link, requests: Mutex::new(receiver) })))
     }
 

@@ -14,12 +14,12 @@ use tokio::sync::oneshot;
 use crate::envelope::parts;
 use crate::link::{Link, Sink};
 use crate::options::Io;
-use crate::{CallError, OpenError};
+use crate::{AnyOf, CallError, OpenError};
 
 /// How many calls may wait for their answers.
 pub const MAX_CALLS_IN_FLIGHT: usize = 64 * 1024;
 
-/// Calls one end point over one connection, many requests at a time. Clones share it; dropping
+/// Calls one end point, of several equals perhaps, over one connection, many requests at a time. Clones share it; dropping
 /// the last one closes the connection.
 #[derive(Clone)]
 pub struct Caller(Arc<Shared>);
@@ -81,9 +81,9 @@ impl Sink for Calls {
 
 impl Caller {
     /// Starts connecting, and reconnects for ever.
-    pub async fn connect(endpoint: &str) -> Result<Caller, OpenError> {
+    pub async fn connect(to: impl Into<AnyOf>) -> Result<Caller, OpenError> {
         let calls = Arc::new(Calls::default());
-        let link = Link::start(endpoint, Io::Caller, calls.clone())?;
+        let link = Link::start(to.into(), Io::Caller, calls.clone())?;
         Ok(Caller(Arc::new(Shared { link, calls })))
     }
 
@@ -95,6 +95,23 @@ impl Caller {
     /// Waits until the connection stands, or the time is over.
     pub async fn wait_connected(&self, timeout: Duration) -> bool {
         self.0.link.wait_connected(timeout).await
+    }
+
+    /// The end point of the connection that stands or stood last; empty before the first one.
+    pub fn endpoint(&self) -> String {
+        self.0.link.endpoint()
+    }
+
+    /// The number of the connection that stands; none while there is none.
+    pub fn connection(&self) -> Option<u64> {
+        self.0.link.connection()
+    }
+
+    /// Gives up the connection of this number, behind which nobody is of use; its calls fail with
+    /// [`CallError::Disconnected`], and the next end point is tried. Nothing happens when it is
+    /// gone already.
+    pub fn give_up(&self, connection: u64) {
+        self.0.link.give_up(connection);
     }
 
     /// Queues a request, in order of the calls, without waiting; the answer comes by the returned

@@ -7,6 +7,7 @@
 //! Whoever connects keeps at it for ever; what is sent while no connection stands fails at once,
 //! and what was queued for a connection that breaks is never delivered by the next one.
 
+mod any_of;
 mod backend;
 mod caller;
 mod envelope;
@@ -15,16 +16,22 @@ mod options;
 mod outbox;
 mod publish;
 mod pump;
+mod redial;
 mod responder;
+mod subscriber;
 
+pub use any_of::AnyOf;
 pub use backend::{BackendLink, FromBroker};
 pub use caller::{Caller, MAX_CALLS_IN_FLIGHT};
 pub use envelope::{Envelope, Incoming, MAX_BODY_FRAMES, MAX_ENVELOPE_FRAMES};
-pub use options::{DIAL_TIMEOUT_MS, Io, RECONNECT_MAX_MS, RECONNECT_MIN_MS, run_beside_sockets};
+pub use options::{
+    DIAL_NEXT_MS, DIAL_TIMEOUT_MS, Io, RECONNECT_MAX_MS, RECONNECT_MIN_MS, run_beside_sockets,
+};
 pub use outbox::{MAX_UNREAD_BYTES, MAX_UNREAD_BYTES_IN_ALL, MAX_UNREAD_MESSAGES, UnreadLimits};
-pub use publish::{Publisher, Subscriber};
+pub use publish::Publisher;
 pub use pump::{EventProxy, MAX_SUBSCRIPTIONS, MAX_TOPIC_BYTES, PlainPump};
 pub use responder::Responder;
+pub use subscriber::Subscriber;
 
 /// Why a socket could not be opened.
 #[derive(Debug, thiserror::Error)]

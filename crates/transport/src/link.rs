@@ -12,10 +12,11 @@ use std::time::Duration;
 use omq_tokio::{Message, Socket, SocketType, TrySendError};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::timeout;
 
-use crate::options::{DIAL_TIMEOUT_MS, Io, RECONNECT_MAX_MS, RECONNECT_MIN_MS};
-use crate::{CallError, OpenError, options};
+use crate::options::Io;
+use crate::redial::Redial;
+use crate::{AnyOf, CallError, OpenError, options};
 
 /// How many messages wait in front of the socket's own queue.
 const MAX_WAITING_MESSAGES: usize = 64 * 1024;
@@ -44,8 +45,12 @@ struct Shared {
     queue: Mutex<Queue>,
     /// Wakes the task when something waits in the queue.
     waiting: Notify,
-    /// The number of connections so far; odd while one stands.
+    /// The number of times that a connection came or went; odd while one stands.
     state: watch::Sender<u64>,
+    /// Where that connection leads.
+    endpoint: Mutex<String>,
+    /// The number of a connection that somebody gave up.
+    given_up: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -63,14 +68,16 @@ impl Shared {
 
 impl Link {
     /// Starts connecting.
-    pub(crate) fn start<S: Sink>(endpoint: &str, io: Io, sink: Arc<S>) -> Result<Link, OpenError> {
-        options::check(endpoint)?;
+    pub(crate) fn start<S: Sink>(to: AnyOf, io: Io, sink: Arc<S>) -> Result<Link, OpenError> {
+        to.check()?;
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             waiting: Notify::new(),
             state: watch::Sender::new(0),
+            endpoint: Mutex::default(),
+            given_up: watch::Sender::new(0),
         });
-        let task = tokio::spawn(run(shared.clone(), endpoint.to_owned(), io, sink));
+        let task = tokio::spawn(run(shared.clone(), to, io, sink));
         Ok(Link { shared, task })
     }
 
@@ -84,11 +91,31 @@ impl Link {
         self.shared.state.subscribe()
     }
 
+    /// The end point of the connection that stands or stood last; empty before the first one.
+    pub(crate) fn endpoint(&self) -> String {
+        self.shared.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Which connection stands; none while there is none.
+    pub(crate) fn connection(&self) -> Option<u64> {
+        Some(*self.shared.state.borrow()).filter(|number| number % 2 == 1)
+    }
+
+    /// Gives a connection up that stands and is of no use; the next end point is tried. Nothing
+    /// happens when another one stands by now.
+    pub(crate) fn give_up(&self, connection: u64) {
+        self.shared.given_up.send_if_modified(|number| {
+            let newer = *number < connection;
+            *number = connection.max(*number);
+            newer
+        });
+    }
+
     /// Waits until the connection stands, or the time is over.
-    pub(crate) async fn wait_connected(&self, timeout: Duration) -> bool {
+    pub(crate) async fn wait_connected(&self, patience: Duration) -> bool {
         let mut state = self.watch();
         let up = state.wait_for(|number| number % 2 == 1);
-        matches!(tokio::time::timeout(timeout, up).await, Ok(Ok(_)))
+        matches!(timeout(patience, up).await, Ok(Ok(_)))
     }
 
     /// Queues a message for the connection that stands now, in order of the calls.
@@ -131,7 +158,8 @@ impl Drop for Link {
 }
 
 impl Shared {
-    fn connect(&self, socket: &Socket) {
+    fn connect(&self, socket: &Socket, endpoint: String) {
+        *self.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = endpoint;
         self.queue().live = Some(socket.clone());
         self.state.send_modify(|number| *number += 1);
     }
@@ -160,32 +188,48 @@ impl Shared {
     }
 }
 
-/// Dials, serves the connection until it breaks, waits, and dials again.
-async fn run<S: Sink>(shared: Arc<Shared>, endpoint: String, io: Io, sink: Arc<S>) {
-    let mut pause_ms = RECONNECT_MIN_MS;
+/// Dials, serves the connection until it breaks or is given up, and dials again.
+async fn run<S: Sink>(shared: Arc<Shared>, to: AnyOf, io: Io, sink: Arc<S>) {
+    let several = to.has_others();
+    let mut redial = Redial::new(to);
     loop {
-        if let Some(socket) = dial(&endpoint, io).await {
-            pause_ms = RECONNECT_MIN_MS;
-            shared.connect(&socket);
-            serve(&shared, &socket, &*sink).await;
-            shared.disconnect();
-            sink.down();
+        let endpoint = redial.endpoint();
+        let dialled = timeout(redial.patience(), dial(&endpoint, io, several)).await;
+        let Ok(Some(socket)) = dialled else {
+            redial.failed().await;
+            continue;
+        };
+        redial.reached();
+        shared.connect(&socket, endpoint);
+        tokio::select! {
+            biased;
+            () = given_up(&shared) => {}
+            () = serve(&shared, &socket, &*sink) => {}
         }
-        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-        pause_ms = (pause_ms * 2).min(RECONNECT_MAX_MS);
+        shared.disconnect();
+        sink.down();
+        redial.lost().await;
     }
 }
 
-/// One attempt to connect.
-async fn dial(endpoint: &str, io: Io) -> Option<Socket> {
-    let socket = options::open(io, SocketType::Dealer, options::dealer()).ok()?;
+/// Waits until somebody gives up the connection that stands.
+async fn given_up(shared: &Shared) {
+    let connection = *shared.state.borrow();
+    let mut given_up = shared.given_up.subscribe();
+    if given_up.wait_for(|number| *number >= connection).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// One attempt to connect; none when it failed.
+async fn dial(endpoint: &str, io: Io, several: bool) -> Option<Socket> {
+    let socket = options::open(io, SocketType::Dealer, options::dealer(several)).ok()?;
     let mut seen = socket.connections_generation();
     if let Err(error) = socket.connect(endpoint).await {
         tracing::debug!(endpoint, %error, "can't connect");
         return None;
     }
-    let deadline = Instant::now() + Duration::from_millis(DIAL_TIMEOUT_MS);
-    while Instant::now() < deadline {
+    loop {
         if socket.ready_peer_count() > 0 {
             return Some(socket);
         }
@@ -193,13 +237,12 @@ async fn dial(endpoint: &str, io: Io) -> Option<Socket> {
         if !socket.send_ready() {
             return None;
         }
-        match tokio::time::timeout(DIAL_POLL, socket.connections_changed(seen)).await {
+        match timeout(DIAL_POLL, socket.connections_changed(seen)).await {
             Ok(Ok(generation)) => seen = generation,
             Ok(Err(_)) => return None,
             Err(_) => {}
         }
     }
-    None
 }
 
 /// Hands over what comes in until the connection is gone.

@@ -18,6 +18,8 @@ pub const RECONNECT_MIN_MS: u64 = 10;
 pub const RECONNECT_MAX_MS: u64 = 200;
 /// How long one attempt to connect may take, from the name look-up to the end of the handshake.
 pub const DIAL_TIMEOUT_MS: u64 = 5_000;
+/// The same where another end point can be tried instead.
+pub const DIAL_NEXT_MS: u64 = 1_000;
 
 /// What a message may weigh beside its largest frame: routing frames, a header, and the 64 bytes
 /// that the library counts for each frame.
@@ -42,6 +44,11 @@ const SUBSCRIBER_SLOT_BYTES: usize = 16 * 1024 * 1024;
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 /// After how long without one it gives the connection up.
 const PING_TIMEOUT: Duration = Duration::from_secs(4);
+/// The same two where another end point can take over: who moves on for nothing loses little, and
+/// who stays with a dead one is silent. Together with one more interval, after which the library
+/// looks, they make 1.2 s at the most.
+const PING_INTERVAL_OF_SEVERAL: Duration = Duration::from_millis(200);
+const PING_TIMEOUT_OF_SEVERAL: Duration = Duration::from_millis(800);
 /// After how long of silence the bound side may give the connection up.
 const PING_TTL: Duration = Duration::from_secs(10);
 
@@ -109,19 +116,24 @@ fn common() -> Options {
     })
 }
 
+/// No second attempt worth waiting for: the library says that the first one failed only when it
+/// plans another, and whoever hears that gives the socket up.
+const ONE_ATTEMPT: ReconnectPolicy = ReconnectPolicy::Fixed(Duration::from_secs(3600));
+
 /// Signs of life inside ZeroMQ. Only connecting sides ask: a standard client may speak a dialect
 /// that never answers, and must not lose its connection for it.
-fn pinging(options: Options) -> Options {
-    options
-        .heartbeat_interval(PING_INTERVAL)
-        .heartbeat_timeout(PING_TIMEOUT)
-        .heartbeat_ttl(PING_TTL)
+fn pinging(options: Options, several: bool) -> Options {
+    let (interval, timeout) = match several {
+        true => (PING_INTERVAL_OF_SEVERAL, PING_TIMEOUT_OF_SEVERAL),
+        false => (PING_INTERVAL, PING_TIMEOUT),
+    };
+    options.heartbeat_interval(interval).heartbeat_timeout(timeout).heartbeat_ttl(PING_TTL)
 }
 
 /// A DEALER for one connection. It never dials twice: what is queued in it dies with it and is
 /// not delivered late.
-pub(crate) fn dealer() -> Options {
-    pinging(common())
+pub(crate) fn dealer(several: bool) -> Options {
+    pinging(common(), several)
         .send_hwm(DEALER_SEND_QUEUE_MESSAGES)
         .reconnect(ReconnectPolicy::Disabled)
         .handshake_timeout(Duration::from_millis(DIAL_TIMEOUT_MS))
@@ -139,14 +151,17 @@ pub(crate) fn pump() -> Options {
 
 /// A PUB that waits for its proxy instead of dropping.
 pub(crate) fn publisher() -> Options {
-    let mut options = pinging(common()).send_hwm(PROXY_QUEUE_MESSAGES);
+    let mut options = pinging(common(), false).send_hwm(PROXY_QUEUE_MESSAGES);
     options.xpub_nodrop = true;
     options
 }
 
-/// A SUB.
-pub(crate) fn subscriber() -> Options {
-    pinging(common()).recv_hwm(SUBSCRIBER_QUEUE_MESSAGES)
+/// A SUB for one connection.
+pub(crate) fn subscriber(several: bool) -> Options {
+    pinging(common(), several)
+        .recv_hwm(SUBSCRIBER_QUEUE_MESSAGES)
+        .reconnect(ONE_ATTEMPT)
+        .handshake_timeout(Duration::from_millis(DIAL_TIMEOUT_MS))
 }
 
 /// The proxy's side towards publishers.

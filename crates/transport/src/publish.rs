@@ -1,4 +1,4 @@
-//! Events out (PUB) and in (SUB), through the proxy.
+//! Events out (PUB), to a proxy.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -89,66 +89,6 @@ async fn watch_readiness(socket: Socket, ready: Arc<AtomicBool>) {
                 ready.store(peers.iter().any(|peer| !peer.prefixes.is_empty()), Relaxed);
             }
             Err(_) => return,
-        }
-    }
-}
-
-/// A SUB socket that is connected to the proxy.
-pub struct Subscriber {
-    socket: Socket,
-}
-
-impl Subscriber {
-    /// Starts connecting, and reconnects for ever; subscriptions are renewed by themselves.
-    pub async fn connect(endpoint: &str) -> Result<Subscriber, OpenError> {
-        let parsed = options::check(endpoint)?;
-        let socket = options::open(Io::Caller, SocketType::Sub, options::subscriber())?;
-        socket.connect(parsed).await.map_err(|error| options::unusable(endpoint, &error))?;
-        Ok(Subscriber { socket })
-    }
-
-    /// Subscribes to a topic (by prefix, as ZeroMQ does; whole-topic comparison is the caller's).
-    pub async fn subscribe(&self, topic: &[u8]) {
-        // Fails only when the socket is closed, which the next receive tells.
-        let _ = self.socket.subscribe(Bytes::copy_from_slice(topic)).await;
-    }
-
-    /// Takes a subscription back.
-    pub async fn unsubscribe(&self, topic: &[u8]) {
-        let _ = self.socket.unsubscribe(Bytes::copy_from_slice(topic)).await;
-    }
-
-    /// Whether the proxy is connected.
-    pub fn connected(&self) -> bool {
-        self.socket.ready_peer_count() > 0
-    }
-
-    /// A number that changes whenever the connection comes or goes: who remembers it knows
-    /// whether events may have been missed in between.
-    pub fn generation(&self) -> u64 {
-        self.socket.connections_generation()
-    }
-
-    /// Waits until [`Subscriber::generation`] is no longer `seen`; none when the socket is closed.
-    pub async fn generation_changed(&self, seen: u64) -> Option<u64> {
-        self.socket.connections_changed(seen).await.ok()
-    }
-
-    /// Waits until the proxy is connected, or the time is over.
-    pub async fn wait_connected(&self, timeout: Duration) -> bool {
-        self.socket.wait_connected(1, timeout).await.is_ok()
-    }
-
-    /// The next message's topic and body; none when the socket is closed. Messages of another
-    /// shape are dropped. Dropping the future loses nothing.
-    pub async fn receive(&self) -> Option<(Bytes, Bytes)> {
-        loop {
-            let message = self.socket.recv().await.ok()?;
-            if let (2, Some(topic), Some(body)) =
-                (message.len(), message.part_bytes(0), message.part_bytes(1))
-            {
-                return Some((topic, body));
-            }
         }
     }
 }

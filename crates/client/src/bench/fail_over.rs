@@ -48,7 +48,7 @@ pub async fn run_fail_over(
     kills: usize,
     mut kill: impl FnMut(&MemberStatus) -> Result<(), String>,
 ) -> Result<FailOverReport, BenchError> {
-    let asking = Client::connect(ClientConfig::new(&config.broker, "")).await?;
+    let asking = Client::connect(ClientConfig::new(&config.brokers, "")).await?;
     let servers = wait_whole(&asking, None).await?.members.len();
     let crowd = Crowd::gather(config).await?;
     let begin = Instant::now();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use recado_protocol::Event;
 use recado_protocol::codec::decode_event;
-use recado_transport::Subscriber;
+use recado_transport::{AnyOf, Subscriber};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -64,9 +64,9 @@ pub(super) struct Audience {
 }
 
 impl Audience {
-    /// Connects so many subscribers to the proxy, each to all topics.
+    /// Connects so many subscribers to the proxies, each to all topics.
     pub(super) async fn gather(
-        proxy: &str,
+        proxies: &AnyOf,
         subscribers: usize,
         topics: Vec<Bytes>,
         read: ReadSeq,
@@ -75,11 +75,12 @@ impl Audience {
         let counting = Arc::new(AtomicBool::new(false));
         let mut heard = Vec::with_capacity(subscribers);
         let mut listeners = JoinSet::new();
-        for _ in 0..subscribers.max(1) {
-            let subscriber = Subscriber::connect(proxy).await.map_err(super::ClientError::from)?;
+        for number in 0..subscribers.max(1) {
+            let subscriber = Subscriber::connect(proxies.starting_at(number)).await;
+            let subscriber = subscriber.map_err(super::ClientError::from)?;
             if !subscriber.wait_connected(CONNECT_TIMEOUT).await {
                 return Err(BenchError::Setup(format!(
-                    "no proxy answers at {proxy}; start it, or say where it is with --proxy"
+                    "no proxy answers at {proxies}; start it, or say where it is with --proxy"
                 )));
             }
             for topic in topics.iter() {
@@ -178,14 +179,14 @@ impl Heard {
     }
 }
 
-/// Publishes, by as many clients as the configuration has, to many subscribers at the proxy; one
+/// Publishes, by as many clients as the configuration has, to many subscribers at the proxies; one
 /// report a round.
 ///
 /// # Errors
 /// When the load can't be set up: no broker, no proxy, or subscriptions that have no effect.
 pub async fn run_fan_out(
     config: &BenchConfig,
-    proxy: &str,
+    proxies: &AnyOf,
     subscribers: usize,
 ) -> Result<Vec<FanOutReport>, BenchError> {
     let mut crowd = Crowd::gather(config).await?;
@@ -196,7 +197,7 @@ pub async fn run_fan_out(
             topics.push(topic);
         }
     }
-    let audience = Audience::gather(proxy, subscribers, topics.clone(), read_seq).await?;
+    let audience = Audience::gather(proxies, subscribers, topics.clone(), read_seq).await?;
     let topic_of = |client: &LoadClient| {
         topics.iter().position(|topic| topic == client.channel()).unwrap_or_default()
     };

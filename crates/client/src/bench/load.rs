@@ -6,7 +6,7 @@ use recado_protocol::codec::{Stamp, decode_reply, encode_request};
 use recado_protocol::limits::DEFAULT_PAGE_ROWS;
 use recado_protocol::message::HistoryOf;
 use recado_protocol::{Ack, Code, HistoryQuery, Incoming, Reply, Request, RequestId};
-use recado_transport::Caller;
+use recado_transport::{CallError, Caller};
 use tokio::time::Instant;
 
 use super::figures::Samples;
@@ -170,15 +170,22 @@ impl LoadClient {
         }
     }
 
+    /// Asks, and asks again over the next connection when one breaks, if that is safe.
     async fn ask(&self, request: Request, id: Option<RequestId>) -> Result<Reply, String> {
+        let repeatable = id.is_some() || !request.is_write();
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let left = || deadline.saturating_duration_since(Instant::now());
         let clock = self.clock.tick();
         let stamp = Stamp { timestamp: now_ms(), clock };
         let body = encode_request(&Incoming { request, clock, id }, stamp);
-        let frames = self
-            .caller
-            .call(vec![body], ANSWER_TIMEOUT)
-            .await
-            .map_err(|error| error.to_string())?;
+        let frames = loop {
+            match self.caller.call(vec![body.clone()], left()).await {
+                Ok(frames) => break frames,
+                Err(CallError::NotConnected | CallError::Disconnected)
+                    if repeatable && self.caller.wait_connected(left()).await => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        };
         let body = frames.first().map_or(&[][..], |frame| frame);
         let (_, reply, stamp) = decode_reply(body).map_err(|error| error.to_string())?;
         self.clock.observe(stamp.clock);

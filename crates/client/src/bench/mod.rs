@@ -24,7 +24,7 @@ mod proxy;
 use std::time::Duration;
 
 use recado_protocol::{Code, Reply};
-use recado_transport::Caller;
+use recado_transport::{AnyOf, Caller};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -49,8 +49,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The load, and how long it is measured.
 #[derive(Clone, Debug)]
 pub struct BenchConfig {
-    /// The broker, `tcp://host:5555`.
-    pub broker: String,
+    /// The brokers, `tcp://host:5555`; the connections spread over them.
+    pub brokers: AnyOf,
     /// How many clients, each with one request in flight.
     pub clients: usize,
     /// How long is measured in each round, seconds.
@@ -67,9 +67,9 @@ pub struct BenchConfig {
 
 impl BenchConfig {
     /// One round of 64 clients with 200-byte messages for 10 s after 1 s of warm-up.
-    pub fn new(broker: impl Into<String>) -> BenchConfig {
+    pub fn new(brokers: impl Into<AnyOf>) -> BenchConfig {
         BenchConfig {
-            broker: broker.into(),
+            brokers: brokers.into(),
             clients: 64,
             seconds: 10,
             warm_up_seconds: 1,
@@ -179,7 +179,7 @@ impl Crowd {
 /// Channels for the load. Their names are the same in every run: channels are for ever, and a
 /// list that grows with each measurement would be no use to those who chat.
 async fn make_channels(config: &BenchConfig, count: usize) -> Result<Vec<String>, ClientError> {
-    let client = Client::connect(ClientConfig::new(&config.broker, "")).await?;
+    let client = Client::connect(ClientConfig::new(&config.brokers, "")).await?;
     let mut channels = Vec::with_capacity(count);
     for number in 0..count {
         let channel = format!("bench-channel-{}", number + 1);
@@ -195,8 +195,8 @@ async fn make_channels(config: &BenchConfig, count: usize) -> Result<Vec<String>
 
 async fn connect(config: &BenchConfig, count: usize) -> Result<Vec<Caller>, ClientError> {
     let mut callers = Vec::with_capacity(count);
-    for _ in 0..count {
-        callers.push(Caller::connect(&config.broker).await?);
+    for number in 0..count {
+        callers.push(Caller::connect(config.brokers.starting_at(number)).await?);
     }
     let started = Instant::now();
     for caller in &callers {

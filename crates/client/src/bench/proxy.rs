@@ -44,7 +44,7 @@ pub async fn run_proxy(
         publishers.push(Source::connect(publishers_at, topic, config.size_bytes).await?);
     }
     let topics = publishers.iter().map(|source| source.name.clone()).collect();
-    let audience = Audience::gather(subscribers_at, subscribers, topics, read_seq).await?;
+    let audience = Audience::gather(&subscribers_at.into(), subscribers, topics, read_seq).await?;
     let audience = Arc::new(audience);
     for source in &mut publishers {
         // The first number, again and again.

@@ -16,7 +16,7 @@ use recado_transport::Subscriber;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::ClientError;
-use crate::session::Client;
+use crate::session::{Client, anywhere};
 
 pub(crate) use topic::Kind;
 
@@ -47,9 +47,9 @@ pub enum ClientEvent {
         /// How many messages.
         count: usize,
     },
-    /// The proxy is not connected; nothing comes in until it is back.
+    /// No proxy is connected; nothing comes in until one is back.
     ProxyLost,
-    /// The proxy is back; what was missed is being fetched.
+    /// A proxy is back; what was missed is being fetched.
     ProxyBack,
 }
 
@@ -80,15 +80,15 @@ pub struct Subscription {
 }
 
 impl Client {
-    /// Connects to the proxy and starts to deliver events. Elections are subscribed to from the
+    /// Connects to one of the proxies and starts to deliver events. Elections are subscribed to from the
     /// start.
     ///
     /// # Errors
-    /// Only when the proxy's address can't be used at all.
+    /// Only when a proxy's address can't be used at all.
     pub async fn subscribe(
         &self,
     ) -> Result<(Subscription, mpsc::Receiver<ClientEvent>), ClientError> {
-        let subscriber = Subscriber::connect(&self.config().proxy).await?;
+        let subscriber = Subscriber::connect(anywhere(&self.config().proxies)).await?;
         let (commands, inbox) = mpsc::channel(MAX_WAITING_COMMANDS);
         let (out, events) = mpsc::channel(MAX_WAITING_EVENTS);
         worker::spawn(self.clone(), subscriber, inbox, out);

@@ -10,13 +10,10 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use self::file::{ConfigFile, one_line};
-use crate::address;
 use crate::command::Command;
 use crate::failure::Failure;
 use crate::options::{self, Fallback, Settings};
-
-/// How many ports `server` tries when none is given.
-pub const SERVER_PORT_SCAN: u16 = 64;
+use crate::port_table::{self, MAX_BROKERS, MAX_PROXIES, MAX_SERVERS};
 
 /// The port base of the standard, and so the one whose data folder has no number.
 pub const STANDARD_PORT_BASE: u16 = 5555;
@@ -30,8 +27,8 @@ const FLAG: &str = "the flag";
 /// At least so much alike is a word that is suggested, from 0 to 1.
 const ALIKE: f64 = 0.7;
 
-/// The most children of one kind that `up` starts.
-const MAX_CHILDREN: u16 = 32;
+/// The most bots that `up` starts.
+const MAX_BOTS: u16 = 32;
 
 /// What holds for this run, and what it was made from.
 #[derive(Debug)]
@@ -116,17 +113,27 @@ fn check(settings: &Settings) -> Result<(), (String, String)> {
 }
 
 fn check_values(settings: &Settings) -> Result<(), (&'static str, String)> {
-    let highest = u16::MAX - address::FIRST_SERVER - SERVER_PORT_SCAN;
+    let highest = u16::MAX - port_table::PORTS + 1;
     if !(1..=highest).contains(&settings.port_base) {
         return Err(("port-base", format!("a number from 1 to {highest} is needed")));
     }
-    for (key, number) in [("servers", settings.servers), ("bots", settings.bots)] {
-        if number > MAX_CHILDREN {
-            return Err((key, format!("at most {MAX_CHILDREN} are possible")));
+    let most = [
+        ("servers", settings.servers, MAX_SERVERS),
+        ("brokers", settings.brokers, MAX_BROKERS),
+        ("proxies", settings.proxies, MAX_PROXIES),
+        ("number", settings.number, MAX_BROKERS.min(MAX_PROXIES)),
+        ("bots", settings.bots, MAX_BOTS),
+    ];
+    for (key, number, most) in most {
+        if number > most {
+            return Err((key, format!("at most {most} are possible")));
         }
     }
     let counts = [
         ("servers", settings.servers == 0),
+        ("brokers", settings.brokers == 0),
+        ("proxies", settings.proxies == 0),
+        ("number", settings.number == 0),
         ("clients", settings.clients == 0),
         ("connections", settings.connections == Some(0)),
         ("seconds", settings.seconds == 0),

@@ -14,7 +14,7 @@ use crate::options::Settings;
 use crate::runfile::Running;
 use crate::shutdown::{Ender, Shutdown};
 pub use output::Output;
-pub use plan::Plan;
+pub use plan::{Plan, doors};
 use turns::Turns;
 
 /// How long the last lines are waited for at the end.

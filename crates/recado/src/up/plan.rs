@@ -3,12 +3,14 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use crate::address::{self, Endpoints};
+use crate::address::{self, Own};
 use crate::command::Command;
 use crate::config::STANDARD_PORT_BASE;
 use crate::failure::Failure;
 use crate::options::Settings;
+use crate::port_table;
 use crate::ports;
+use crate::roles::numbered;
 
 /// Where every command looks for the roles by default.
 const DEFAULT_HOST: &str = "127.0.0.1";
@@ -29,35 +31,48 @@ pub struct Plan {
     data_dir: PathBuf,
     port_base: u16,
     listen: String,
+    /// The addresses of all brokers, as options have them.
+    broker: String,
+    /// Those of all proxies.
+    proxy: String,
 }
 
 impl Plan {
     /// Plans a cluster from the settings.
     pub fn new(settings: &Settings) -> Plan {
-        let at = Endpoints::to_bind(settings);
+        let own = Own::of(settings);
         let data_dir = settings.data_dir().to_owned();
-        let mut endpoints = vec![
-            ("broker".to_owned(), at.front, "clients"),
-            ("broker".to_owned(), at.backs.concat(), "servers"),
-            ("proxy".to_owned(), at.xsub, "servers"),
-            ("proxy".to_owned(), at.xpub, "clients"),
-            ("reference".to_owned(), at.reference, "servers"),
-        ];
-        let middle = [Command::Reference, Command::Broker, Command::Proxy]
-            .map(|command| role(command.word(), command, &listener(settings)));
+        let mut endpoints = Vec::new();
+        let mut middle = vec![role("reference", Command::Reference, &listener(settings))];
+        for number in 1..=settings.brokers {
+            let name = numbered("broker", number);
+            middle.push(role(&name, Command::Broker, &one_of(settings, number)));
+            let [front, back] = own.broker(number);
+            endpoints.push((name.clone(), front, "clients"));
+            endpoints.push((name, back, "servers"));
+        }
+        for number in 1..=settings.proxies {
+            let name = numbered("proxy", number);
+            middle.push(role(&name, Command::Proxy, &one_of(settings, number)));
+            let [publishers, subscribers] = own.proxy(number);
+            endpoints.push((name.clone(), publishers, "servers"));
+            endpoints.push((name, subscribers, "clients"));
+        }
+        endpoints.push(("reference".to_owned(), own.reference(), "servers"));
         let mut servers = Vec::new();
         for number in 1..=settings.servers {
             let name = format!("server-{number}");
-            let port = settings.port_base + address::FIRST_SERVER + number - 1;
+            let port = settings.port_base + port_table::server(number);
             endpoints.push((name.clone(), address::endpoint(&settings.listen, port), "servers"));
             servers.push(role(&name, Command::Server, &server(settings, &name, port)));
         }
         let bots = (1..=settings.bots)
             .map(|number| role(&format!("bot-{number}"), Command::Bot, &bot(settings)));
         let bots = bots.collect();
-        let stages = [middle.to_vec(), servers, bots];
+        let stages = [middle, servers, bots];
         let listen = settings.listen.clone();
-        Plan { stages, endpoints, data_dir, port_base: settings.port_base, listen }
+        let (broker, proxy) = doors(settings);
+        Plan { stages, endpoints, data_dir, port_base: settings.port_base, listen, broker, proxy }
     }
 
     /// The processes, in the order in which they are needed.
@@ -76,7 +91,7 @@ impl Plan {
     /// Where the reference will be found.
     pub fn reference(&self) -> String {
         let host = address::local_host(&self.listen);
-        address::endpoint(&host, self.port_base + address::REFERENCE)
+        address::endpoint(&host, self.port_base + port_table::REFERENCE)
     }
 
     /// All end points that will be bound.
@@ -128,12 +143,25 @@ impl Plan {
         if self.port_base != STANDARD_PORT_BASE {
             _ = write!(command, " --port-base {}", self.port_base);
         }
-        let host = address::local_host(&self.listen);
-        if host != DEFAULT_HOST {
-            _ = write!(command, " --broker {host} --proxy {host}");
+        for (key, addresses) in [("broker", &self.broker), ("proxy", &self.proxy)] {
+            if addresses != DEFAULT_HOST {
+                _ = write!(command, " --{key} {addresses}");
+            }
         }
         command
     }
+}
+
+/// The addresses of all brokers and of all proxies, as options of this machine have them: the
+/// first ones follow from the port base.
+pub fn doors(settings: &Settings) -> (String, String) {
+    let host = address::local_host(&settings.listen);
+    let further = |count: u16, port: fn(u16) -> u16| {
+        let ports = (2..=count).map(|number| settings.port_base + port(number));
+        let bare = ports.map(|port| address::endpoint(&host, port).replace("tcp://", ""));
+        [host.clone()].into_iter().chain(bare).collect::<Vec<_>>().join(",")
+    };
+    (further(settings.brokers, port_table::broker), further(settings.proxies, port_table::proxy))
 }
 
 fn count(number: usize, what: &str) -> String {
@@ -161,11 +189,19 @@ fn listener(settings: &Settings) -> Vec<(&'static str, String)> {
     flags
 }
 
+/// A broker or a proxy.
+fn one_of(settings: &Settings, number: u16) -> Vec<(&'static str, String)> {
+    let mut flags = listener(settings);
+    flags.push(("number", number.to_string()));
+    flags
+}
+
 fn server(settings: &Settings, name: &str, port: u16) -> Vec<(&'static str, String)> {
     let host = address::local_host(&settings.listen);
     let mut flags = listener(settings);
-    flags.push(("broker", host.clone()));
-    flags.push(("proxy", host.clone()));
+    let (broker, proxy) = doors(settings);
+    flags.push(("broker", broker));
+    flags.push(("proxy", proxy));
     flags.push(("reference", host.clone()));
     flags.push(("advertise", settings.advertise.clone().unwrap_or(host)));
     flags.push(("name", name.to_owned()));
@@ -175,10 +211,10 @@ fn server(settings: &Settings, name: &str, port: u16) -> Vec<(&'static str, Stri
 }
 
 fn bot(settings: &Settings) -> Vec<(&'static str, String)> {
-    let host = address::local_host(&settings.listen);
+    let (broker, proxy) = doors(settings);
     let mut flags = common(settings);
-    flags.push(("broker", host.clone()));
-    flags.push(("proxy", host));
+    flags.push(("broker", broker));
+    flags.push(("proxy", proxy));
     flags.push(("pace-ms", settings.pace_ms.to_string()));
     flags
 }
@@ -200,6 +236,26 @@ mod tests {
         assert_eq!(ports, expected);
         let names: Vec<_> = plan.stages().iter().flatten().map(|r| r.name.as_str()).collect();
         assert_eq!(names, ["reference", "broker", "proxy", "server-1", "server-2", "bot-1"]);
+    }
+
+    #[test]
+    fn further_brokers_and_proxies_are_known_to_everybody() {
+        let plan = plan(&[("brokers", "2"), ("proxies", "3"), ("bots", "1")]);
+        let middle: Vec<_> = plan.stages()[0].iter().map(|role| role.name.as_str()).collect();
+        assert_eq!(middle, ["reference", "broker", "broker-2", "proxy", "proxy-2", "proxy-3"]);
+        for role in plan.stages()[1..].iter().flatten() {
+            let has = |flag: &str| role.args.iter().any(|arg| arg == flag);
+            assert!(has("--broker=127.0.0.1,127.0.0.1:5585"), "{role:?}");
+            assert!(has("--proxy=127.0.0.1,127.0.0.1:5587,127.0.0.1:5597"), "{role:?}");
+        }
+        let shown = "recado chat --broker 127.0.0.1,127.0.0.1:5585 \
+                     --proxy 127.0.0.1,127.0.0.1:5587,127.0.0.1:5597";
+        assert_eq!(plan.client_command(), shown);
+        let mut ports: Vec<_> = plan.endpoints().collect();
+        let all = ports.len();
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), all);
     }
 
     #[test]

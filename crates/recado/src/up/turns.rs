@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn nobody_waits_long_for_a_reference_that_is_not_there() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let base = free.local_addr().unwrap().port() - crate::address::REFERENCE;
+        let base = free.local_addr().unwrap().port() - crate::port_table::REFERENCE;
         drop(free);
         let flags = vec![("port-base".to_owned(), u64::from(base).into())];
         let mut turns = Turns::new(&Plan::new(

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use recado_client::{Client, ClientConfig, ClientError};
+use recado_client::{AnyOf, Client, ClientConfig, ClientError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -44,10 +44,10 @@ const NAMES_EVERY: Duration = Duration::from_secs(20);
 /// How the line client is set up.
 #[derive(Clone, Debug)]
 pub struct LineConfig {
-    /// The broker, `tcp://host:5555`.
-    pub broker: String,
-    /// The proxy, `tcp://host:5558`.
-    pub proxy: String,
+    /// The brokers, `tcp://host:5555`, of which one is used at a time.
+    pub brokers: AnyOf,
+    /// The proxies, `tcp://host:5558`, likewise.
+    pub proxies: AnyOf,
     /// Who logs in at the start.
     pub user: Option<String>,
     /// Where the lines that were typed at a terminal are kept; see [`default_history_file`].
@@ -60,10 +60,10 @@ pub struct LineConfig {
 
 impl LineConfig {
     /// Nobody logged in, the history of lines at its usual place, in English.
-    pub fn new(broker: impl Into<String>, proxy: impl Into<String>) -> LineConfig {
+    pub fn new(brokers: impl Into<AnyOf>, proxies: impl Into<AnyOf>) -> LineConfig {
         LineConfig {
-            broker: broker.into(),
-            proxy: proxy.into(),
+            brokers: brokers.into(),
+            proxies: proxies.into(),
             user: None,
             history_file: default_history_file(),
             patience: ClientConfig::DEFAULT_PATIENCE,
@@ -160,12 +160,12 @@ async fn open(
 ) -> Result<Session, ClientError> {
     let client = Client::connect(ClientConfig {
         patience: config.patience,
-        ..ClientConfig::new(&config.broker, &config.proxy)
+        ..ClientConfig::new(&config.brokers, &config.proxies)
     })
     .await?;
     let (subscription, events) = client.subscribe().await?;
     let (printed_in, printed) = watch::channel(Printed::default());
-    let proxy = config.proxy.clone();
+    let proxy = config.proxies.to_string();
     beside.spawn(print_events(events, screen.clone(), known.clone(), proxy, printed_in));
     let texts = screen.texts;
     let greeting = if config.user.is_some() { texts.connected() } else { texts.connected_nobody() };
@@ -237,7 +237,7 @@ async fn interrupted(interactive: bool) {
 
 /// Says when the broker can't be reached, and when it is there.
 async fn watch_connection(client: Client, screen: Arc<Screen>, greeting: String) {
-    let broker = client.config().broker.clone();
+    let broker = client.config().brokers.to_string();
     if !client.wait_connected(TELL_AFTER).await {
         screen.error(&screen.texts.cant_connect(&broker));
         while !client.wait_connected(NAMES_EVERY).await {}

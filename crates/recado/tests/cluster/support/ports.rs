@@ -5,11 +5,11 @@ use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
 
 /// Below the range from which the system hands out ports to connections.
-const FIRST: u16 = 12_000;
+const FIRST: u16 = 10_000;
 const LAST: u16 = 19_900;
 
 /// How many ports a test's cluster may use.
-pub const ROW: u16 = 20;
+pub const ROW: u16 = 100;
 
 static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use recado_client::{Client, ClientConfig, ClientError, ClientEvent, now_ms};
+use recado_client::{AnyOf, Client, ClientConfig, ClientError, ClientEvent, now_ms};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -45,10 +45,10 @@ const SEND_PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How the full-screen client is set up.
 #[derive(Clone, Debug)]
 pub struct ChatConfig {
-    /// The broker, `tcp://host:5555`.
-    pub broker: String,
-    /// The proxy, `tcp://host:5558`.
-    pub proxy: String,
+    /// The brokers, `tcp://host:5555`, of which one is used at a time.
+    pub brokers: AnyOf,
+    /// The proxies, `tcp://host:5558`, likewise.
+    pub proxies: AnyOf,
     /// Who logs in at the start.
     pub user: Option<String>,
     /// Which background the terminal has.
@@ -67,10 +67,10 @@ pub struct ChatConfig {
 
 impl ChatConfig {
     /// Nobody logged in, everything else by default, in English.
-    pub fn new(broker: impl Into<String>, proxy: impl Into<String>) -> ChatConfig {
+    pub fn new(brokers: impl Into<AnyOf>, proxies: impl Into<AnyOf>) -> ChatConfig {
         ChatConfig {
-            broker: broker.into(),
-            proxy: proxy.into(),
+            brokers: brokers.into(),
+            proxies: proxies.into(),
             user: None,
             theme: Theme::default(),
             notify: Notify::default(),
@@ -109,7 +109,7 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
     let unusable = |why: std::io::Error| texts.cant_use_terminal(&why.to_string());
     let client = Client::connect(ClientConfig {
         patience: SEND_PATIENCE,
-        ..ClientConfig::new(&config.broker, &config.proxy)
+        ..ClientConfig::new(&config.brokers, &config.proxies)
     })
     .await
     .map_err(said)?;
@@ -125,8 +125,11 @@ async fn chat(config: ChatConfig, texts: Texts) -> Result<u8, String> {
     beside.spawn(tick(events.clone()));
 
     let zone = TimeZone::system();
-    let address = config.broker.trim_start_matches("tcp://").to_owned();
-    let address_of_memory = address.clone();
+    let address = config.brokers.to_string().replace("tcp://", "");
+    // The first one stands for the cluster: a broker that is added makes it no other one.
+    let first = config.brokers.endpoints().first();
+    let address_of_memory =
+        first.map(|at| at.trim_start_matches("tcp://").to_owned()).unwrap_or_default();
     let mut state = State::new(texts, address, zone, now_ms());
     state.notify = config.notify;
     let (columns, rows) = screen.size();
