@@ -15,6 +15,7 @@ IMAGE = "recado-test"
 NAMES = ["broker", "proxy", "reference", "server1", "server2", "server3", "server4", "server5"]
 NAMES += ["client", "bot1", "bot2", "broker2", "proxy2"]
 SERVERS = ["server1", "server2", "server3"]
+PROXIES = ["http_proxy", "https_proxy", "no_proxy"]
 # What a stop may take before the engine kills.
 GRACE_S = 10
 ACTIVE_S = 60
@@ -66,6 +67,12 @@ class Stack:
         self.project = f"recado-test-{os.getpid()}"
         self.command = compose_command()
         self.files = ["compose.yaml"]
+
+    def build(self, within_s):
+        """The image, which is built behind the proxies that this machine uses."""
+        proxies = [name for name in os.environ if name.lower() in PROXIES]
+        arguments = [word for name in proxies for word in ("--build-arg", name)]
+        self.compose("build", *arguments, within_s=within_s)
 
     def refuse_strangers(self):
         """Somebody's own cluster has the same names and ports."""

@@ -70,7 +70,7 @@ def timed(what, work):
 
 def run_all(stack, wanted):
     timed("base images", lambda: run(os.path.join(HERE, "bases"), within_s=BUILD_S))
-    timed("image", lambda: stack.compose("build", within_s=BUILD_S))
+    timed("image", lambda: stack.build(BUILD_S))
     timed("start", stack.up)
     stack.book = Book()
     return [outcome for module in MODULES for outcome in run_module(module, wanted, stack)]
