@@ -22,7 +22,7 @@ import test_mission  # noqa: E402
 import test_more  # noqa: E402
 import test_two  # noqa: E402
 from engine import Stack, docker, engine_answers, run  # noqa: E402
-from load import Book  # noqa: E402
+from load import Book, prepare  # noqa: E402
 
 MODULES = [test_image, test_mission, test_chat, test_faults, test_two, test_more]
 BUILD_S = 1800
@@ -73,6 +73,7 @@ def run_all(stack, wanted):
     timed("image", lambda: stack.build(BUILD_S))
     timed("start", stack.up)
     stack.book = Book()
+    prepare(stack)
     return [outcome for module in MODULES for outcome in run_module(module, wanted, stack)]
 
 

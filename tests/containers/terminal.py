@@ -72,6 +72,12 @@ class Terminal:
             pass
         return wanted in self.shown
 
+    def until_quiet(self):
+        """Reads and forgets until nothing more comes."""
+        while self.read(0.5):
+            pass
+        self.shown = ""
+
     def end(self, within_s=15):
         """Waits for the command's own end; its exit code."""
         deadline = time.monotonic() + within_s

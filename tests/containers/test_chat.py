@@ -2,6 +2,7 @@
 
 from cluster import eventually
 from engine import docker, inspect
+from standard import Req
 from terminal import Terminal
 
 # What detaches a terminal from a container.
@@ -11,8 +12,9 @@ DETACH = "\x10\x11"
 def attached():
     """A terminal that is attached to the client, at its prompt."""
     terminal = Terminal("docker", "attach", "client")
-    # The terminal is the container's only from some moment on.
+    # The terminal is the container's only from some moment on, and what is typed ahead may be lost.
     eventually("a prompt after Enter", lambda: terminal.shows("> ", after="\r"), 15)
+    terminal.until_quiet()
     return terminal
 
 
@@ -52,11 +54,19 @@ def test_who_quits_finds_a_new_client(_):
         terminal.end()
 
 
-def test_the_full_screen_opens_in_the_container(_):
+def test_the_full_screen_opens_in_the_container(stack):
     with Terminal("docker", "exec", "-it", "client", "recado", "chat", "--user", "dora") as chat:
         chat.until("dora")
         chat.type("/join cozinha\r")
-        chat.until("tem café")
+        chat.until("#cozinha")
+        chat.type("quero um pouco\r")
+
+        def written():
+            with Req(stack) as req:
+                rows = req.ask("history", channel="cozinha").get("messages", [])
+            return [row for row in rows if (row["user"], row["message"]) == ("dora", "quero um pouco")]
+
+        eventually("what was typed is in the history", written, 15)
         chat.type("/quit\r")
         assert chat.end() == 0
 

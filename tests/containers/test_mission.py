@@ -2,12 +2,11 @@
 again. With clients that know the standard and nothing else."""
 
 from engine import docker
-from load import CHANNEL, OTHER, USER, Load, prepare
+from load import CHANNEL, OTHER, USER, Load
 from standard import Req, Sub, subscribed
 
 
 def test_chat(stack):
-    prepare(stack)
     with Req(stack) as req:
         assert {USER, OTHER} <= set(req.ask("users")["users"])
         assert CHANNEL in req.ask("channels")["channels"]

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use recado_broker::{Broker, BrokerConfig, Limits};
+use recado_broker::{Broker, BrokerConfig};
 use recado_protocol::backend::{READY_INTERVAL_MS, ToBroker};
 use recado_protocol::codec::{self, Stamp};
 use recado_protocol::{Incoming, Reply, Request};
@@ -27,9 +27,7 @@ fn main() {
     let (sender, receiver) = std::sync::mpsc::channel();
     on_thread(async move {
         let any = || "tcp://127.0.0.1:0".to_owned();
-        let config =
-            BrokerConfig { front: any(), back: any(), plain: false, limits: Limits::default() };
-        let broker = Broker::bind(config).await.unwrap();
+        let broker = Broker::bind(BrokerConfig::new(any(), any())).await.unwrap();
         sender.send(broker.endpoints().map(str::to_owned)).unwrap();
         broker.run(std::future::pending()).await.unwrap();
     });

@@ -17,7 +17,7 @@ use recado_drill::history::{
 };
 use recado_protocol::message::{HistoryOf, HistoryQuery};
 use recado_protocol::{Event, Record, codec};
-use recado_server::{ReferenceConfig, ServerConfig, run_reference, run_server};
+use recado_server::{Proxy, ReferenceConfig, ServerConfig, run_reference, run_server};
 use recado_transport::{EventProxy, Subscriber};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -69,7 +69,7 @@ async fn until_dropped(stopped: oneshot::Receiver<()>) {
 }
 
 /// The reference and one server, which has the bug.
-fn start(folder: &Path, bug: Option<Bug>, broker: &str, proxy: &str) -> [Role; 2] {
+fn start(folder: &Path, bug: Option<Bug>, broker: &str, proxy: [&str; 2]) -> [Role; 2] {
     let reference = free_port();
     let mut config = ReferenceConfig::new(reference.clone(), folder.join("reference"));
     config.witness = false;
@@ -78,7 +78,9 @@ fn start(folder: &Path, bug: Option<Bug>, broker: &str, proxy: &str) -> [Role; 2
     });
     let mut config = ServerConfig::local("s1", folder.join("s1"), 1);
     config.endpoint = "tcp://127.0.0.1:0".into();
-    (config.brokers, config.proxy) = (vec![broker.to_owned()], proxy.to_owned());
+    config.brokers = vec![broker.to_owned()];
+    let [publishers, subscribers] = proxy.map(str::to_owned);
+    config.proxies = vec![Proxy { publishers, subscribers }];
     config.reference = reference;
     let second = Role::start(bug, |stopped| async {
         run_server(config, until_dropped(stopped)).await.unwrap();
@@ -197,20 +199,14 @@ async fn final_rows(client: &Client, topic: &Topic) -> Vec<FinalRow> {
 async fn drill(bug: Option<Bug>) -> History {
     let folder = tempfile::tempdir().unwrap();
     let any = "tcp://127.0.0.1:0".to_owned();
-    let config = BrokerConfig {
-        front: any.clone(),
-        back: any.clone(),
-        plain: false,
-        limits: Limits::default(),
-    };
-    let broker = Broker::bind(config).await.unwrap();
+    let broker = Broker::bind(BrokerConfig::new(any.clone(), any.clone())).await.unwrap();
     let [front, back] = broker.endpoints().map(str::to_owned);
     let proxy = EventProxy::bind(&any, &any).await.unwrap();
     let [publishers, subscribers] = proxy.endpoints().map(str::to_owned);
     let mut parts = JoinSet::new();
     parts.spawn(async move { drop(broker.run(std::future::pending()).await) });
     parts.spawn(proxy.run(std::future::pending()));
-    let _roles = start(folder.path(), bug, &back, &publishers);
+    let _roles = start(folder.path(), bug, &back, [&publishers, &subscribers]);
     let recorder = Recorder { started: Instant::now(), history: Arc::default() };
     let subscriber = Subscriber::connect(&subscribers).await.unwrap();
     subscriber.subscribe(b"").await;

@@ -18,6 +18,8 @@ pub enum ToBroker {
         primary: bool,
         /// Whether it can answer at all (it is part of a cluster that has a primary).
         serving: bool,
+        /// Where it serves HTTP (`host:port`), if it does; for `status`.
+        http: Option<String>,
     },
     /// The reply to request `n` is the body frame.
     Done {

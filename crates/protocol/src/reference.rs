@@ -66,6 +66,8 @@ pub enum ReferenceReply {
         list: Vec<Listed>,
         /// The reference's process id.
         pid: u32,
+        /// Where the reference serves HTTP (`host:port`), if it does.
+        http: Option<String>,
     },
     /// To `status`.
     Status {
@@ -75,6 +77,8 @@ pub enum ReferenceReply {
         last_rank: u64,
         /// All listed servers.
         list: Vec<Listed>,
+        /// As in `Heartbeat`.
+        http: Option<String>,
     },
     /// Not understood.
     Refused(crate::code::Refusal),

@@ -69,6 +69,8 @@ pub struct MemberStatus {
     pub term: u64,
     /// Its physical clock's offset from the cluster's in the last round; none before the first.
     pub clock_offset_ms: Option<i64>,
+    /// Where it serves HTTP (`host:port`); none if it does not, or if the broker has not heard.
+    pub http: Option<String>,
 }
 
 /// What a server is at the moment.
@@ -103,18 +105,23 @@ impl Role {
     }
 }
 
-/// What `status` answers. The servers fill in `members` and what they know of the proxy and the
-/// reference; the broker adds itself on the way back. Those three are free-form maps.
+/// What `status` answers. The servers fill in `members` and what they know of brokers, proxies and
+/// the reference; the broker that passes it on adds itself. All but `members` is of no fixed shape:
+/// maps, or arrays of maps, for people and tools to look at.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
     /// All servers of the cluster, by rank.
     pub members: Vec<MemberStatus>,
-    /// What the broker says of itself.
+    /// What the broker that was asked says of itself.
     pub broker: rmpv::Value,
-    /// What the servers know of the proxy.
+    /// What the answering server knows of the first proxy.
     pub proxy: rmpv::Value,
     /// What the servers know of the reference.
     pub reference: rmpv::Value,
+    /// What the answering server knows of each broker; nil when it says nothing of them.
+    pub brokers: rmpv::Value,
+    /// What it knows of each proxy; nil when it says nothing of them.
+    pub proxies: rmpv::Value,
 }
 
 /// What became of one row of an import.

@@ -37,7 +37,9 @@ pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
     let at = Endpoints::to_connect(settings)?;
     let (found, brokers) = ask_brokers(settings, &at.fronts).await?;
     let proxies = look_at_proxies(settings, &at.xsubs, &found).await;
-    let pid_of = |name: &str| runfile::read(settings.data_dir(), name).map(|file| file.pid);
+    let running = |name: &str| runfile::read(settings.data_dir(), name);
+    let pid_of = |name: &str| running(name).map(|file| file.pid);
+    let http_of = |name: &str| running(name).and_then(|file| file.http);
 
     let members: Vec<Value> =
         found.members.iter().map(|member| member_json(settings, &at, member)).collect();
@@ -58,6 +60,7 @@ pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
             add_pid(&mut reference, pid_of("reference"));
         }
     }
+    add_http(&mut reference, http_of("reference"));
     Ok(json!({
         "members": members,
         "broker": brokers.first(),
@@ -80,7 +83,8 @@ async fn ask_brokers(
         broker.insert("answers".into(), json!(answer.is_ok()));
         if address::is_loopback(front) {
             let running = runfile::read(settings.data_dir(), &numbered("broker", number));
-            add_pid(&mut broker, running.map(|file| file.pid));
+            add_pid(&mut broker, running.as_ref().map(|file| file.pid));
+            add_http(&mut broker, running.and_then(|file| file.http));
         }
         broker
     });
@@ -108,7 +112,8 @@ async fn look_at_proxies(
         proxy.insert("answers".into(), json!(ports::answers(xsub, patience)));
         if address::is_loopback(xsub) {
             let running = runfile::read(settings.data_dir(), &numbered("proxy", number));
-            add_pid(&mut proxy, running.map(|file| file.pid));
+            add_pid(&mut proxy, running.as_ref().map(|file| file.pid));
+            add_http(&mut proxy, running.and_then(|file| file.http));
         }
         proxies.push(proxy);
     }
@@ -184,7 +189,9 @@ async fn ask_list(caller: &Caller, patience: Duration) -> Option<(u32, u64, Vec<
     let body = codec::encode_reference_request(&ReferenceRequest::Status, stamp());
     let frames = caller.call(vec![body], patience).await.ok()?;
     match codec::decode_reference_reply(frames.first()?) {
-        Ok((ReferenceReply::Status { pid, last_rank, list }, _)) => Some((pid, last_rank, list)),
+        Ok((ReferenceReply::Status { pid, last_rank, list, .. }, _)) => {
+            Some((pid, last_rank, list))
+        }
         _ => None,
     }
 }
@@ -198,7 +205,8 @@ fn member_json(settings: &Settings, at: &Endpoints, member: &MemberStatus) -> Va
     let all_here = at.fronts.iter().all(|front| address::is_loopback(front));
     let here = all_here && address::is_loopback(&member.address);
     let running = runfile::read(settings.data_dir(), &member.name);
-    let local = here || running.is_some_and(|file| file.pid == member.pid);
+    let running = running.filter(|file| file.pid == member.pid);
+    let local = here || running.is_some();
     json!({
         "name": member.name,
         "rank": member.rank,
@@ -209,7 +217,15 @@ fn member_json(settings: &Settings, at: &Endpoints, member: &MemberStatus) -> Va
         "applied": member.applied,
         "term": member.term,
         "clock_offset_ms": member.clock_offset_ms,
+        "http": running.and_then(|file| file.http),
     })
+}
+
+/// What a role said itself counts before what lies on this machine.
+fn add_http(map: &mut Map<String, Value>, http: Option<String>) {
+    if !map.contains_key("http") {
+        map.insert("http".into(), json!(http));
+    }
 }
 
 fn add_pid(map: &mut Map<String, Value>, pid: Option<u32>) {
@@ -277,7 +293,11 @@ pub fn table(status: &Value) -> String {
     }
     text.push('\n');
     for role in ["broker", "proxy", "reference"] {
-        let facts = status[role].as_object().into_iter().flatten().filter(|(_, v)| !v.is_array());
+        let facts = status[role]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(_, v)| !v.is_array() && !v.is_null());
         let mut facts: Vec<_> = facts.collect();
         // What matters to people stands first, whoever told it.
         facts.sort_by_key(|(key, _)| match key.as_str() {

@@ -28,6 +28,8 @@ pub struct BrokerLink<C> {
     pub name: String,
     /// The random number of this start.
     pub boot: u64,
+    /// Where this server serves HTTP, if it does.
+    pub http: Option<String>,
 }
 
 impl<C: Cluster> BrokerLink<C> {
@@ -69,6 +71,7 @@ impl<C: Cluster> BrokerLink<C> {
                 credit: CREDIT_REQUESTS,
                 primary: now.is_primary,
                 serving: now.primary.is_some(),
+                http: self.http.clone(),
             };
             self.send(&ready, None);
         }

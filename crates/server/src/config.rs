@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use recado_protocol::limits::DEFAULT_MESSAGE_BYTES;
 use recado_replication::Timing;
+use recado_watch::Vitals;
 
 /// How many requests one broker may have waiting at this server at a time.
 pub const CREDIT_REQUESTS: u32 = 512;
@@ -58,8 +59,8 @@ pub struct ServerConfig {
     pub routes: BTreeMap<String, String>,
     /// The brokers' ports for servers.
     pub brokers: Vec<String>,
-    /// The proxy's port for publishers.
-    pub proxy: String,
+    /// The proxies; events go to all of them.
+    pub proxies: Vec<Proxy>,
     /// The reference.
     pub reference: String,
     /// Added to the system's clock, ms; for tests of the clock's correction.
@@ -68,6 +69,19 @@ pub struct ServerConfig {
     pub message_limit_bytes: usize,
     /// Time-outs of replication.
     pub timing: Timing,
+    /// Where its pages are (`host:port`), to be shown to others.
+    pub http: Option<String>,
+    /// What it shows to those who watch it.
+    pub vitals: Vitals,
+}
+
+/// A proxy, as a server reaches it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its port for publishers (XSUB).
+    pub publishers: String,
+    /// Its port for subscribers (XPUB).
+    pub subscribers: String,
 }
 
 impl ServerConfig {
@@ -80,11 +94,16 @@ impl ServerConfig {
             advertise: None,
             routes: BTreeMap::new(),
             brokers: vec!["tcp://127.0.0.1:5556".into()],
-            proxy: "tcp://127.0.0.1:5557".into(),
+            proxies: vec![Proxy {
+                publishers: "tcp://127.0.0.1:5557".into(),
+                subscribers: "tcp://127.0.0.1:5558".into(),
+            }],
             reference: "tcp://127.0.0.1:5559".into(),
             clock_offset_ms: 0,
             message_limit_bytes: DEFAULT_MESSAGE_BYTES,
             timing: Timing::default(),
+            http: None,
+            vitals: Vitals::default(),
         }
     }
 }
@@ -105,6 +124,10 @@ pub struct ReferenceConfig {
     pub routes: BTreeMap<String, String>,
     /// The servers' time-outs of replication.
     pub timing: Timing,
+    /// Where its pages are (`host:port`), to be shown to others.
+    pub http: Option<String>,
+    /// What it shows to those who watch it.
+    pub vitals: Vitals,
 }
 
 impl ReferenceConfig {
@@ -117,6 +140,8 @@ impl ReferenceConfig {
             witness: true,
             routes: BTreeMap::new(),
             timing: Timing::default(),
+            http: None,
+            vitals: Vitals::default(),
         }
     }
 }

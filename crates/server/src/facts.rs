@@ -12,12 +12,14 @@ use tokio::sync::{Notify, watch};
 pub const REQUESTS_PER_ROUND: u64 = 10;
 
 /// What is known of the reference.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReferenceFacts {
     /// Whether its last answer is fresh.
     pub connected: bool,
     /// Its process id, once it told it.
     pub pid: Option<u32>,
+    /// Where it serves HTTP, once it told it.
+    pub http: Option<String>,
 }
 
 /// Offsets from the cluster's average in the latest round, ms.

@@ -136,15 +136,16 @@ impl Registrar {
             Err(error) => return tracing::debug!(%error, "the reference can't be understood"),
         };
         self.clocks.observe(stamp.clock);
-        let pid = match reply {
+        let (pid, http) = match reply {
             ReferenceReply::Rank { rank, form, list } => {
                 state.registered = true;
                 self.learn(state, rank, form, &list);
-                self.facts.reference.borrow().pid
+                let known = self.facts.reference.borrow();
+                (known.pid, known.http.clone())
             }
-            ReferenceReply::Heartbeat { rank, form, list, pid } => {
+            ReferenceReply::Heartbeat { rank, form, list, pid, http } => {
                 self.learn(state, rank, form, &list);
-                Some(pid).filter(|pid| *pid != 0)
+                (Some(pid).filter(|pid| *pid != 0), http)
             }
             ReferenceReply::Refused(refusal) => {
                 state.registered = false;
@@ -156,8 +157,12 @@ impl Registrar {
             tracing::info!("the reference answers again");
         }
         state.last_answer = Some(Instant::now());
-        let facts = ReferenceFacts { connected: true, pid };
-        self.facts.reference.send_if_modified(|known| std::mem::replace(known, facts) != facts);
+        let facts = ReferenceFacts { connected: true, pid, http };
+        self.facts.reference.send_if_modified(|known| {
+            let changed = *known != facts;
+            *known = facts;
+            changed
+        });
     }
 
     fn learn(&self, state: &mut State, rank: u64, form: Option<u64>, list: &[Listed]) {

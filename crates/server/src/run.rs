@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use recado_replication::{PeerTransport, Replica, ReplicaConfig, Sizes, StampSource};
-use recado_transport::{BackendLink, Caller, Publisher, Responder};
+use recado_transport::{AnyOf, BackendLink, Caller, Publisher, Responder};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -20,6 +20,7 @@ use crate::peer_port::{ClockPort, PeerPort};
 use crate::publisher::EventPublisher;
 use crate::registration::Registrar;
 use crate::service::Service;
+use crate::watched::Watched;
 
 /// Why a part of the server ended, in one sentence; parts run for ever.
 type Parts = JoinSet<String>;
@@ -57,11 +58,13 @@ impl Sockets {
     async fn open(config: &ServerConfig) -> Result<Sockets, ServerError> {
         // The own port first: a second start of the same server fails here.
         let responder = Responder::bind(&config.endpoint).await?;
-        let publisher = Publisher::connect(&config.proxy).await?;
-        let reference = Caller::connect(&config.reference).await?;
+        let proxy = config.proxies.first().map_or("", |proxy| &proxy.publishers);
+        let publisher = Publisher::connect(AnyOf::from(proxy).called("the proxy")).await?;
+        let reference =
+            Caller::connect(AnyOf::from(&config.reference).called("the reference")).await?;
         let mut brokers = Vec::new();
         for broker in &config.brokers {
-            brokers.push(BackendLink::connect(broker).await?);
+            brokers.push(BackendLink::connect(AnyOf::from(broker).called("the broker")).await?);
         }
         Ok(Sockets { responder, publisher, reference, brokers })
     }
@@ -86,7 +89,10 @@ impl Server {
         let address = config.advertise.clone().unwrap_or_else(bound);
         let boot: u64 = rand::random();
         let clocks = Arc::new(Clocks::new(config.clock_offset_ms));
-        let facts = Arc::new(Facts::new(&config.reference, &config.proxy));
+        let facts = Arc::new(Facts::new(
+            &config.reference,
+            config.proxies.first().map_or("", |proxy| &proxy.publishers),
+        ));
         let mut routes = config.routes.clone();
         routes.insert(WITNESS_ADDRESS.to_owned(), config.reference.clone());
         let links = Links::start(routes);
@@ -105,6 +111,7 @@ impl Server {
                 clocks: clocks.clone(),
                 name: config.name.clone(),
                 boot,
+                http: config.http.clone(),
             })
             .map(Arc::new)
             .collect();
@@ -121,6 +128,12 @@ impl Server {
                 Err(error) => error.to_string(),
             }
         });
+        let watched = Watched {
+            replica: core.replica.clone(),
+            facts: core.facts.clone(),
+            vitals: config.vitals,
+        };
+        spawn(&mut parts, "what is shown", watched.run());
         for broker in &brokers {
             spawn(&mut parts, "the link to the broker", broker.clone().run());
         }

@@ -24,6 +24,8 @@ pub fn status(view: &View, facts: &Facts) -> Status {
         broker: Value::Map(Vec::new()),
         proxy: proxy(facts),
         reference: reference(view, facts),
+        brokers: Value::Array(Vec::new()),
+        proxies: Value::Array(vec![proxy(facts)]),
     }
 }
 
@@ -39,6 +41,8 @@ fn member_status(view: &View, row: &MemberView, clock_offset_ms: Option<i64>) ->
         applied,
         term: view.term,
         clock_offset_ms,
+        // The broker has it from each server itself.
+        http: None,
     }
 }
 
@@ -62,13 +66,16 @@ fn proxy(facts: &Facts) -> Value {
 }
 
 fn reference(view: &View, facts: &Facts) -> Value {
-    let known = *facts.reference.borrow();
+    let known = facts.reference.borrow().clone();
     let mut map = vec![
         ("address".into(), facts.reference_address.as_str().into()),
         ("connected".into(), known.connected.into()),
     ];
     if let Some(pid) = known.pid {
         map.push(("pid".into(), pid.into()));
+    }
+    if let Some(http) = known.http {
+        map.push(("http".into(), http.into()));
     }
     if let Some(replica) = &view.witness {
         let does = if replica.voter { "votes" } else { "follows" };
@@ -152,9 +159,11 @@ mod tests {
         assert_eq!(said(&shown.reference, "connected"), Some(false.into()));
         assert_eq!(said(&shown.reference, "pid"), None);
         assert_eq!(said(&shown.proxy, "address"), Some("tcp://p".into()));
-        facts
-            .reference
-            .send_replace(crate::facts::ReferenceFacts { connected: true, pid: Some(5) });
+        facts.reference.send_replace(crate::facts::ReferenceFacts {
+            connected: true,
+            pid: Some(5),
+            http: None,
+        });
         let shown = status(&view(Vec::new()), &facts);
         assert_eq!(said(&shown.reference, "pid"), Some(5.into()));
     }

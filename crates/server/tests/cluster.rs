@@ -14,7 +14,7 @@ use recado_protocol::backend::{ToBroker, ToServer};
 use recado_protocol::reply::{Role, Status};
 use recado_protocol::server::{ServerReply, ServerRequest};
 use recado_protocol::{Event, Incoming, Reply, Request, RequestId, codec};
-use recado_server::{ReferenceConfig, ServerConfig, run_reference, run_server};
+use recado_server::{Proxy, ReferenceConfig, ServerConfig, run_reference, run_server};
 use recado_transport::{Caller, Envelope, EventProxy, PlainPump, Publisher, Responder, Subscriber};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
@@ -255,7 +255,8 @@ impl Stage {
         let mut config = ServerConfig::local(name, self.path().join(name), 1);
         config.endpoint = "tcp://127.0.0.1:0".into();
         config.brokers = vec![broker.to_owned()];
-        config.proxy = proxy.to_owned();
+        let subscribers = local(self.proxy_ports.1);
+        config.proxies = vec![Proxy { publishers: proxy.to_owned(), subscribers }];
         config.reference = local(self.reference_port);
         config.clock_offset_ms = offset_ms;
         Thread::start(|stopped| async {

@@ -9,7 +9,8 @@ use omq_tokio::{Message, MonitorEvent, MonitorRecvError, Socket, SocketType};
 use tokio::task::JoinHandle;
 
 use crate::options::{self, Io};
-use crate::{CallError, OpenError};
+use crate::redial::Redial;
+use crate::{AnyOf, CallError, OpenError};
 
 /// How long a publisher waits for the proxy's subscription after the connection stands. A proxy
 /// without subscribers never sends one; then nobody misses anything.
@@ -33,12 +34,12 @@ impl Drop for Shared {
 
 impl Publisher {
     /// Starts connecting, and reconnects for ever.
-    pub async fn connect(endpoint: &str) -> Result<Publisher, OpenError> {
-        let parsed = options::check(endpoint)?;
+    pub async fn connect(to: impl Into<AnyOf>) -> Result<Publisher, OpenError> {
+        let to = to.into();
+        to.check()?;
         let socket = options::open(Io::Caller, SocketType::Pub, options::publisher())?;
         let ready = Arc::new(AtomicBool::new(false));
-        let watcher = tokio::spawn(watch_readiness(socket.clone(), ready.clone()));
-        socket.connect(parsed).await.map_err(|error| options::unusable(endpoint, &error))?;
+        let watcher = tokio::spawn(stay_connected(socket.clone(), Redial::new(to), ready.clone()));
         Ok(Publisher(Arc::new(Shared { socket, ready, watcher })))
     }
 
@@ -59,9 +60,13 @@ impl Publisher {
     }
 }
 
-/// Keeps `ready` true while a connection stands by which a subscription came.
-async fn watch_readiness(socket: Socket, ready: Arc<AtomicBool>) {
+/// Has the library connect, which tries for ever once the name could be resolved, and keeps
+/// `ready` true while a connection stands by which a subscription came.
+async fn stay_connected(socket: Socket, mut redial: Redial, ready: Arc<AtomicBool>) {
     let Ok((mut monitor, _)) = socket.monitor_with_subscriptions().await else { return };
+    while socket.connect(redial.endpoint().as_str()).await.is_err() {
+        redial.failed().await;
+    }
     let mut connected = false;
     loop {
         let waiting = connected && !ready.load(Relaxed);
@@ -73,10 +78,15 @@ async fn watch_readiness(socket: Socket, ready: Arc<AtomicBool>) {
             }
         };
         match event {
-            Ok(MonitorEvent::HandshakeSucceeded { .. }) => connected = true,
+            Ok(MonitorEvent::HandshakeSucceeded { .. }) => {
+                connected = true;
+                redial.reached();
+            }
+            Ok(MonitorEvent::ConnectDelayed { .. }) => redial.still_away().await,
             Ok(MonitorEvent::SubscribeReceived { .. }) => ready.store(connected, Relaxed),
             Ok(MonitorEvent::Disconnected { .. }) => {
                 connected = false;
+                redial.gone();
                 ready.store(false, Relaxed);
             }
             Ok(_) => {}

@@ -89,6 +89,26 @@ enum Due {
     Vet,
 }
 
+/// Which broker this is, for `status`.
+#[derive(Clone, Debug, Default)]
+pub struct Myself {
+    /// Its process.
+    pub pid: u32,
+    /// Where it serves HTTP (`host:port`), if it does.
+    pub http: Option<String>,
+}
+
+/// What a broker can't do without, in a sentence for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lack {
+    /// Nobody is there.
+    #[error("no server is connected; start servers, or look at their logs")]
+    NoServer,
+    /// Who is there can't answer.
+    #[error("no connected server serves: they know no primary; start more servers, or wait")]
+    NoneServes,
+}
+
 /// What the broker says of itself in `status`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -104,8 +124,7 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct Dispatcher {
     limits: Limits,
-    /// Which process this is.
-    pid: u32,
+    myself: Myself,
     /// The body of our own requests for sessions.
     session_body: Bytes,
     servers: Servers,
@@ -136,10 +155,15 @@ impl Dispatcher {
     /// A dispatcher that numbers its attempts from `first_attempt` on (random: a broker that
     /// starts anew must not take the answers to its predecessor), and opens sessions with
     /// `session_body`.
-    pub fn new(limits: Limits, pid: u32, first_attempt: u64, session_body: Bytes) -> Dispatcher {
+    pub fn new(
+        limits: Limits,
+        myself: Myself,
+        first_attempt: u64,
+        session_body: Bytes,
+    ) -> Dispatcher {
         Dispatcher {
             limits,
-            pid,
+            myself,
             session_body,
             servers: Servers::default(),
             sessions: Sessions::new(limits.sessions_min, limits.sessions_max, limits.session_ahead),
@@ -164,6 +188,15 @@ impl Dispatcher {
     /// What is to be done, in order.
     pub fn actions(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.actions)
+    }
+
+    /// What keeps requests from being answered now.
+    pub fn lacks(&self) -> Option<Lack> {
+        match (self.servers.live(), self.servers.any_serving()) {
+            (0, _) => Some(Lack::NoServer),
+            (_, false) => Some(Lack::NoneServes),
+            (_, true) => None,
+        }
     }
 
     /// How many requests are held.
@@ -227,8 +260,8 @@ impl Dispatcher {
     /// A server says something; `body` is the frame after the header.
     pub fn server_says(&mut self, from: &Bytes, said: ToBroker, body: Option<Bytes>, now: u64) {
         match (said, body) {
-            (ToBroker::Ready { name, boot, credit, primary, serving }, _) => {
-                let said = Announcement { name, boot, credit, primary, serving };
+            (ToBroker::Ready { name, boot, credit, primary, serving, http }, _) => {
+                let said = Announcement { name, boot, credit, primary, serving, http };
                 let announced = self.servers.announced(from, said, now);
                 for replaced in announced.replaced {
                     self.server_lost(replaced);
@@ -431,7 +464,7 @@ impl Dispatcher {
     fn answer_status(&mut self, to: Envelope, mut status: Status, now: u64) {
         let waiting = self.held.values().filter(|held| held.waiting).count();
         let part = [
-            ("pid", u64::from(self.pid)),
+            ("pid", u64::from(self.myself.pid)),
             ("servers", self.servers.live() as u64),
             ("in_flight", (self.held.len() - waiting) as u64),
             ("queued", waiting as u64),
@@ -441,9 +474,15 @@ impl Dispatcher {
             ("sessions", self.sessions.open() as u64),
             ("uptime_ms", now),
         ];
-        status.broker = rmpv::Value::Map(
-            part.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
-        );
+        let mut part: Vec<(rmpv::Value, rmpv::Value)> =
+            part.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        if let Some(http) = &self.myself.http {
+            part.push(("http".into(), http.as_str().into()));
+        }
+        status.broker = rmpv::Value::Map(part);
+        for member in &mut status.members {
+            member.http = self.servers.http(&member.name);
+        }
         self.answer(Action::Status { to, status: Box::new(status) });
     }
 }
@@ -455,6 +494,8 @@ fn no_members() -> Status {
         broker: rmpv::Value::Nil,
         proxy: rmpv::Value::Nil,
         reference: rmpv::Value::Nil,
+        brokers: rmpv::Value::Nil,
+        proxies: rmpv::Value::Nil,
     }
 }
 

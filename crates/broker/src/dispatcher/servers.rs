@@ -20,6 +20,8 @@ pub(super) struct Server {
     /// It says that it is the primary; two may say so for a moment.
     pub(super) leads: bool,
     pub(super) serving: bool,
+    /// Where it serves HTTP, if it does.
+    pub(super) http: Option<String>,
     pub(super) heard_ms: u64,
     /// Heard of in time.
     pub(super) live: bool,
@@ -34,6 +36,7 @@ pub(super) struct Announcement {
     pub(super) credit: u32,
     pub(super) primary: bool,
     pub(super) serving: bool,
+    pub(super) http: Option<String>,
 }
 
 /// Whom to send a request to.
@@ -80,6 +83,12 @@ impl Servers {
         self.all.iter().filter(|server| server.live).count()
     }
 
+    /// Where the server of this name serves HTTP, if one that is heard of in time does.
+    pub(super) fn http(&self, name: &str) -> Option<String> {
+        let server = self.all.iter().find(|server| server.live && server.name == name)?;
+        server.http.clone()
+    }
+
     /// Whether any is heard of in time and can answer.
     pub(super) fn any_serving(&self) -> bool {
         self.all.iter().any(|server| server.live && server.serving)
@@ -101,6 +110,7 @@ impl Servers {
         let server = &mut self.all[index];
         server.credit = said.credit;
         server.serving = said.serving;
+        server.http = said.http;
         server.heard_ms = now;
         server.live = true;
         let key = server.key;
@@ -130,6 +140,7 @@ impl Servers {
             credit: said.credit,
             leads: false,
             serving: said.serving,
+            http: None,
             heard_ms: 0,
             live: true,
             in_flight: 0,

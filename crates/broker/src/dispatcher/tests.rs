@@ -9,7 +9,7 @@ use recado_protocol::codec::{self, Stamp};
 use recado_protocol::{Code, Incoming, Refusal, Reply, Request, RequestId};
 use recado_transport::Envelope;
 
-use super::{Action, Dispatcher};
+use super::{Action, Dispatcher, Lack, Myself};
 use crate::Limits;
 
 const FIRST_ATTEMPT: u64 = 1000;
@@ -67,7 +67,8 @@ fn name(identity: &Bytes) -> &'static str {
 impl Scene {
     fn new(limits: Limits) -> Scene {
         let session = encode(Request::Session, None);
-        let dispatcher = Dispatcher::new(limits, 42, FIRST_ATTEMPT, session);
+        let myself = Myself { pid: 42, http: Some("a:1".into()) };
+        let dispatcher = Dispatcher::new(limits, myself, FIRST_ATTEMPT, session);
         Scene { dispatcher, now: 0, answers: Vec::new(), sessions: 0 }
     }
 
@@ -91,7 +92,7 @@ impl Scene {
 
     fn says(&mut self, server: &'static str, credit: u32, serving: bool, primary: bool) {
         let name = server.to_owned();
-        let said = ToBroker::Ready { name, boot: 1, credit, primary, serving };
+        let said = ToBroker::Ready { name, boot: 1, credit, primary, serving, http: None };
         self.dispatcher.server_says(&server.into(), said, None, self.now);
     }
 
@@ -167,6 +168,18 @@ impl Scene {
         };
         self.answers.iter().filter_map(code).collect()
     }
+}
+
+#[test]
+fn what_the_broker_lacks_is_a_server_that_serves() {
+    let mut scene = Scene::new(Limits::default());
+    assert_eq!(scene.dispatcher.lacks(), Some(Lack::NoServer));
+    scene.ready("a", 8, false);
+    assert_eq!(scene.dispatcher.lacks(), Some(Lack::NoneServes));
+    scene.ready("b", 8, true);
+    assert_eq!(scene.dispatcher.lacks(), None);
+    scene.pass(2 * Limits::default().silence_ms, &[]);
+    assert_eq!(scene.dispatcher.lacks(), Some(Lack::NoServer));
 }
 
 #[test]
@@ -323,8 +336,14 @@ fn a_new_connection_of_the_same_start_replaces_the_old_one() {
     let mut scene = Scene::with_servers(Limits::default(), &["a"], 8);
     scene.ask(1, read());
     assert_eq!(scene.turn().len(), 1);
-    let said =
-        ToBroker::Ready { name: "a".into(), boot: 1, credit: 8, primary: false, serving: true };
+    let said = ToBroker::Ready {
+        name: "a".into(),
+        boot: 1,
+        credit: 8,
+        primary: false,
+        serving: true,
+        http: None,
+    };
     scene.dispatcher.server_says(&"b".into(), said, None, 0);
     assert_eq!(scene.turn()[0].server, "b", "what the old connection had goes to the new one");
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::field::{self, Fields, Message};
+use super::field::{self, Field, Fields, Message};
 use super::request::{read_request_id, write_request_id};
 use super::{DecodeError, Stamp, write};
 use crate::backend::{ToBroker, ToServer};
@@ -10,13 +10,16 @@ use crate::backend::{ToBroker, ToServer};
 /// Encodes the header frame from a server to the broker.
 pub fn encode_to_broker(header: &ToBroker, stamp: Stamp) -> Bytes {
     match header {
-        ToBroker::Ready { name, boot, credit, primary, serving } => {
+        ToBroker::Ready { name, boot, credit, primary, serving, http } => {
             write::message("ready", stamp, 64 + name.len(), |data| {
                 data.str("name", name);
                 data.uint("boot", *boot);
                 data.uint("credit", u64::from(*credit));
                 data.bool("primary", *primary);
                 data.bool("serving", *serving);
+                if let Some(http) = http {
+                    data.str("http", http);
+                }
             })
         }
         ToBroker::Done { n } => write::message("done", stamp, 16, |data| data.uint("n", *n)),
@@ -51,14 +54,15 @@ pub fn decode_to_broker(frame: &[u8]) -> Result<(ToBroker, u64), DecodeError> {
 }
 
 fn read_ready(data: Fields<'_>) -> Result<ToBroker, DecodeError> {
-    let [name, boot, credit, primary, serving] =
-        data.pick(["name", "boot", "credit", "primary", "serving"]);
+    let [name, boot, credit, primary, serving, http] =
+        data.pick(["name", "boot", "credit", "primary", "serving", "http"]);
     Ok(ToBroker::Ready {
         name: name.string()?,
         boot: boot.uint()?,
         credit: credit.uint32()?,
         primary: primary.bool()?,
         serving: serving.bool()?,
+        http: http.optional(Field::string)?,
     })
 }
 

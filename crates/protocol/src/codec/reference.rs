@@ -78,15 +78,17 @@ pub fn encode_reference_reply(service: &str, reply: &ReferenceReply, stamp: Stam
             write_list(data, list);
         }
         ReferenceReply::List(list) => write_list(data, list),
-        ReferenceReply::Heartbeat { rank, form, list, pid } => {
+        ReferenceReply::Heartbeat { rank, form, list, pid, http } => {
             write_rank(data, *rank, *form);
             write_list(data, list);
             data.uint("pid", u64::from(*pid));
+            write_http(data, http.as_deref());
         }
-        ReferenceReply::Status { pid, last_rank, list } => {
+        ReferenceReply::Status { pid, last_rank, list, http } => {
             data.uint("pid", u64::from(*pid));
             data.uint("last_rank", *last_rank);
             write_list(data, list);
+            write_http(data, http.as_deref());
         }
         ReferenceReply::Refused(refusal) => write_refusal(data, refusal, "description"),
     })
@@ -96,6 +98,12 @@ fn write_rank(data: &mut MapWriter, rank: u64, form: Option<u64>) {
     data.uint("rank", rank);
     if let Some(form) = form {
         data.uint("form", form);
+    }
+}
+
+fn write_http(data: &mut MapWriter, http: Option<&str>) {
+    if let Some(http) = http {
+        data.str("http", http);
     }
 }
 
@@ -127,8 +135,8 @@ pub fn decode_reference_reply(body: &[u8]) -> Result<(ReferenceReply, Stamp), De
 }
 
 fn read_reply(service: &str, data: Fields<'_>) -> Result<ReferenceReply, DecodeError> {
-    let [rank, form, list, pid, last_rank] =
-        data.pick(["rank", "form", "list", "pid", "last_rank"]);
+    let [rank, form, list, pid, last_rank, http] =
+        data.pick(["rank", "form", "list", "pid", "last_rank", "http"]);
     let form = form.optional(Field::uint)?;
     let listed = |list: Field<'_>| list.maps(read_listed, usize::MAX);
     match service {
@@ -143,11 +151,13 @@ fn read_reply(service: &str, data: Fields<'_>) -> Result<ReferenceReply, DecodeE
             form,
             list: list.optional(listed)?.unwrap_or_default(),
             pid: pid.optional(Field::uint32)?.unwrap_or(0),
+            http: http.optional(Field::string)?,
         }),
         "status" => Ok(ReferenceReply::Status {
             pid: pid.uint32()?,
             last_rank: last_rank.uint()?,
             list: listed(list)?,
+            http: http.optional(Field::string)?,
         }),
         _ => Err(DecodeError("the reference has no such service".into())),
     }

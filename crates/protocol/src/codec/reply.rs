@@ -107,10 +107,15 @@ fn write_status(data: &mut MapWriter, status: &Status) {
         if let Some(offset_ms) = member.clock_offset_ms {
             map.sint("clock_offset_ms", offset_ms);
         }
+        if let Some(http) = &member.http {
+            map.str("http", http);
+        }
     });
     data.free("broker", &status.broker);
     data.free("proxy", &status.proxy);
     data.free("reference", &status.reference);
+    data.free("brokers", &status.brokers);
+    data.free("proxies", &status.proxies);
 }
 
 /// Decodes a reply; the stamp is the sender's. Understands a standard server's replies too, which
@@ -214,19 +219,22 @@ fn read_import_result(fields: Fields<'_>) -> Result<ImportResult, DecodeError> {
 }
 
 fn read_status(data: Fields<'_>) -> Result<Status, DecodeError> {
-    let [members, broker, proxy, reference] =
-        data.pick(["members", "broker", "proxy", "reference"]);
+    let [members, broker, proxy, reference, brokers, proxies] =
+        data.pick(["members", "broker", "proxy", "reference", "brokers", "proxies"]);
     Ok(Status {
         members: members.maps(read_member, usize::MAX)?,
         broker: broker.free()?,
         proxy: proxy.free()?,
         reference: reference.free()?,
+        brokers: brokers.free()?,
+        proxies: proxies.free()?,
     })
 }
 
 fn read_member(fields: Fields<'_>) -> Result<MemberStatus, DecodeError> {
     let [name, rank, role, address] = fields.pick(["name", "rank", "role", "address"]);
-    let [pid, applied, term, offset] = fields.pick(["pid", "applied", "term", "clock_offset_ms"]);
+    let [pid, applied, term, offset, http] =
+        fields.pick(["pid", "applied", "term", "clock_offset_ms", "http"]);
     let role = Role::parse(role.text()?).ok_or_else(|| {
         DecodeError("the field `role` must be `primary`, `backup`, `joining` or `down`".into())
     })?;
@@ -239,5 +247,6 @@ fn read_member(fields: Fields<'_>) -> Result<MemberStatus, DecodeError> {
         applied: applied.uint()?,
         term: term.uint()?,
         clock_offset_ms: offset.optional(Field::sint)?,
+        http: http.optional(Field::string)?,
     })
 }

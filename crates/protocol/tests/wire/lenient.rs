@@ -390,7 +390,8 @@ fn a_standard_reference_and_standard_servers_are_understood() {
     use recado_protocol::reference::{Listed, ReferenceReply};
     let data = vec![("timestamp", 5.into()), ("clock", 6.into())];
     let (reply, stamp) = codec::decode_reference_reply(&body("heartbeat", data)).unwrap();
-    let empty = ReferenceReply::Heartbeat { rank: 0, form: None, list: Vec::new(), pid: 0 };
+    let empty =
+        ReferenceReply::Heartbeat { rank: 0, form: None, list: Vec::new(), pid: 0, http: None };
     assert_eq!((reply, stamp), (empty, Stamp { timestamp: 5, clock: 6 }));
     let (reply, _) =
         codec::decode_reference_reply(&body("rank", vec![("rank", 2.into())])).unwrap();

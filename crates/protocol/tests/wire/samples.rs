@@ -107,13 +107,17 @@ fn replies(samples: &mut Vec<Sample>) {
         applied: 99,
         term: 2,
         clock_offset_ms: Some(-3),
+        http: Some("10.0.0.1:5625".into()),
     };
-    let backup = MemberStatus { role: Role::Backup, clock_offset_ms: None, ..member.clone() };
+    let backup =
+        MemberStatus { role: Role::Backup, clock_offset_ms: None, http: None, ..member.clone() };
     let status = Status {
         members: vec![member, backup],
         broker: rmpv::Value::Map(vec![("pid".into(), 12.into()), ("ready".into(), true.into())]),
         proxy: rmpv::Value::Map(vec![("connected".into(), false.into())]),
         reference: rmpv::Value::Nil,
+        brokers: rmpv::Value::Array(vec![rmpv::Value::Map(vec![("pid".into(), 12.into())])]),
+        proxies: rmpv::Value::Array(Vec::new()),
     };
     let page = HistoryReply { messages: vec![record(false), record(true)], newest: 42 };
     let results = vec![
@@ -223,9 +227,15 @@ fn reference(samples: &mut Vec<Sample>) {
         ("list", ReferenceReply::List(list.clone())),
         (
             "heartbeat",
-            ReferenceReply::Heartbeat { rank: 3, form: None, list: list.clone(), pid: 88 },
+            ReferenceReply::Heartbeat {
+                rank: 3,
+                form: None,
+                list: list.clone(),
+                pid: 88,
+                http: Some("10.0.0.9:5623".into()),
+            },
         ),
-        ("status", ReferenceReply::Status { pid: 88, last_rank: 4, list }),
+        ("status", ReferenceReply::Status { pid: 88, last_rank: 4, list, http: None }),
         ("rank", ReferenceReply::Refused(refusal)),
     ];
     for (service, reply) in replies {
@@ -287,6 +297,7 @@ fn backend(samples: &mut Vec<Sample>) {
         credit: 64,
         primary: true,
         serving: false,
+        http: Some("10.0.0.1:5625".into()),
     };
     let list = [
         ("ready", ready),

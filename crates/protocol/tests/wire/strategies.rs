@@ -158,11 +158,23 @@ fn member() -> impl Strategy<Value = MemberStatus> {
         prop::sample::select(roles),
         (number(), number(), number()),
         any::<u32>(),
-        option::of(any::<i64>()),
+        (option::of(any::<i64>()), option::of(text())),
     )
-        .prop_map(|((name, address), role, (rank, applied, term), pid, clock_offset_ms)| {
-            MemberStatus { name, rank, role, address, pid, applied, term, clock_offset_ms }
-        })
+        .prop_map(
+            |((name, address), role, (rank, applied, term), pid, (clock_offset_ms, http))| {
+                MemberStatus {
+                    name,
+                    rank,
+                    role,
+                    address,
+                    pid,
+                    applied,
+                    term,
+                    clock_offset_ms,
+                    http,
+                }
+            },
+        )
 }
 
 /// A reply with a service that it may answer.
@@ -171,9 +183,9 @@ pub fn reply() -> impl Strategy<Value = (&'static str, Reply)> {
         prop::sample::select(&["login", "channel", "remove"][..]).prop_map(|s| (s, Reply::Done));
     let ack = (bytes(), number(), any::<u32>(), any::<u32>())
         .prop_map(|(id, seq, stored, members)| Reply::Acked(Ack { id, seq, stored, members }));
-    let status = (vec(member(), 0..3), free(), free(), free()).prop_map(
-        |(members, broker, proxy, reference)| {
-            Reply::Status(Status { members, broker, proxy, reference })
+    let status = (vec(member(), 0..3), free(), free(), free(), free(), free()).prop_map(
+        |(members, broker, proxy, reference, brokers, proxies)| {
+            Reply::Status(Status { members, broker, proxy, reference, brokers, proxies })
         },
     );
     let result = prop_oneof![
@@ -236,14 +248,16 @@ pub fn reference_reply() -> impl Strategy<Value = (&'static str, ReferenceReply)
         (number(), option::of(number()), list())
             .prop_map(|(rank, form, list)| ("rank", ReferenceReply::Rank { rank, form, list })),
         list().prop_map(|list| ("list", ReferenceReply::List(list))),
-        (number(), option::of(number()), list(), any::<u32>()).prop_map(
-            |(rank, form, list, pid)| {
-                ("heartbeat", ReferenceReply::Heartbeat { rank, form, list, pid })
+        (number(), option::of(number()), list(), any::<u32>(), option::of(text())).prop_map(
+            |(rank, form, list, pid, http)| {
+                ("heartbeat", ReferenceReply::Heartbeat { rank, form, list, pid, http })
             }
         ),
-        (any::<u32>(), number(), list()).prop_map(|(pid, last_rank, list)| {
-            ("status", ReferenceReply::Status { pid, last_rank, list })
-        }),
+        (any::<u32>(), number(), list(), option::of(text())).prop_map(
+            |(pid, last_rank, list, http)| {
+                ("status", ReferenceReply::Status { pid, last_rank, list, http })
+            }
+        ),
         refusal().prop_map(|refusal| ("rank", ReferenceReply::Refused(refusal))),
     ]
 }
@@ -271,15 +285,15 @@ pub fn server_reply() -> impl Strategy<Value = (&'static str, ServerReply)> {
 
 pub fn to_broker() -> impl Strategy<Value = ToBroker> {
     prop_oneof![
-        (text(), number(), any::<u32>(), any::<bool>(), any::<bool>()).prop_map(
-            |(name, boot, credit, primary, serving)| ToBroker::Ready {
+        (text(), number(), any::<u32>(), any::<bool>(), any::<bool>(), option::of(text()))
+            .prop_map(|(name, boot, credit, primary, serving, http)| ToBroker::Ready {
                 name,
                 boot,
                 credit,
                 primary,
-                serving
-            }
-        ),
+                serving,
+                http
+            }),
         number().prop_map(|n| ToBroker::Done { n }),
         (number(), any::<bool>()).prop_map(|(n, uncertain)| ToBroker::Again { n, uncertain }),
         Just(ToBroker::Bye),

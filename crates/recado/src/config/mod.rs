@@ -158,6 +158,9 @@ fn check_values(settings: &Settings) -> Result<(), (&'static str, String)> {
             return Err((key, format!("a number from 1 to {limit} is needed")));
         }
     }
+    if let Some(Err(why)) = settings.http.as_deref().map(address::http) {
+        return Err(("http", why));
+    }
     let name = &settings.name;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name.starts_with('.') {

@@ -29,15 +29,16 @@ pub struct Desk {
     registry: Registry,
     clocks: Clocks,
     pid: u32,
+    http: Option<String>,
     list: Vec<Listed>,
     /// The registry's count of changes when `list` was made.
     list_changes: Option<u64>,
 }
 
 impl Desk {
-    /// Answers by this registry.
-    pub fn new(registry: Registry, clocks: Clocks, pid: u32) -> Desk {
-        Desk { registry, clocks, pid, list: Vec::new(), list_changes: None }
+    /// Answers by this registry, and says that the reference serves HTTP there, if it does.
+    pub fn new(registry: Registry, clocks: Clocks, pid: u32, http: Option<String>) -> Desk {
+        Desk { registry, clocks, pid, http, list: Vec::new(), list_changes: None }
     }
 
     /// Answers one request; whatever the bytes are, there is an answer.
@@ -67,22 +68,25 @@ impl Desk {
         now_ms: u64,
     ) -> (ReferenceReply, Option<Persistent>) {
         match request {
-            ReferenceRequest::Rank(said) => self.register(said, now_ms, |answer, list, _| {
+            ReferenceRequest::Rank(said) => self.register(said, now_ms, |answer, list| {
                 ReferenceReply::Rank { rank: answer.rank, form: answer.form, list }
             }),
             ReferenceRequest::Heartbeat(said) => {
-                self.register(said, now_ms, |answer, list, pid| ReferenceReply::Heartbeat {
+                let (pid, http) = (self.pid, self.http.clone());
+                self.register(said, now_ms, |answer, list| ReferenceReply::Heartbeat {
                     rank: answer.rank,
                     form: answer.form,
                     list,
                     pid,
+                    http: http.clone(),
                 })
             }
             ReferenceRequest::List => (ReferenceReply::List(self.list().to_vec()), None),
             ReferenceRequest::Status => {
                 let last_rank = self.registry.persistent().last_rank;
                 let list = self.list().to_vec();
-                (ReferenceReply::Status { pid: self.pid, last_rank, list }, None)
+                let (pid, http) = (self.pid, self.http.clone());
+                (ReferenceReply::Status { pid, last_rank, list, http }, None)
             }
         }
     }
@@ -91,7 +95,7 @@ impl Desk {
         &mut self,
         said: &Registration,
         now_ms: u64,
-        reply: impl Fn(&registry::Answer, Vec<Listed>, u32) -> ReferenceReply,
+        reply: impl Fn(&registry::Answer, Vec<Listed>) -> ReferenceReply,
     ) -> (ReferenceReply, Option<Persistent>) {
         if let Err(error) = names::check(&said.user) {
             let refusal = Refusal::new(Code::InvalidName, error.to_string());
@@ -127,7 +131,7 @@ impl Desk {
             tracing::info!(server = %said.user, node = granted, "a server may form the cluster");
         }
         let list = self.list().to_vec();
-        (reply(&answer, list, self.pid), answer.persist)
+        (reply(&answer, list), answer.persist)
     }
 
     /// The servers that are there, by rank.
@@ -153,7 +157,7 @@ mod tests {
 
     fn desk() -> Desk {
         let registry = Registry::new(Persistent::default(), Limits::default(), 0);
-        Desk::new(registry, Clocks::new(0), 99)
+        Desk::new(registry, Clocks::new(0), 99, None)
     }
 
     fn ask(desk: &mut Desk, request: &ReferenceRequest) -> (ReferenceReply, Option<Persistent>) {

@@ -156,6 +156,7 @@ mod tests {
             applied: 12,
             term: 3,
             clock_offset_ms: Some(-4),
+            http: None,
         };
         let entry = |key: &str, value: rmpv::Value| (key.into(), value);
         Status {
@@ -170,6 +171,8 @@ mod tests {
             ]),
             proxy: rmpv::Value::Map(vec![entry("replica", "follows".into())]),
             reference: "odd".into(),
+            brokers: rmpv::Value::Nil,
+            proxies: rmpv::Value::Nil,
         }
     }
 

@@ -19,7 +19,7 @@ const PAGE_ROWS: usize = 500;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub async fn connect(cluster: &Cluster) -> Client {
-    let mut config = ClientConfig::new(cluster.endpoint(0), cluster.endpoint(3));
+    let mut config = ClientConfig::new(cluster.doors("broker"), cluster.doors("proxy"));
     config.patience = PATIENCE;
     Client::connect(config).await.unwrap()
 }

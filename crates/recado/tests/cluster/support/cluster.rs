@@ -19,6 +19,8 @@ pub struct Cluster {
     // Fields go in this order: processes end before their folder and the slot are given up.
     processes: BTreeMap<String, Process>,
     pub base: u16,
+    /// How many brokers, and how many proxies.
+    doors: u16,
     dir: TempDir,
     _slots: Slots,
 }
@@ -40,6 +42,7 @@ impl Cluster {
         Cluster {
             processes: BTreeMap::new(),
             base: ports::free_base(),
+            doors: 1,
             dir: tempfile::Builder::new().prefix("recado-test-").tempdir().unwrap(),
             _slots: slots,
         }
@@ -59,6 +62,45 @@ impl Cluster {
         cluster.start_roles(servers);
         cluster.wait_active(servers);
         cluster
+    }
+
+    /// The same with so many brokers and as many proxies.
+    pub fn with_doors(servers: usize, doors: u16) -> Cluster {
+        let mut cluster = Cluster::empty();
+        cluster.doors = doors;
+        cluster.start_roles(servers);
+        for number in 2..=doors {
+            cluster.start_door("broker", number);
+            cluster.start_door("proxy", number);
+        }
+        cluster.wait_active(servers);
+        cluster
+    }
+
+    /// Starts a further broker or proxy, known as `broker-2` and so on.
+    pub fn start_door(&mut self, role: &str, number: u16) {
+        let name = if number == 1 { role.to_owned() } else { format!("{role}-{number}") };
+        self.start(&name, &[role, "--number", &number.to_string()]);
+    }
+
+    /// Where clients find the brokers, or the proxies.
+    pub fn doors(&self, role: &str) -> Vec<String> {
+        let offset = if role == "broker" { 0 } else { 3 };
+        let block = |number: u16| if number == 1 { 0 } else { 10 + 10 * number };
+        (1..=self.doors).map(|number| self.endpoint(block(number) + offset)).collect()
+    }
+
+    /// The same as options have them.
+    fn door_flags(&self) -> [String; 2] {
+        let list = |role: &str| {
+            let less = if role == "broker" { 0 } else { 1 };
+            let first = |at: &String| {
+                let port: u16 = at.rsplit(':').next().unwrap().parse().unwrap();
+                format!("127.0.0.1:{}", port - less)
+            };
+            self.doors(role).iter().map(first).collect::<Vec<_>>().join(",")
+        };
+        ["broker", "proxy"].map(|role| format!("--{role}={}", list(role)))
     }
 
     /// Starts `up`.
@@ -81,6 +123,14 @@ impl Cluster {
 
     /// Starts a server, from 1.
     pub fn start_server(&mut self, number: usize, more: &[&str]) {
+        let doors = self.door_flags();
+        let mut words = vec![doors[0].as_str(), &doors[1]];
+        words.extend(more);
+        self.start_server_with(number, &words);
+    }
+
+    /// Starts a server that is told where the others are by nothing but these flags.
+    pub fn start_server_with(&mut self, number: usize, more: &[&str]) {
         let name = format!("server-{number}");
         let port = (usize::from(self.base) + 4 + number).to_string();
         let mut words = vec!["server", "--name", &name, "--port", &port];

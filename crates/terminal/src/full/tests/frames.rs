@@ -17,12 +17,15 @@ fn status(primary: &str) -> Status {
         applied: 1,
         term: 1,
         clock_offset_ms: None,
+        http: None,
     };
     Status {
         members: vec![member],
         broker: rmpv::Value::Nil,
         proxy: rmpv::Value::Nil,
         reference: rmpv::Value::Nil,
+        brokers: rmpv::Value::Nil,
+        proxies: rmpv::Value::Nil,
     }
 }
 

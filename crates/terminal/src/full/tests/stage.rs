@@ -262,5 +262,7 @@ pub(super) fn nobody() -> Status {
         broker: rmpv::Value::Nil,
         proxy: rmpv::Value::Nil,
         reference: rmpv::Value::Nil,
+        brokers: rmpv::Value::Nil,
+        proxies: rmpv::Value::Nil,
     }
 }
