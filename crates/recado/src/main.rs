@@ -8,6 +8,7 @@ mod command;
 mod config;
 mod demo;
 mod disk;
+mod doors;
 mod drill;
 mod failure;
 mod generate;

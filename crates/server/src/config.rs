@@ -37,10 +37,6 @@ pub const REFERENCE_TIMEOUT_MS: u64 = 2000;
 /// How many messages are read from the store at a time for publishing.
 pub const PUBLISH_PAGE_ROWS: usize = 256;
 
-/// Only what was sent this long ago counts as published: what was still in a buffer when the
-/// proxy died is sent again.
-pub const PUBLISHED_AFTER_MS: u64 = 1000;
-
 /// A page of history up to this size is read on the runtime's own thread, a larger one elsewhere.
 pub const INLINE_HISTORY_ROWS: usize = 50;
 

@@ -7,7 +7,7 @@ use recado_replication::{Replica, View};
 use recado_watch::{BEAT_INTERVAL_MS, Vitals};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::facts::{Facts, ReferenceFacts};
+use crate::facts::Facts;
 
 /// The part that shows it. It runs where the others do, so when it turns, they can.
 pub struct Watched {
@@ -29,17 +29,17 @@ impl Watched {
         loop {
             beats.tick().await;
             self.vitals.beat();
-            let reference = self.facts.reference.borrow().clone();
+            let reference = self.facts.reference.borrow().connected;
             self.vitals.lacks(missing(&view.borrow(), reference));
         }
     }
 }
 
 /// Why the server is of no use to the cluster now.
-fn missing(view: &View, reference: ReferenceFacts) -> Vec<String> {
+fn missing(view: &View, reference_answers: bool) -> Vec<String> {
     let mut reasons = Vec::new();
     let own = view.member(view.node);
-    if own.is_none() && !reference.connected {
+    if own.is_none() && !reference_answers {
         reasons.push(
             "the reference, which gives it its rank, does not answer; start it, or look at \
              --reference"
@@ -92,18 +92,16 @@ mod tests {
 
     #[test]
     fn an_active_server_with_a_primary_is_ready_without_a_reference_too() {
-        let away = ReferenceFacts::default();
-        assert!(missing(&view(Some(2), Some(true)), away).is_empty());
+        assert!(missing(&view(Some(2), Some(true)), false).is_empty());
     }
 
     #[test]
     fn all_that_is_missing_is_said() {
-        let here = ReferenceFacts { connected: true, pid: None };
         let first = |reasons: Vec<String>| reasons.first().cloned().unwrap_or_default();
-        assert!(first(missing(&view(None, Some(true)), here)).contains("no primary"));
-        assert!(first(missing(&view(Some(2), Some(false)), here)).contains("not active"));
-        assert!(first(missing(&view(Some(2), None), here)).contains("taken it in"));
-        let alone = missing(&view(None, None), ReferenceFacts::default());
+        assert!(first(missing(&view(None, Some(true)), true)).contains("no primary"));
+        assert!(first(missing(&view(Some(2), Some(false)), true)).contains("not active"));
+        assert!(first(missing(&view(Some(2), None), true)).contains("taken it in"));
+        let alone = missing(&view(None, None), false);
         assert_eq!(alone.len(), 2, "{alone:?}");
         assert!(alone[0].contains("--reference"), "{alone:?}");
     }

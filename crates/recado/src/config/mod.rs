@@ -10,6 +10,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use self::file::{ConfigFile, one_line};
+use crate::address;
 use crate::command::Command;
 use crate::failure::Failure;
 use crate::options::{self, Fallback, Settings};
