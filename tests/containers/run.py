@@ -21,7 +21,7 @@ import test_image  # noqa: E402
 import test_mission  # noqa: E402
 import test_more  # noqa: E402
 import test_two  # noqa: E402
-from engine import Stack, docker, engine_answers, run  # noqa: E402
+from engine import Stack, engine_answers, run  # noqa: E402
 from load import Book, prepare  # noqa: E402
 
 MODULES = [test_image, test_mission, test_chat, test_faults, test_two, test_more]
@@ -69,11 +69,15 @@ def timed(what, work):
 
 
 def run_all(stack, wanted):
-    timed("base images", lambda: run(os.path.join(HERE, "bases"), within_s=BUILD_S))
-    timed("image", lambda: stack.build(BUILD_S))
-    timed("start", stack.up)
-    stack.book = Book()
-    prepare(stack)
+    try:
+        timed("base images", lambda: run(os.path.join(HERE, "bases"), within_s=BUILD_S))
+        timed("image", lambda: stack.build(BUILD_S))
+        timed("start", stack.up)
+        stack.book = Book()
+        prepare(stack)
+    except Exception:  # Without a cluster there is nothing to test.
+        report(stack, "FAILED to build and start")
+        return [False]
     return [outcome for module in MODULES for outcome in run_module(module, wanted, stack)]
 
 
@@ -86,8 +90,12 @@ def main():
         return 0
     # A signal ends it as an exception would, so that the project is taken down.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    stack = Stack()
-    stack.refuse_strangers()
+    try:
+        stack = Stack()
+        stack.refuse_strangers()
+    except AssertionError as why:
+        print(why, file=sys.stderr)
+        return 1
     try:
         outcomes = run_all(stack, sys.argv[1] if len(sys.argv) == 2 else "")
     finally:
