@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, "..", "python"))
 
 import test_chat  # noqa: E402: the path above comes first
+import test_drill  # noqa: E402
 import test_faults  # noqa: E402
 import test_image  # noqa: E402
 import test_mission  # noqa: E402
@@ -24,7 +25,7 @@ import test_two  # noqa: E402
 from engine import Stack, engine_answers, run  # noqa: E402
 from load import Book, prepare  # noqa: E402
 
-MODULES = [test_image, test_mission, test_chat, test_faults, test_two, test_more]
+MODULES = [test_image, test_mission, test_chat, test_faults, test_two, test_drill, test_more]
 BUILD_S = 1800
 
 
