@@ -50,14 +50,14 @@ class Terminal:
         self.shown += ESCAPES.sub("", raw.decode(errors="replace"))
         return bool(raw)
 
-    def until(self, wanted, within_s=15):
-        """Reads until this is shown, and forgets what was shown up to there."""
+    def until(self, *wanted, within_s=15):
+        """Reads until all of it is shown, in whatever order, and forgets what was shown up to there."""
         deadline = time.monotonic() + within_s
-        while wanted not in self.shown:
+        while not all(text in self.shown for text in wanted):
             left = deadline - time.monotonic()
             assert left > 0, f"{wanted!r} is not shown within {within_s} s, but {self.shown!r}"
             self.read(min(left, 0.2))
-        self.shown = self.shown.split(wanted, 1)[1]
+        self.shown = self.shown[max(self.shown.index(text) + len(text) for text in wanted) :]
 
     def answers(self, command, wanted):
         """Types a command for the line client, and waits for what it says and its next prompt."""

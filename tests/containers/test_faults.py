@@ -1,6 +1,7 @@
 """What happens to hosts, done to containers. What was acknowledged is there, once, after each."""
 
 import time
+from ipaddress import ip_address
 
 from cluster import eventually
 from engine import SERVERS, address, docker, inspect
@@ -62,16 +63,17 @@ def test_a_volume_is_removed(stack):
     eventually(f"{name} has what the others have", level, 30)
 
 
-def swap(*names):
-    """Stops these and starts them in the other order: each gets another one's address."""
-    before = [address(name) for name in names]
-    for name in names:
-        docker("kill", name)
-    for name in reversed(names):
+def swap(one, other):
+    """Kills both and lets each come back under the other's address: the engine gives the lowest free
+    one to who starts first, so that is who had the higher one."""
+    before = {name: address(name) for name in (one, other)}
+    docker("kill", *before)
+    by_address = sorted(before, key=lambda name: ip_address(before[name]))
+    for name in reversed(by_address):
         docker("start", name)
-    after = [address(name) for name in names]
-    print(f"       {', '.join(names)}: {', '.join(before)} became {', '.join(after)}")
-    assert before != after, "the addresses are the same as before, so this tests nothing"
+    for name, had in before.items():
+        print(f"       {name}: {had} became {address(name)}")
+        assert address(name) != had, "the address is the same as before, so this tests nothing"
 
 
 def test_servers_come_back_under_each_others_addresses(stack):

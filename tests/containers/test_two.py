@@ -79,7 +79,6 @@ def test_a_chat_moves_on(stack):
         terminal.answers(f"join {CHANNEL}", "joined")
         with Killed(stack, "broker", "proxy"):
             terminal.type(f'pub {CHANNEL} "ainda aqui"\r')
-            terminal.until("stored on 3 of 3 servers")
-            terminal.until("eva: ainda aqui")
+            terminal.until("stored on 3 of 3 servers", "eva: ainda aqui")
         terminal.type("quit\r")
         assert terminal.end() == 0
