@@ -22,5 +22,6 @@ mod summary;
 mod workload;
 
 pub use faults::Kind;
+pub use net::{Places, Size};
 pub use run::{DrillConfig, DrillEnd, DrillError, run};
 pub use screen::Screen;

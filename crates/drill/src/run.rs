@@ -13,7 +13,7 @@ use crate::availability;
 use crate::cluster::{Cluster, Watch, ports};
 use crate::faults::{self, Kind, Outcome, Planned};
 use crate::history::{End, Fault, Skipped};
-use crate::net::{Net, Node, Ports};
+use crate::net::{Net, Node, Places, Ports, Relay, Size};
 use crate::report::Report;
 use crate::schedule;
 use crate::screen::Screen;
@@ -46,8 +46,10 @@ pub struct DrillConfig {
     pub duration: Duration,
     /// From one fault to the next.
     pub interval: Duration,
-    /// How many servers.
-    pub servers: usize,
+    /// How many servers, brokers and proxies.
+    pub size: Size,
+    /// Which port is whose.
+    pub places: Places,
     /// Which kinds of faults.
     pub kinds: Vec<Kind>,
     /// How many messages a second are written, about.
@@ -89,9 +91,11 @@ pub async fn run(
 ) -> Result<DrillEnd, DrillError> {
     let planned = schedule::plan(config.seed, &config.kinds, config.duration, config.interval);
     screen.line(&format!(
-        "drill with seed {}: {} servers for {} s, {} faults of {} kinds",
+        "drill with seed {}: {} servers, {} brokers, {} proxies for {} s, {} faults of {} kinds",
         config.seed,
-        config.servers,
+        config.size.servers,
+        config.size.brokers,
+        config.size.proxies,
         config.duration.as_secs(),
         planned.len(),
         config.kinds.len()
@@ -126,7 +130,8 @@ struct Drill {
     injected: Vec<Injected>,
     skipped: usize,
     duration: Duration,
-    broker: String,
+    /// Of the brokers and proxies themselves, around the relays.
+    doors: Doors,
 }
 
 impl Drill {
@@ -135,26 +140,32 @@ impl Drill {
         screen: Arc<dyn Screen>,
         stop: watch::Receiver<bool>,
     ) -> Result<Drill, DrillError> {
-        let row = u16::try_from(config.servers).unwrap_or(u16::MAX).saturating_add(5);
-        let base = ports::free_row(row)
+        let base = ports::free_row(config.places.ports)
             .ok_or_else(|| io::Error::other("there is no row of free ports"))?;
-        let ports = Ports { base, servers: config.servers };
+        let size = config.size;
+        let ports = Ports { base, places: config.places, size };
         let net = Net::start(&ports).await?;
         let at = |port: u16| format!("tcp://127.0.0.1:{port}");
-        let doors = Doors { broker: at(net.to_broker.port()), proxy: at(net.to_proxy.port()) };
-        let broker = at(ports.front());
+        let relayed = |node| at(net.door(node).map_or(0, Relay::port));
+        let relayed = Doors {
+            brokers: size.brokers().map(relayed).collect(),
+            proxies: size.proxies().map(relayed).collect(),
+        };
+        let doors = Doors {
+            brokers: size.brokers().map(|node| at(ports.first(node))).collect(),
+            proxies: size.proxies().map(|node| at(ports.second(node))).collect(),
+        };
         let mut cluster = Cluster::new(&config.program, &config.dir, &config.log, ports.clone())?;
         cluster.bring_back(&net)?;
         let unusable = |why: &dyn std::fmt::Display| DrillError::Cluster(why.to_string());
-        let watch = Watch::start(ports.front()).await.map_err(|why| unusable(&why))?;
-        let servers = config.servers;
+        let watch = Watch::start(doors.brokers.clone()).await.map_err(|why| unusable(&why))?;
         tokio::select! {
-            ready = watch.until(START, |view| view.active() == servers) => if !ready {
+            ready = watch.until(START, |view| view.active() == size.servers) => if !ready {
                 return Err(unusable(&"not all servers became active"));
             },
             () = told(stop.clone()) => return Err(unusable(&"it was told to stop")),
         }
-        let workload = Workload::start(doors, config.rate, config.seed).await;
+        let workload = Workload::start(relayed, config.rate, config.seed, false).await;
         let workload = workload.map_err(|why| unusable(&why))?;
         let clients = (workload.recorder.clone(), workload.wishes.clone());
         let began_us = workload.recorder.now_us();
@@ -166,7 +177,7 @@ impl Drill {
             injected: Vec::new(),
             skipped: 0,
             duration: config.duration,
-            broker,
+            doors,
         })
     }
 
@@ -290,7 +301,7 @@ impl Drill {
         *end_us = self.arena.recorder.now_us();
         self.arena.now = "reading everything".into();
         self.workload.stop_writers(LAST_WRITES).await;
-        let topics = match gather::topics(&self.broker).await {
+        let topics = match gather::topics(&self.doors, &self.workload.topics).await {
             Ok(topics) => topics,
             Err(why) => {
                 self.arena.fails(&format!("the history can't be read in the end: {why}"));

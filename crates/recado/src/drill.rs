@@ -8,14 +8,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use recado_drill::{DrillConfig, DrillEnd, Kind, Screen};
+use recado_drill::{DrillConfig, DrillEnd, Kind, Places, Screen, Size};
 use tokio::sync::watch;
 
 use crate::failure::Failure;
 use crate::logging;
 use crate::options::Settings;
+use crate::port_table;
 use crate::roles;
 use crate::shutdown::Shutdown;
+
+/// Where a drill's cluster listens, as every other one does.
+const PLACES: Places = Places {
+    ports: port_table::PORTS,
+    broker: port_table::broker,
+    proxy: port_table::proxy,
+    reference: port_table::REFERENCE,
+    server: port_table::server,
+};
 
 /// What stands for every kind of fault.
 const ALL: &str = "all";
@@ -56,7 +66,12 @@ pub fn run(settings: &Settings, shutdown: Shutdown) -> Result<ExitCode, Failure>
         seed,
         duration: Duration::from_secs(settings.duration.0),
         interval: Duration::from_secs(settings.interval.0),
-        servers: usize::from(settings.servers),
+        size: Size {
+            servers: usize::from(settings.servers),
+            brokers: usize::from(settings.brokers),
+            proxies: usize::from(settings.proxies),
+        },
+        places: PLACES,
         kinds,
         rate: u32::from(settings.rate),
         log: settings.log.clone(),

@@ -63,7 +63,7 @@ fn index(name: &str) -> Option<usize> {
     name.strip_prefix("server-")?.parse::<usize>().ok()?.checked_sub(1)
 }
 
-/// Asks through the broker itself, around the relays, until it is dropped.
+/// Asks one of the brokers, and the next one when it does not answer, until it is dropped.
 pub struct Watch {
     seen: watch::Receiver<View>,
     _task: JoinSet<()>,
@@ -73,9 +73,9 @@ impl Watch {
     /// Starts asking.
     ///
     /// # Errors
-    /// When the address can't be used at all.
-    pub async fn start(front: u16) -> Result<Watch, recado_transport::OpenError> {
-        let caller = Caller::connect(&format!("tcp://127.0.0.1:{front}")).await?;
+    /// When an address can't be used at all.
+    pub async fn start(brokers: Vec<String>) -> Result<Watch, recado_transport::OpenError> {
+        let caller = Caller::connect(brokers).await?;
         let (sender, seen) = watch::channel(View::default());
         let mut task = JoinSet::new();
         task.spawn(async move {
