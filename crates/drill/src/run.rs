@@ -25,13 +25,13 @@ use crate::{gather, journal};
 const START: Duration = Duration::from_secs(60);
 /// How long the servers may take to be active again: one that kept falling silent has to keep
 /// pace for a minute first, and for another one when it falters in that.
-const SETTLE: Duration = Duration::from_secs(130);
+pub(crate) const SETTLE: Duration = Duration::from_secs(130);
 /// The workload goes on for so long after the last healing.
-const AFTERMATH: Duration = Duration::from_secs(2);
+pub(crate) const AFTERMATH: Duration = Duration::from_secs(2);
 /// How long writers may take to end what they began.
-const LAST_WRITES: Duration = Duration::from_secs(15);
+pub(crate) const LAST_WRITES: Duration = Duration::from_secs(15);
 /// How long subscribers may take to fill their gaps.
-const LAST_FILLS: Duration = Duration::from_secs(20);
+pub(crate) const LAST_FILLS: Duration = Duration::from_secs(20);
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -67,6 +67,17 @@ pub enum DrillError {
     /// The cluster did not get so far that anything could be broken.
     #[error("the cluster did not start: {0}; look at its logs")]
     Cluster(String),
+    /// There is no cluster that could be used.
+    #[error(
+        "can't use the cluster at {brokers}: {why}; look at it with `recado status`, and give the \
+         addresses of its brokers with --broker and of its proxies with --proxy"
+    )]
+    Unreachable {
+        /// Where it should be.
+        brokers: String,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 /// How a drill ended.
@@ -80,6 +91,15 @@ pub enum DrillEnd {
     Stopped,
 }
 
+/// A drill that is over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// How it ended.
+    pub end: DrillEnd,
+    /// All that was shown in the end, as one JSON object; times in µs.
+    pub json: serde_json::Value,
+}
+
 /// Runs a drill and says how it went. It ends early, with what it has, when `stop` becomes true.
 ///
 /// # Errors
@@ -88,7 +108,7 @@ pub async fn run(
     config: DrillConfig,
     screen: Arc<dyn Screen>,
     stop: watch::Receiver<bool>,
-) -> Result<DrillEnd, DrillError> {
+) -> Result<Finished, DrillError> {
     let planned = schedule::plan(config.seed, &config.kinds, config.duration, config.interval);
     screen.line(&format!(
         "drill with seed {}: {} servers, {} brokers, {} proxies for {} s, {} faults of {} kinds",
@@ -106,11 +126,7 @@ pub async fn run(
     let outcome = drill.faults(&planned).await;
     let stopped = interrupted(outcome)?;
     let summary = drill.finish(began, planned.len(), stopped).await?;
-    screen.line("");
-    for line in summary.lines() {
-        screen.line(&line);
-    }
-    Ok(summary.end())
+    Ok(summary.show(&*screen))
 }
 
 /// True when it was told to stop.
@@ -281,6 +297,7 @@ impl Drill {
             lost_replies,
             filled,
             not_reached: planned.saturating_sub(self.injected.len() + self.skipped),
+            out_of_reach: &[],
             failures: self.arena.failures,
             stopped,
         })
@@ -331,7 +348,8 @@ fn logs(cluster: &Cluster) -> Vec<(crate::history::Name, String)> {
         .collect()
 }
 
-async fn told(mut stop: watch::Receiver<bool>) {
+/// Waits until it is told to stop.
+pub(crate) async fn told(mut stop: watch::Receiver<bool>) {
     // A lost sender means that nobody can ask any more: go on.
     if stop.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;

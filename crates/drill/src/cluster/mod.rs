@@ -13,7 +13,7 @@ use rustix::process::Signal;
 
 use crate::net::{Net, Node, Ports};
 pub use process::{Inject, Process, START_MARK, describe};
-pub use watch::Watch;
+pub use watch::{View, Watch};
 
 /// How long a process may take to end after SIGTERM.
 const STOP_GRACE: Duration = Duration::from_secs(8);

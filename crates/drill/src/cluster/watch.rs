@@ -42,6 +42,28 @@ impl View {
         }
     }
 
+    /// How many servers take part, whatever their names are; none without a primary.
+    pub fn taking_part(&self) -> usize {
+        let takes_part =
+            |member: &&MemberStatus| matches!(member.role, Role::Primary | Role::Backup);
+        let leads = self.members.iter().any(|member| member.role == Role::Primary);
+        if leads { self.members.iter().filter(takes_part).count() } else { 0 }
+    }
+
+    /// Whether all servers take part.
+    pub fn is_whole(&self) -> bool {
+        self.taking_part() > 0 && self.taking_part() == self.members.len()
+    }
+
+    /// Which servers take part, in words.
+    pub fn standing(&self) -> String {
+        if self.members.is_empty() {
+            return "no server answers".into();
+        }
+        let member = |member: &MemberStatus| format!("{} {}", member.name, member.role.as_str());
+        self.members.iter().map(member).collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether a server is active.
     pub fn is_active(&self, server: usize) -> bool {
         self.members.iter().any(|member| {
@@ -94,6 +116,14 @@ impl Watch {
     /// What was said last.
     pub fn now(&self) -> View {
         self.seen.borrow().clone()
+    }
+
+    /// The next answer, or what was said last when none comes until then.
+    pub async fn next(&self, deadline: Instant) -> View {
+        let mut seen = self.seen.clone();
+        seen.mark_unchanged();
+        _ = tokio::time::timeout_at(deadline, seen.changed()).await;
+        self.now()
     }
 
     /// Waits until what was asked for holds in an answer from after this call; false when that
