@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use recado_broker::{Broker, BrokerConfig, Limits};
+use recado_broker::{Broker, BrokerConfig};
 use recado_protocol::backend::{READY_INTERVAL_MS, ToBroker};
 use recado_protocol::codec::{self, Stamp};
 use recado_protocol::{Incoming, Reply, Request};
@@ -27,14 +27,7 @@ fn main() {
     let (sender, receiver) = std::sync::mpsc::channel();
     on_thread(async move {
         let any = || "tcp://127.0.0.1:0".to_owned();
-        let config = BrokerConfig {
-            front: any(),
-            back: any(),
-            plain: false,
-            limits: Limits::default(),
-            http: None,
-        };
-        let broker = Broker::bind(config).await.unwrap();
+        let broker = Broker::bind(BrokerConfig::new(any(), any())).await.unwrap();
         sender.send(broker.endpoints().map(str::to_owned)).unwrap();
         broker.run(std::future::pending()).await.unwrap();
     });
@@ -82,14 +75,7 @@ async fn serve(back: String, n: usize) {
     link.wait_connected(Duration::from_secs(10)).await;
     let stamp = Stamp::default();
     let name = format!("server-{n}");
-    let ready = ToBroker::Ready {
-        name,
-        boot: 1,
-        credit: CREDIT,
-        primary: n == 0,
-        serving: true,
-        http: None,
-    };
+    let ready = ToBroker::Ready { name, boot: 1, credit: CREDIT, primary: n == 0, serving: true };
     let mut ticks = tokio::time::interval(Duration::from_millis(READY_INTERVAL_MS));
     loop {
         let requests = tokio::select! {

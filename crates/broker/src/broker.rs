@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use recado_protocol::{Incoming, Reply, Request, codec};
-use recado_transport::{Io, PlainPump, Responder, UnreadLimits};
+use recado_transport::{Connections, Io, PlainPump, Responder, UnreadLimits};
+use recado_watch::{BEAT_INTERVAL_MS, Vitals};
 use tokio::time::MissedTickBehavior;
 
 use crate::clock::Clock;
-use crate::{Action, BrokerError, Dispatcher, Limits, Myself};
+use crate::{Action, BrokerError, Dispatcher, Lack, Limits, Myself};
 
 /// How often the dispatcher has a look at the time when nothing comes in.
 const TURN_INTERVAL: Duration = Duration::from_millis(10);
@@ -33,34 +34,58 @@ pub struct BrokerConfig {
     pub plain: bool,
     /// What is held at the most, and for how long.
     pub limits: Limits,
-    /// Where this role serves HTTP (`host:port`), if it does; for `status`.
+    /// Where its pages are (`host:port`), to be shown to others.
     pub http: Option<String>,
+    /// What it shows to those who watch it.
+    pub vitals: Vitals,
+}
+
+impl BrokerConfig {
+    /// A dealing broker at these end points, with the usual limits, whom nobody watches.
+    pub fn new(front: impl Into<String>, back: impl Into<String>) -> BrokerConfig {
+        BrokerConfig {
+            front: front.into(),
+            back: back.into(),
+            plain: false,
+            limits: Limits::default(),
+            http: None,
+            vitals: Vitals::default(),
+        }
+    }
 }
 
 /// A broker whose ports are bound.
 pub struct Broker(Mode);
 
 enum Mode {
-    Plain(PlainPump),
-    Dealing { front: Responder, back: Responder, limits: Limits, http: Option<String> },
+    Plain(PlainPump, Vitals),
+    Dealing {
+        front: Responder,
+        back: Responder,
+        limits: Limits,
+        http: Option<String>,
+        vitals: Vitals,
+    },
 }
 
 impl Broker {
     /// Binds both ports.
     pub async fn bind(config: BrokerConfig) -> Result<Broker, BrokerError> {
         if config.plain {
-            return Ok(Broker(Mode::Plain(PlainPump::bind(&config.front, &config.back).await?)));
+            let pump = PlainPump::bind(&config.front, &config.back).await?;
+            return Ok(Broker(Mode::Plain(pump, config.vitals)));
         }
         let front =
             Responder::bind_with(&config.front, Io::Threads, UnreadLimits::default()).await?;
         let back = Responder::bind_with(&config.back, Io::Threads, TO_SERVERS).await?;
-        Ok(Broker(Mode::Dealing { front, back, limits: config.limits, http: config.http }))
+        let BrokerConfig { limits, http, vitals, .. } = config;
+        Ok(Broker(Mode::Dealing { front, back, limits, http, vitals }))
     }
 
     /// Where clients and servers connect, with the real ports.
     pub fn endpoints(&self) -> [&str; 2] {
         match &self.0 {
-            Mode::Plain(pump) => pump.endpoints(),
+            Mode::Plain(pump, _) => pump.endpoints(),
             Mode::Dealing { front, back, .. } => [front.endpoint(), back.endpoint()],
         }
     }
@@ -68,12 +93,30 @@ impl Broker {
     /// Serves until `shutdown` ends; then every request that is held is answered.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), BrokerError> {
         match self.0 {
-            Mode::Plain(pump) => pump.run(shutdown).await,
-            Mode::Dealing { front, back, limits, http } => {
-                Dealing::new(front, back, limits, http).run(shutdown).await;
+            Mode::Plain(pump, vitals) => {
+                let connections = pump.connections();
+                tokio::select! {
+                    () = pump.run(shutdown) => {}
+                    () = watch_plain(&connections, &vitals) => {}
+                }
+            }
+            Mode::Dealing { front, back, limits, http, vitals } => {
+                Dealing::new(front, back, limits, http, vitals).run(shutdown).await;
             }
         }
         Ok(())
+    }
+}
+
+/// A pump knows nothing of its servers but whether any is connected.
+async fn watch_plain(connections: &Connections, vitals: &Vitals) {
+    vitals.serves();
+    let mut beats = tokio::time::interval(Duration::from_millis(BEAT_INTERVAL_MS));
+    loop {
+        beats.tick().await;
+        vitals.beat();
+        let alone = connections.servers() == 0;
+        vitals.lacks(if alone { vec![Lack::NoServer.to_string()] } else { Vec::new() });
     }
 }
 
@@ -83,10 +126,19 @@ struct Dealing {
     dispatcher: Dispatcher,
     clock: Clock,
     started: Instant,
+    vitals: Vitals,
+    /// When it was looked last at what is missing.
+    looked_ms: u64,
 }
 
 impl Dealing {
-    fn new(front: Responder, back: Responder, limits: Limits, http: Option<String>) -> Dealing {
+    fn new(
+        front: Responder,
+        back: Responder,
+        limits: Limits,
+        http: Option<String>,
+        vitals: Vitals,
+    ) -> Dealing {
         let mut clock = Clock::default();
         let request = Incoming { request: Request::Session, clock: 0, id: None };
         let session_body = codec::encode_request(&request, clock.stamp());
@@ -94,7 +146,8 @@ impl Dealing {
         let first_attempt = rand::random::<u64>() >> 16;
         let myself = Myself { pid: std::process::id(), http };
         let dispatcher = Dispatcher::new(limits, myself, first_attempt, session_body);
-        Dealing { front, back, dispatcher, clock, started: Instant::now() }
+        let started = Instant::now();
+        Dealing { front, back, dispatcher, clock, started, vitals, looked_ms: 0 }
     }
 
     fn now(&self) -> u64 {
@@ -105,6 +158,7 @@ impl Dealing {
         let mut shutdown = pin!(shutdown);
         let mut ticks = tokio::time::interval(TURN_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.vitals.serves();
         loop {
             // Not in a fixed order: under load none of these may wait for another.
             tokio::select! {
@@ -130,6 +184,7 @@ impl Dealing {
             }
             self.dispatcher.turn(self.now());
             self.act();
+            self.show();
         }
         self.dispatcher.end(self.now());
         if self.act() > 0 {
@@ -137,6 +192,18 @@ impl Dealing {
         }
         self.front.close().await;
         self.back.close().await;
+    }
+
+    /// Shows those who watch that the loop turns, and what is missing.
+    fn show(&mut self) {
+        let now = self.now();
+        if now < self.looked_ms + BEAT_INTERVAL_MS && self.looked_ms > 0 {
+            return;
+        }
+        self.looked_ms = now.max(1);
+        self.vitals.beat();
+        let lack = self.dispatcher.lacks();
+        self.vitals.lacks(lack.iter().map(Lack::to_string).collect());
     }
 
     fn server_says(&mut self, identity: &Bytes, body: Vec<Bytes>) {

@@ -36,7 +36,7 @@ mod limits;
 mod proxy;
 
 pub use broker::{Broker, BrokerConfig, run_broker};
-pub use dispatcher::{Action, Dispatcher, Myself};
+pub use dispatcher::{Action, Dispatcher, Lack, Myself};
 pub use limits::Limits;
 pub use proxy::{ProxyConfig, run_proxy};
 

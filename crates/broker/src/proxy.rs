@@ -1,8 +1,10 @@
 //! The event proxy as a role.
 
 use std::future::Future;
+use std::time::Duration;
 
-use recado_transport::EventProxy;
+use recado_transport::{Connections, EventProxy};
+use recado_watch::{BEAT_INTERVAL_MS, Vitals};
 
 use crate::BrokerError;
 
@@ -13,8 +15,10 @@ pub struct ProxyConfig {
     pub publishers: String,
     /// Where clients subscribe (XPUB).
     pub subscribers: String,
-    /// Where this role serves HTTP (`host:port`), if it does; for `status`.
+    /// Where its pages are (`host:port`), to be shown to others.
     pub http: Option<String>,
+    /// What it shows to those who watch it.
+    pub vitals: Vitals,
 }
 
 /// Binds a proxy and runs it until `shutdown` ends.
@@ -25,6 +29,23 @@ pub async fn run_proxy(
     let proxy = EventProxy::bind(&config.publishers, &config.subscribers).await?;
     let [publishers, subscribers] = proxy.endpoints();
     tracing::info!(publishers, subscribers, "the proxy is ready");
-    proxy.run(shutdown).await;
+    let connections = proxy.connections();
+    tokio::select! {
+        () = proxy.run(shutdown) => {}
+        () = watch(&connections, &config.vitals) => {}
+    }
     Ok(())
+}
+
+/// Shows that the thread turns, and whether anybody publishes; for ever.
+async fn watch(connections: &Connections, vitals: &Vitals) {
+    vitals.serves();
+    let mut beats = tokio::time::interval(Duration::from_millis(BEAT_INTERVAL_MS));
+    loop {
+        beats.tick().await;
+        vitals.beat();
+        let silent = connections.servers() == 0;
+        let reason = "no server is connected to publish; start servers, or look at their --proxy";
+        vitals.lacks(if silent { vec![reason.to_owned()] } else { Vec::new() });
+    }
 }

@@ -27,7 +27,7 @@ struct Running {
 
 async fn start(plain: bool, limits: Limits) -> Running {
     let any = || "tcp://127.0.0.1:0".to_owned();
-    let config = BrokerConfig { front: any(), back: any(), plain, limits, http: None };
+    let config = BrokerConfig { plain, limits, ..BrokerConfig::new(any(), any()) };
     let broker = Broker::bind(config).await.unwrap();
     let [front, back] = broker.endpoints().map(str::to_owned);
     let (stop, stopped) = oneshot::channel::<()>();
@@ -54,14 +54,8 @@ impl FakeServer {
         let beat = link.clone();
         let beat = tokio::spawn(async move {
             let name = name.to_owned();
-            let ready = ToBroker::Ready {
-                name,
-                boot: 1,
-                credit: 8,
-                primary: false,
-                serving: true,
-                http: None,
-            };
+            let (credit, primary, serving, http) = (8, false, true, None);
+            let ready = ToBroker::Ready { name, boot: 1, credit, primary, serving, http };
             loop {
                 let _ = beat.send(codec::encode_to_broker(&ready, Stamp::default()), None);
                 tokio::time::sleep(Duration::from_millis(READY_INTERVAL_MS)).await;
@@ -275,13 +269,7 @@ async fn when_the_broker_ends_everybody_is_answered() {
     assert_eq!(code(&answer.await.unwrap().1), Code::Unknown);
     broker.task.await.unwrap();
     // Its ports are free again.
-    let config = BrokerConfig {
-        front: broker.front,
-        back: broker.back,
-        plain: false,
-        limits: Limits::default(),
-        http: None,
-    };
+    let config = BrokerConfig::new(broker.front, broker.back);
     Broker::bind(config).await.unwrap();
 }
 
@@ -291,13 +279,7 @@ async fn servers_find_a_broker_that_starts_anew() {
     let mut server = FakeServer::start(&broker.back, "a").await;
     broker.stop.send(()).unwrap();
     broker.task.await.unwrap();
-    let config = BrokerConfig {
-        front: broker.front,
-        back: broker.back,
-        plain: false,
-        limits: Limits::default(),
-        http: None,
-    };
+    let config = BrokerConfig::new(broker.front, broker.back);
     let anew = Broker::bind(config).await.unwrap();
     let front = anew.endpoints()[0].to_owned();
     tokio::spawn(anew.run(std::future::pending()));
@@ -335,13 +317,7 @@ async fn the_plain_pump_is_understood_by_our_link() {
 #[tokio::test]
 async fn a_taken_port_is_said() {
     let broker = start(false, Limits::default()).await;
-    let config = BrokerConfig {
-        front: broker.front.clone(),
-        back: "tcp://127.0.0.1:0".into(),
-        plain: false,
-        limits: Limits::default(),
-        http: None,
-    };
+    let config = BrokerConfig::new(broker.front.clone(), "tcp://127.0.0.1:0");
     let Err(error) = Broker::bind(config).await else { panic!("it is taken") };
     assert!(error.to_string().contains("in use"), "{error}");
 }

@@ -119,7 +119,8 @@ async fn what_comes_during_the_warm_up_does_not_count() {
 async fn a_fan_out_counts_what_arrives_and_what_does_not() {
     let fake = Fake::start().await;
     fake.state().lose_events = (1..100_000).filter(|seq| seq % 10 == 0).collect();
-    let report = run_fan_out(&load(&fake, 2), &fake.proxy, 3).await.unwrap().remove(0);
+    let report =
+        run_fan_out(&load(&fake, 2), &fake.proxy.as_str().into(), 3).await.unwrap().remove(0);
     let lost: u64 = {
         let state = fake.state();
         state.log.iter().filter(|row| row.seq % 10 == 0).count() as u64

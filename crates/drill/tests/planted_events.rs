@@ -15,6 +15,7 @@ use recado_drill::check::{Findings, Promise, check};
 use recado_drill::history::{
     Ack, Delivery, End, FinalRow, History, Name, Outcome, Row, Source, Topic,
 };
+use recado_protocol::marker::OWN_TOPICS;
 use recado_protocol::message::{HistoryOf, HistoryQuery};
 use recado_protocol::{Event, Record, codec};
 use recado_server::{Proxy, ReferenceConfig, ServerConfig, run_reference, run_server};
@@ -162,6 +163,9 @@ fn decode(body: &[u8]) -> Event {
 /// Listens to everything.
 async fn listen(subscriber: Subscriber, recorder: Recorder) {
     while let Some((frame, body)) = subscriber.receive().await {
+        if frame.first() == Some(&OWN_TOPICS) {
+            continue;
+        }
         let (Event::Publication(record) | Event::Private(record)) = decode(&body) else { continue };
         let frame = std::str::from_utf8(&frame).unwrap();
         recorder.with(|history, at_us| {
@@ -199,14 +203,7 @@ async fn final_rows(client: &Client, topic: &Topic) -> Vec<FinalRow> {
 async fn drill(bug: Option<Bug>) -> History {
     let folder = tempfile::tempdir().unwrap();
     let any = "tcp://127.0.0.1:0".to_owned();
-    let config = BrokerConfig {
-        front: any.clone(),
-        back: any.clone(),
-        plain: false,
-        limits: Limits::default(),
-        http: None,
-    };
-    let broker = Broker::bind(config).await.unwrap();
+    let broker = Broker::bind(BrokerConfig::new(any.clone(), any.clone())).await.unwrap();
     let [front, back] = broker.endpoints().map(str::to_owned);
     let proxy = EventProxy::bind(&any, &any).await.unwrap();
     let [publishers, subscribers] = proxy.endpoints().map(str::to_owned);

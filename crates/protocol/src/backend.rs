@@ -46,5 +46,35 @@ pub struct ToServer {
     pub id: Option<RequestId>,
 }
 
+/// What a broker tells its servers of itself, so that any server can show it in `status`. It comes
+/// in a header with an empty body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerFacts {
+    /// Where it listens for clients (`tcp://host:port`).
+    pub address: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Where it serves HTTP (`host:port`), if it does.
+    pub http: Option<String>,
+    /// How long it has been running, ms.
+    pub uptime_ms: u64,
+    /// How many clients are connected.
+    pub clients: u64,
+    /// The servers that are connected.
+    pub servers: Vec<ConnectedServer>,
+}
+
+/// A server, as its broker sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectedServer {
+    /// Its name.
+    pub name: String,
+    /// Since when: ms since the Unix epoch, by the broker's clock.
+    pub since: u64,
+}
+
+/// How often a broker tells [`BrokerFacts`]; when a server comes it tells them at once.
+pub const FACTS_INTERVAL_MS: u64 = 1000;
+
 /// How often a server says [`ToBroker::Ready`].
 pub const READY_INTERVAL_MS: u64 = 200;

@@ -8,6 +8,7 @@ pub mod code;
 pub mod codec;
 pub mod event;
 pub mod limits;
+pub mod marker;
 pub mod message;
 pub mod reference;
 pub mod reply;

@@ -147,6 +147,13 @@ pub const SERVICES: &[Service] = &[
         with(&["src", "dst", "message"], PUBLISHED),
     ),
     Service::told("election", Link::Subscribers, true, of(&["coordinator"])),
+    Service::told("marker", Link::Subscribers, false, of(&["n"])),
+    Service::told(
+        "proxy",
+        Link::Subscribers,
+        false,
+        of(&["pid", "http?", "uptime_ms", "publishers", "subscribers"]),
+    ),
     Service::standard("rank", Link::Reference, REGISTRATION, with(&["rank"], &["form?", "list"])),
     Service::standard("list", Link::Reference, NOTHING, of(&["list"])),
     Service::standard(
@@ -178,4 +185,10 @@ pub const SERVICES: &[Service] = &[
     Service::told("again", Link::Broker, false, of(&["n", "uncertain"])),
     Service::told("bye", Link::Broker, false, NOTHING),
     Service::told("request", Link::Backend, false, of(&["n", "id?"])),
+    Service::told(
+        "broker",
+        Link::Backend,
+        false,
+        of(&["address", "pid", "http?", "uptime_ms", "clients", "servers"]),
+    ),
 ];

@@ -83,6 +83,34 @@ pub fn endpoint(host: &str, port: u16) -> String {
     }
 }
 
+/// `host:port`, with brackets around an IPv6 address.
+pub fn host_port(host: &str, port: u16) -> String {
+    endpoint(host, port).trim_start_matches("tcp://").to_owned()
+}
+
+/// The host and port of `--http`.
+///
+/// # Errors
+/// One sentence when it is no address with a port.
+pub fn http(address: &str) -> Result<(&str, u16), String> {
+    match split(address) {
+        Some((host, Some(port))) if !address.contains("://") => Ok((host, port)),
+        _ => Err(format!("{address} is no address with a port; give HOST:PORT")),
+    }
+}
+
+/// Where others find the pages that are bound at `--http`: at the advertised host if that is bound
+/// to every address of this machine, and else at this machine's name, the best that it knows.
+pub fn shown_http(address: &str, advertise: Option<&str>) -> Option<String> {
+    let (host, port) = http(address).ok()?;
+    if !is_unspecified(host) {
+        return Some(host_port(host, port));
+    }
+    let name = rustix::system::uname();
+    let own = advertise.or_else(|| name.nodename().to_str().ok())?;
+    Some(host_port(own, port))
+}
+
 /// Whether a host to bind means every address of the machine, which nobody can connect to.
 pub fn is_unspecified(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -208,6 +236,20 @@ mod tests {
         ] {
             assert_eq!(split(address), expected, "{address}");
         }
+    }
+
+    #[test]
+    fn the_pages_are_shown_where_others_find_them() {
+        assert_eq!(http("box:7"), Ok(("box", 7)));
+        assert_eq!(http("[::]:7"), Ok(("::", 7)));
+        for wrong in ["box", "tcp://box:7", "http://box:7", ":7", "box:0", ""] {
+            assert!(http(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(shown_http("10.0.0.1:7", Some("box")).as_deref(), Some("10.0.0.1:7"));
+        assert_eq!(shown_http("0.0.0.0:7", Some("box")).as_deref(), Some("box:7"));
+        assert_eq!(shown_http("[::]:7", Some("::5")).as_deref(), Some("[::5]:7"));
+        let own = shown_http("0.0.0.0:7", None).unwrap();
+        assert!(own.ends_with(":7") && !own.starts_with("0.0.0.0"), "{own}");
     }
 
     #[test]

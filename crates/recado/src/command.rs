@@ -43,6 +43,9 @@ commands! {
     Config "config" "Show the options of the client, and where each value comes from"
         "Flags that stand here count as they would for `recado client`.";
     Status "status" "Show the servers, the broker, the proxy and the reference" "";
+    Health "health" "Ask a role whether it is ready, at its --http address"
+        "Prints `ready`, or what is missing, a sentence a line, and ends with exit code 0 or 1 \
+         within two seconds: for health checks of containers.";
     Broker "broker" "Run the broker: takes requests from clients, deals them among servers" "";
     Proxy "proxy" "Run the proxy: carries publications from servers to subscribers" "";
     Reference "reference" "Run the reference: gives ranks, lists live servers" "";

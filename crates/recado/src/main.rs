@@ -8,9 +8,11 @@ mod command;
 mod config;
 mod demo;
 mod disk;
+mod doors;
 mod drill;
 mod failure;
 mod generate;
+mod health;
 mod keys;
 mod logging;
 mod options;
@@ -55,6 +57,9 @@ fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
     }
     let loaded = config::load(line.command, std::mem::take(&mut line.flags), line.config.take())?;
     let settings = &loaded.settings;
+    if line.command == Command::Health {
+        return health(settings);
+    }
     if line.command == Command::Demo {
         return demo::run(settings);
     }
@@ -112,6 +117,7 @@ fn run_until(settings: &Settings, line: &CommandLine, shutdown: Shutdown) -> Res
         | Command::Config
         | Command::Completions
         | Command::Man
+        | Command::Health
         | Command::Status
         | Command::Remove
         | Command::Demo
@@ -146,6 +152,19 @@ fn print_status(settings: &Settings, json: bool) -> Result<ExitCode, Failure> {
         print(&format!("{status:#}\n"));
     } else {
         print(&status::table(&status));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Answers on standard output, where health checks look; a failure that is no answer is told as any.
+fn health(settings: &Settings) -> Result<ExitCode, Failure> {
+    match health::ask(settings) {
+        Ok(()) => print("ready\n"),
+        Err(Failure::Failed(why)) => {
+            print(&format!("{why}\n"));
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(wrong) => return Err(wrong),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use crate::command::Command;
 use crate::command::Command::{
-    Bench, Bot, Broker, Chat, Client, Config, Demo, Drill, Export, Import, Proxy, Reference,
-    Remove, Server, Status, Up,
+    Bench, Bot, Broker, Chat, Client, Config, Demo, Drill, Export, Health, Import, Proxy,
+    Reference, Remove, Server, Status, Up,
 };
 use crate::keys::{Keys, WrongKey};
 
@@ -246,6 +246,10 @@ options! {
     /// Host or address under which other servers reach this one.
     advertise: Option<String>, "HOST", Fallback::Derived("what --listen says"),
         &[Server, Up, Demo];
+    /// Serve /livez, /readyz and /metrics by HTTP at this address; 0.0.0.0 opens them to the whole
+    /// network. Under `up` every role has one on this machine, which `recado status --json` shows.
+    http: Option<String>, "HOST:PORT", Fallback::Derived("none"),
+        &[Broker, Proxy, Reference, Server, Health];
     /// Reach the server that advertises FROM at TO instead, both HOST:PORT: for a port that is
     /// mapped on the way. Several are separated by commas.
     route: Option<String>, "FROM=TO", Fallback::Derived("none"),

@@ -22,6 +22,14 @@ pub const FIRST_SERVER: u16 = 5;
 const FURTHER: u16 = 30;
 /// … and how far those of the third are from there.
 const STEP: u16 = 10;
+/// The first broker's port for HTTP.
+const FIRST_BROKER_HTTP: u16 = 60;
+/// The first proxy's.
+const FIRST_PROXY_HTTP: u16 = 64;
+/// The reference's.
+pub const REFERENCE_HTTP: u16 = 68;
+/// The first server's.
+const FIRST_SERVER_HTTP: u16 = 70;
 
 /// The first port, from the port base on, of the broker of this number, from 1.
 pub const fn broker(number: u16) -> u16 {
@@ -36,6 +44,21 @@ pub const fn proxy(number: u16) -> u16 {
 /// The port, from the port base on, of the server of this number, from 1.
 pub const fn server(number: u16) -> u16 {
     FIRST_SERVER + number.saturating_sub(1)
+}
+
+/// The HTTP port, from the port base on, of the broker of this number, from 1.
+pub const fn broker_http(number: u16) -> u16 {
+    FIRST_BROKER_HTTP + number.saturating_sub(1)
+}
+
+/// The HTTP port, from the port base on, of the proxy of this number, from 1.
+pub const fn proxy_http(number: u16) -> u16 {
+    FIRST_PROXY_HTTP + number.saturating_sub(1)
+}
+
+/// The HTTP port, from the port base on, of the server of this number, from 1.
+pub const fn server_http(number: u16) -> u16 {
+    FIRST_SERVER_HTTP + number.saturating_sub(1)
 }
 
 const fn block(number: u16) -> u16 {
@@ -83,7 +106,12 @@ mod tests {
         assert_eq!(of("further brokers"), pairs(broker, 2..=MAX_BROKERS));
         assert_eq!(of("further proxies"), pairs(proxy, 2..=MAX_PROXIES));
         assert_eq!(of("reference"), [REFERENCE].into());
-        assert_eq!(of("servers"), (1..=MAX_SERVERS).map(server).collect());
+        let row = |port: fn(u16) -> u16, count: u16| (1..=count).map(port).collect::<BTreeSet<_>>();
+        assert_eq!(of("servers"), row(server, MAX_SERVERS));
+        assert_eq!(of("HTTP of brokers"), row(broker_http, MAX_BROKERS));
+        assert_eq!(of("HTTP of proxies"), row(proxy_http, MAX_PROXIES));
+        assert_eq!(of("HTTP of the reference"), [REFERENCE_HTTP].into());
+        assert_eq!(of("HTTP of servers"), row(server_http, MAX_SERVERS));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use recado_broker::{BrokerConfig, ProxyConfig, run_broker, run_proxy};
 use recado_server::{Proxy, ReferenceConfig, ServerConfig, ServerError, run_reference, run_server};
+use recado_watch::{Folder, Process, Registry, Vitals};
 
 use crate::address::{self, Endpoints, Own};
 use crate::disk;
@@ -37,6 +38,22 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
     outcome
 }
 
+/// What is shown of a role, from before it opens anything.
+fn watched(
+    settings: &Settings,
+    mut registry: Registry,
+    shutdown: &Shutdown,
+) -> Result<Vitals, Failure> {
+    registry.register_collector(Box::new(Process));
+    let vitals = Vitals::default();
+    let bound = settings.http.as_deref().map(address::http).transpose().map_err(Failure::Usage)?;
+    let bound = bound
+        .map(|(host, port)| address::host_port(if host == "*" { "0.0.0.0" } else { host }, port));
+    recado_watch::start(bound.as_deref(), vitals.clone(), registry, shutdown.clone().wait())
+        .map_err(Failure::failed)?;
+    Ok(vitals)
+}
+
 /// Runs the broker.
 ///
 /// # Errors
@@ -44,14 +61,10 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
 pub fn broker(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let [front, back] = Own::of(settings).broker(settings.number);
     let name = numbered("broker", settings.number);
-    let _running = begin(settings, &name, &[("clients", &front), ("servers", &back)])?;
-    let config = BrokerConfig {
-        front,
-        back,
-        plain: settings.plain,
-        http: None,
-        limits: recado_broker::Limits::default(),
-    };
+    let vitals = watched(settings, Registry::default(), &shutdown)?;
+    let (_running, http) = begin(settings, &name, &[("clients", &front), ("servers", &back)])?;
+    let config =
+        BrokerConfig { plain: settings.plain, http, vitals, ..BrokerConfig::new(front, back) };
     serve(async move { run_broker(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
 
@@ -62,9 +75,10 @@ pub fn broker(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
 pub fn proxy(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let [publishers, subscribers] = Own::of(settings).proxy(settings.number);
     let name = numbered("proxy", settings.number);
+    let vitals = watched(settings, Registry::default(), &shutdown)?;
     let ports = [("publishers", publishers.as_str()), ("subscribers", &subscribers)];
-    let _running = begin(settings, &name, &ports)?;
-    let config = ProxyConfig { publishers, subscribers, http: None };
+    let (_running, http) = begin(settings, &name, &ports)?;
+    let config = ProxyConfig { publishers, subscribers, http, vitals };
     serve(async move { run_proxy(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
 
@@ -74,19 +88,25 @@ pub fn proxy(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
 /// One sentence.
 pub fn reference(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let data_dir = settings.data_dir().join("reference");
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Folder(data_dir.clone())));
+    let vitals = watched(settings, registry, &shutdown)?;
     disk::with_room(&data_dir.clone(), &shutdown.clone(), || {
-        run_reference_in(settings, data_dir, shutdown)
+        run_reference_in(settings, data_dir, vitals, shutdown)
     })
 }
 
 fn run_reference_in(
     settings: &Settings,
     data_dir: PathBuf,
+    vitals: Vitals,
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
     let endpoint = Own::of(settings).reference();
-    let _running = begin(settings, "reference", &[("servers", &endpoint)])?;
+    let (_running, http) = begin(settings, "reference", &[("servers", &endpoint)])?;
     let config = ReferenceConfig {
+        http,
+        vitals,
         witness: !settings.no_replica,
         routes: address::routes(settings.route.as_deref().unwrap_or_default())?,
         ..ReferenceConfig::new(endpoint, data_dir)
@@ -100,14 +120,18 @@ fn run_reference_in(
 /// One sentence.
 pub fn server(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let data_dir = settings.data_dir().join(&settings.name);
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Folder(data_dir.clone())));
+    let vitals = watched(settings, registry, &shutdown)?;
     disk::with_room(&data_dir.clone(), &shutdown.clone(), || {
-        run_server_in(settings, data_dir, shutdown)
+        run_server_in(settings, data_dir, vitals, shutdown)
     })
 }
 
 fn run_server_in(
     settings: &Settings,
     data_dir: PathBuf,
+    vitals: Vitals,
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
     let at = Endpoints::to_connect(settings)?;
@@ -132,7 +156,7 @@ fn run_server_in(
         }
     };
     let endpoint = address::endpoint(&settings.listen, port);
-    let _running = begin(settings, &settings.name, &[("servers", &endpoint)])?;
+    let (_running, http) = begin(settings, &settings.name, &[("servers", &endpoint)])?;
     let proxies = at.xsubs.into_iter().zip(at.xpubs);
     let proxies =
         proxies.map(|(publishers, subscribers)| Proxy { publishers, subscribers }).collect();
@@ -147,8 +171,9 @@ fn run_server_in(
         reference: at.reference,
         clock_offset_ms: settings.clock_offset_ms,
         message_limit_bytes: usize::try_from(settings.message_limit_bytes).unwrap_or(usize::MAX),
-        http: None,
         timing: recado_server::Timing::default(),
+        http,
+        vitals,
     };
     let failure = |error: ServerError| match error {
         ServerError::Removed(why) => Failure::Final(why),
@@ -162,13 +187,20 @@ pub fn numbered(role: &str, number: u16) -> String {
     if number == 1 { role.to_owned() } else { format!("{role}-{number}") }
 }
 
-/// Looks before anything is touched whether the ports are free, then says that the role runs.
-fn begin(settings: &Settings, name: &str, endpoints: &[(&str, &str)]) -> Result<Running, Failure> {
+/// Looks before anything is touched whether the ports are free, then says that the role runs; gives
+/// where others find its pages.
+fn begin(
+    settings: &Settings,
+    name: &str,
+    endpoints: &[(&str, &str)],
+) -> Result<(Running, Option<String>), Failure> {
     for (_, endpoint) in endpoints {
         ports::check_free(endpoint)?;
     }
-    let running = Running::announce(settings.data_dir(), name, endpoints)?;
+    let advertise = settings.advertise.as_deref();
+    let http = settings.http.as_deref().and_then(|http| address::shown_http(http, advertise));
+    let running = Running::announce(settings.data_dir(), name, endpoints, http.as_deref())?;
     let list: Vec<_> = endpoints.iter().map(|(whom, at)| format!("{at} for {whom}")).collect();
     tracing::debug!("{name} {} listens on {}", env!("CARGO_PKG_VERSION"), list.join(", "));
-    Ok(running)
+    Ok((running, http))
 }

@@ -14,6 +14,9 @@ pub struct RunFile {
     pub pid: u32,
     /// What it listens on, by purpose.
     pub endpoints: BTreeMap<String, String>,
+    /// Where its pages are (`host:port`), as others find them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
 }
 
 /// A written run file; removed when this goes.
@@ -31,11 +34,15 @@ impl Running {
         data_dir: &Path,
         name: &str,
         endpoints: &[(&str, &str)],
+        http: Option<&str>,
     ) -> Result<Running, Failure> {
         let path = path(data_dir, name);
         let owned = |(purpose, at): &(&str, &str)| ((*purpose).to_owned(), (*at).to_owned());
-        let content =
-            RunFile { pid: std::process::id(), endpoints: endpoints.iter().map(owned).collect() };
+        let content = RunFile {
+            pid: std::process::id(),
+            endpoints: endpoints.iter().map(owned).collect(),
+            http: http.map(str::to_owned),
+        };
         let write = || {
             std::fs::create_dir_all(data_dir.join("run"))?;
             // First under another name: whoever reads sees all of it or nothing.
@@ -93,10 +100,12 @@ mod tests {
     #[test]
     fn a_run_file_is_there_as_long_as_its_process() {
         let dir = tempfile::tempdir().unwrap();
-        let running = Running::announce(dir.path(), "proxy", &[("xsub", "tcp://a:1")]).unwrap();
+        let ports = [("xsub", "tcp://a:1")];
+        let running = Running::announce(dir.path(), "proxy", &ports, Some("a:2")).unwrap();
         let found = read(dir.path(), "proxy").unwrap();
         assert_eq!(found.pid, std::process::id());
         assert_eq!(found.endpoints["xsub"], "tcp://a:1");
+        assert_eq!(found.http.as_deref(), Some("a:2"));
         drop(running);
         assert_eq!(read(dir.path(), "proxy"), None);
     }
@@ -104,7 +113,9 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_written_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let Err(failure) = Running::announce(file.path(), "proxy", &[]) else { panic!("taken") };
+        let Err(failure) = Running::announce(file.path(), "proxy", &[], None) else {
+            panic!("taken")
+        };
         let line = failure.to_string();
         assert!(line.contains(&file.path().display().to_string()) && line.contains("--data-dir"));
     }
@@ -116,5 +127,11 @@ mod tests {
         let text = format!(r#"{{"pid": {}, "endpoints": {{}}}}"#, i32::MAX);
         std::fs::write(dir.path().join("run/proxy.json"), text).unwrap();
         assert_eq!(read(dir.path(), "proxy"), None);
+    }
+
+    #[test]
+    fn a_run_file_without_pages_is_read() {
+        let file: RunFile = serde_json::from_str(r#"{"pid": 1, "endpoints": {}}"#).unwrap();
+        assert_eq!(file.http, None);
     }
 }

@@ -12,6 +12,7 @@ use recado_transport::{AnyOf, Caller};
 use serde_json::{Map, Value, json};
 
 use crate::address::{self, Endpoints};
+use crate::doors::{self, Asked, Door};
 use crate::failure::Failure;
 use crate::options::Settings;
 use crate::roles::numbered;
@@ -35,9 +36,15 @@ const FACTS_COLUMNS: usize = 69;
 /// One sentence when no broker or no server answers.
 pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
     let at = Endpoints::to_connect(settings)?;
-    let (found, brokers) = ask_brokers(settings, &at.fronts).await?;
-    let proxies = look_at_proxies(settings, &at.xsubs, &found).await;
-    let pid_of = |name: &str| runfile::read(settings.data_dir(), name).map(|file| file.pid);
+    let (found, asked) = ask_brokers(&at.fronts).await?;
+    let [known_brokers, known_proxies] = doors::known(&found);
+    let mut brokers = doors::brokers(&known_brokers, asked);
+    add_running(settings, "broker", &mut brokers);
+    let mut proxies = doors::proxies(&known_proxies, look_at_proxies(&at.xsubs));
+    add_running(settings, "proxy", &mut proxies);
+    let running = |name: &str| runfile::read(settings.data_dir(), name);
+    let pid_of = |name: &str| running(name).map(|file| file.pid);
+    let http_of = |name: &str| running(name).and_then(|file| file.http);
 
     let members: Vec<Value> =
         found.members.iter().map(|member| member_json(settings, &at, member)).collect();
@@ -58,6 +65,7 @@ pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
             add_pid(&mut reference, pid_of("reference"));
         }
     }
+    add_http(&mut reference, http_of("reference"));
     Ok(json!({
         "members": members,
         "broker": brokers.first(),
@@ -69,50 +77,39 @@ pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
 }
 
 /// What the first of the brokers says that knows of servers, and what each says of itself.
-async fn ask_brokers(
-    settings: &Settings,
-    fronts: &[String],
-) -> Result<(Status, Vec<Map<String, Value>>), Failure> {
+async fn ask_brokers(fronts: &[String]) -> Result<(Status, Vec<Asked>), Failure> {
     let answers = join_all(fronts.iter().map(|front| ask_cluster(front))).await;
-    let brokers = fronts.iter().zip(&answers).zip(1..).map(|((front, answer), number)| {
-        let mut broker = answer.as_ref().map(|status| object(&status.broker)).unwrap_or_default();
-        broker.insert("address".into(), json!(front));
-        broker.insert("answers".into(), json!(answer.is_ok()));
-        if address::is_loopback(front) {
-            let running = runfile::read(settings.data_dir(), &numbered("broker", number));
-            add_pid(&mut broker, running.map(|file| file.pid));
-        }
-        broker
+    let asked = fronts.iter().zip(&answers).map(|(front, answer)| {
+        let told = answer.as_ref().ok().map(|status| object(&status.broker));
+        Asked { front: front.clone(), told }
     });
-    let brokers = brokers.collect();
+    let asked = asked.collect();
     let (answered, silent): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
     let mut answered: Vec<Status> = answered.into_iter().flatten().collect();
-    let best = answered.iter().position(|status| !status.members.is_empty()).unwrap_or(0);
     if answered.is_empty() {
         return Err(silent.into_iter().find_map(Result::err).unwrap_or_else(|| no_broker("")));
     }
-    Ok((answered.swap_remove(best), brokers))
+    let best = answered.iter().position(|status| !status.members.is_empty()).unwrap_or(0);
+    Ok((answered.swap_remove(best), asked))
 }
 
 /// Whether each of the proxies is there.
-async fn look_at_proxies(
-    settings: &Settings,
-    xsubs: &[String],
-    found: &Status,
-) -> Vec<Map<String, Value>> {
+fn look_at_proxies(xsubs: &[String]) -> Vec<(String, bool)> {
     let patience = Duration::from_millis(REFERENCE_MS);
-    let mut proxies = Vec::with_capacity(xsubs.len());
-    for (xsub, number) in xsubs.iter().zip(1..) {
-        let mut proxy = if number == 1 { object(&found.proxy) } else { Map::new() };
-        proxy.insert("address".into(), json!(xsub));
-        proxy.insert("answers".into(), json!(ports::answers(xsub, patience)));
-        if address::is_loopback(xsub) {
-            let running = runfile::read(settings.data_dir(), &numbered("proxy", number));
-            add_pid(&mut proxy, running.map(|file| file.pid));
+    xsubs.iter().map(|xsub| (xsub.clone(), ports::answers(xsub, patience))).collect()
+}
+
+/// Adds what the run files of this machine tell.
+fn add_running(settings: &Settings, role: &str, doors: &mut [Door]) {
+    for (door, number) in doors.iter_mut().zip(1..) {
+        let running = runfile::read(settings.data_dir(), &numbered(role, number));
+        if door["address"].as_str().is_some_and(address::is_loopback)
+            && let Some(running) = running
+        {
+            door.insert("pid".into(), json!(running.pid));
+            add_http(door, running.http);
         }
-        proxies.push(proxy);
     }
-    proxies
 }
 
 async fn ask_cluster(front: &str) -> Result<Status, Failure> {
@@ -200,7 +197,8 @@ fn member_json(settings: &Settings, at: &Endpoints, member: &MemberStatus) -> Va
     let all_here = at.fronts.iter().all(|front| address::is_loopback(front));
     let here = all_here && address::is_loopback(&member.address);
     let running = runfile::read(settings.data_dir(), &member.name);
-    let local = here || running.is_some_and(|file| file.pid == member.pid);
+    let running = running.filter(|file| file.pid == member.pid);
+    let local = here || running.is_some();
     json!({
         "name": member.name,
         "rank": member.rank,
@@ -211,7 +209,15 @@ fn member_json(settings: &Settings, at: &Endpoints, member: &MemberStatus) -> Va
         "applied": member.applied,
         "term": member.term,
         "clock_offset_ms": member.clock_offset_ms,
+        "http": running.and_then(|file| file.http),
     })
+}
+
+/// What a role said itself counts before what lies on this machine.
+fn add_http(map: &mut Map<String, Value>, http: Option<String>) {
+    if !map.contains_key("http") {
+        map.insert("http".into(), json!(http));
+    }
 }
 
 fn add_pid(map: &mut Map<String, Value>, pid: Option<u32>) {
@@ -227,7 +233,8 @@ fn object(value: &rmpv::Value) -> Map<String, Value> {
     }
 }
 
-fn to_json(value: &rmpv::Value) -> Value {
+/// A value of MessagePack as JSON; what JSON can't say is null.
+pub fn to_json(value: &rmpv::Value) -> Value {
     match value {
         rmpv::Value::Boolean(yes) => json!(yes),
         rmpv::Value::Integer(number) => match (number.as_u64(), number.as_i64()) {
@@ -278,8 +285,11 @@ pub fn table(status: &Value) -> String {
         text = "no server answers: start servers, or look at their logs\n".into();
     }
     text.push('\n');
-    for role in ["broker", "proxy", "reference"] {
-        let facts = status[role].as_object().into_iter().flatten().filter(|(_, v)| !v.is_array());
+    let of = |list: &str| status[list].as_array().map(Vec::as_slice).unwrap_or_default();
+    let brokers = of("brokers").iter().map(|broker| ("broker", broker));
+    let proxies = of("proxies").iter().map(|proxy| ("proxy", proxy));
+    for (role, facts) in brokers.chain(proxies).chain([("reference", &status["reference"])]) {
+        let facts = facts.as_object().into_iter().flatten().filter(|(_, fact)| !fact.is_null());
         let mut facts: Vec<_> = facts.collect();
         // What matters to people stands first, whoever told it.
         facts.sort_by_key(|(key, _)| match key.as_str() {
@@ -287,14 +297,40 @@ pub fn table(status: &Value) -> String {
             "pid" => 1,
             _ => 2,
         });
-        let facts: Vec<_> =
-            facts.iter().map(|(key, value)| format!("{key} {}", cell(value))).collect();
+        let facts: Vec<_> = facts.iter().filter_map(|(key, value)| fact(key, value)).collect();
         for (number, line) in fold(&facts).iter().enumerate() {
             let name = if number == 0 { role } else { "" };
             _ = writeln!(text, "{}", format!("{name:9}  {line}").trim_end());
         }
     }
     text
+}
+
+/// A fact for people. Times are told as how long ago they were.
+fn fact(key: &str, value: &Value) -> Option<String> {
+    match (key, value) {
+        ("servers", Value::Array(servers)) => {
+            let each = servers.iter().filter_map(|server| {
+                let name = server["name"].as_str()?;
+                Some(format!("{name} for {}", ago(server["since"].as_u64()?)))
+            });
+            Some(format!("servers {}", each.collect::<Vec<_>>().join(" · ")))
+        }
+        (_, Value::Array(_)) => None,
+        ("since", since) => Some(format!("for {}", ago(since.as_u64()?))),
+        ("uptime_ms", _) => None,
+        _ => Some(format!("{key} {}", cell(value))),
+    }
+}
+
+/// How long ago a time was, ms since the Unix epoch.
+fn ago(since_ms: u64) -> String {
+    let seconds = recado_client::now_ms().saturating_sub(since_ms) / 1000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    }
 }
 
 /// Facts in lines that fit a terminal.
@@ -328,7 +364,7 @@ mod tests {
 
     #[test]
     fn no_servers_are_said_in_words() {
-        let shown = table(&json!({"members": [], "broker": {"pid": 9}}));
+        let shown = table(&json!({"members": [], "brokers": [{"pid": 9}]}));
         assert!(shown.starts_with("no server answers"), "{shown}");
         assert!(shown.contains("broker     pid 9"), "{shown}");
     }
@@ -352,8 +388,8 @@ mod tests {
                 {"name": "s", "rank": 12, "role": "down", "address": "tcp://b:1",
                  "pid": null, "applied": 12, "term": 2, "clock_offset_ms": null},
             ],
-            "broker": {"pid": 9, "queued": 0, "address": "tcp://a:5555"},
-            "proxy": {"answers": false},
+            "brokers": [{"pid": 9, "queued": 0, "address": "tcp://a:5555"}],
+            "proxies": [{"answers": false}],
             "reference": {"listed": []},
         });
         let expected = "\

@@ -13,6 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use crate::clocks::Clocks;
 use crate::cluster::Cluster;
 use crate::config::{BATCH_REQUESTS, CREDIT_REQUESTS, PLAIN_PAUSE_MS, PLAIN_TIMEOUT_MS};
+use crate::facts::Facts;
 use crate::frames::Answer;
 use crate::service::{Asked, Service};
 
@@ -20,6 +21,10 @@ use crate::service::{Asked, Service};
 pub struct BrokerLink<C> {
     /// The connection.
     pub link: BackendLink,
+    /// The broker's place in the configuration.
+    pub number: usize,
+    /// Where the broker's state is noted.
+    pub facts: Arc<Facts>,
     /// Who answers.
     pub service: Service<C>,
     /// For the stamps of headers.
@@ -64,6 +69,7 @@ impl<C: Cluster> BrokerLink<C> {
             if !known {
                 return;
             }
+            self.facts.broker_is(self.number, self.link.connected());
             let now = *leadership.borrow_and_update();
             let ready = ToBroker::Ready {
                 name: self.name.clone(),
@@ -103,6 +109,9 @@ impl<C: Cluster> BrokerLink<C> {
     }
 
     async fn answer_dealt(&self, header: &[u8], body: Bytes) {
+        if codec::peek_service(header) == Some("broker") {
+            return self.broker_told(header);
+        }
         let (ToServer { n, id }, clock) = match codec::decode_to_server(header) {
             Ok(header) => header,
             Err(error) => return tracing::warn!(%error, "the broker can't be understood"),
@@ -111,6 +120,17 @@ impl<C: Cluster> BrokerLink<C> {
         match self.service.answer(Asked { body, id, forwarded: false }).await {
             Answer::Done(reply) => self.send(&ToBroker::Done { n }, Some(reply)),
             Answer::Again { uncertain } => self.send(&ToBroker::Again { n, uncertain }, None),
+        }
+    }
+
+    fn broker_told(&self, header: &[u8]) {
+        match codec::decode_broker_facts(header) {
+            Ok((told, clock)) => {
+                self.clocks.observe(clock);
+                self.facts.broker_is(self.number, true);
+                self.facts.broker_told(self.number, told);
+            }
+            Err(error) => tracing::warn!(%error, "the broker can't be understood"),
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use recado_protocol::limits::DEFAULT_MESSAGE_BYTES;
 use recado_replication::Timing;
+use recado_watch::Vitals;
 
 /// How many requests one broker may have waiting at this server at a time.
 pub const CREDIT_REQUESTS: u32 = 512;
@@ -36,10 +37,6 @@ pub const REFERENCE_TIMEOUT_MS: u64 = 2000;
 /// How many messages are read from the store at a time for publishing.
 pub const PUBLISH_PAGE_ROWS: usize = 256;
 
-/// Only what was sent this long ago counts as published: what was still in a buffer when the
-/// proxy died is sent again.
-pub const PUBLISHED_AFTER_MS: u64 = 1000;
-
 /// A page of history up to this size is read on the runtime's own thread, a larger one elsewhere.
 pub const INLINE_HISTORY_ROWS: usize = 50;
 
@@ -68,8 +65,10 @@ pub struct ServerConfig {
     pub message_limit_bytes: usize,
     /// Time-outs of replication.
     pub timing: Timing,
-    /// Where this role serves HTTP (`host:port`), if it does; for `status`.
+    /// Where its pages are (`host:port`), to be shown to others.
     pub http: Option<String>,
+    /// What it shows to those who watch it.
+    pub vitals: Vitals,
 }
 
 /// A proxy, as a server reaches it.
@@ -100,6 +99,7 @@ impl ServerConfig {
             message_limit_bytes: DEFAULT_MESSAGE_BYTES,
             timing: Timing::default(),
             http: None,
+            vitals: Vitals::default(),
         }
     }
 }
@@ -120,8 +120,10 @@ pub struct ReferenceConfig {
     pub routes: BTreeMap<String, String>,
     /// The servers' time-outs of replication.
     pub timing: Timing,
-    /// Where this role serves HTTP (`host:port`), if it does; for `status`.
+    /// Where its pages are (`host:port`), to be shown to others.
     pub http: Option<String>,
+    /// What it shows to those who watch it.
+    pub vitals: Vitals,
 }
 
 impl ReferenceConfig {
@@ -135,6 +137,7 @@ impl ReferenceConfig {
             routes: BTreeMap::new(),
             timing: Timing::default(),
             http: None,
+            vitals: Vitals::default(),
         }
     }
 }

@@ -2,9 +2,12 @@
 //! how many requests came.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use recado_protocol::backend::BrokerFacts;
+use recado_protocol::marker::ProxyFacts;
 use recado_replication::NodeId;
 use tokio::sync::{Notify, watch};
 
@@ -22,6 +25,34 @@ pub struct ReferenceFacts {
     pub http: Option<String>,
 }
 
+/// A broker, as this server sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerView {
+    /// Where it is looked for: its port for servers.
+    pub address: String,
+    /// Whether it is connected.
+    pub connected: bool,
+    /// Since when it is, or is not: ms since the Unix epoch, by this machine's clock.
+    pub since_ms: u64,
+    /// What it told over this connection.
+    pub told: Option<BrokerFacts>,
+}
+
+/// A proxy, as this server sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyView {
+    /// Where it is looked for: its port for publishers.
+    pub address: String,
+    /// Whether it is connected.
+    pub connected: bool,
+    /// Whether it passes on what it is sent, as far as this server knows; only a primary sends.
+    pub live: bool,
+    /// Since when it is connected, or not: ms since the Unix epoch, by this machine's clock.
+    pub since_ms: u64,
+    /// What it told since it is connected.
+    pub told: Option<ProxyFacts>,
+}
+
 /// Offsets from the cluster's average in the latest round, ms.
 pub type Offsets = Arc<BTreeMap<NodeId, i64>>;
 
@@ -29,12 +60,12 @@ pub type Offsets = Arc<BTreeMap<NodeId, i64>>;
 pub struct Facts {
     /// Where the reference is looked for.
     pub reference_address: String,
-    /// Where the proxy is looked for.
-    pub proxy_address: String,
     /// Written by the registration.
     pub reference: watch::Sender<ReferenceFacts>,
-    /// Written by the publisher: whether the proxy is connected.
-    pub proxy_connected: AtomicBool,
+    /// Written by the publisher: the proxies, in the order of the configuration.
+    proxies: Mutex<Vec<ProxyView>>,
+    /// Written by the links: the brokers, in the order of the configuration.
+    brokers: Mutex<Vec<BrokerView>>,
     /// Written by whoever measured: the primary's round, or on a backup the primary's message.
     pub offsets: watch::Sender<Offsets>,
     requests: AtomicU64,
@@ -43,16 +74,86 @@ pub struct Facts {
 
 impl Facts {
     /// Nothing known yet.
-    pub fn new(reference_address: &str, proxy_address: &str) -> Facts {
+    pub fn new(reference_address: &str, brokers: &[String], proxies: &[String]) -> Facts {
+        let now_ms = now_ms();
+        let broker = |address: &String| BrokerView {
+            address: address.clone(),
+            connected: false,
+            since_ms: now_ms,
+            told: None,
+        };
+        let proxy = |address: &String| ProxyView {
+            address: address.clone(),
+            connected: false,
+            live: false,
+            since_ms: now_ms,
+            told: None,
+        };
         Facts {
             reference_address: reference_address.to_owned(),
-            proxy_address: proxy_address.to_owned(),
             reference: watch::Sender::default(),
-            proxy_connected: AtomicBool::default(),
+            proxies: Mutex::new(proxies.iter().map(proxy).collect()),
+            brokers: Mutex::new(brokers.iter().map(broker).collect()),
             offsets: watch::Sender::default(),
             requests: AtomicU64::default(),
             round_due: Notify::new(),
         }
+    }
+
+    /// The brokers, as this server sees them.
+    pub fn brokers(&self) -> Vec<BrokerView> {
+        self.brokers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a broker is connected; what it told belongs to the connection.
+    pub fn broker_is(&self, number: usize, connected: bool) {
+        let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(broker) = brokers.get_mut(number) else { return };
+        if broker.connected != connected {
+            broker.connected = connected;
+            broker.since_ms = now_ms();
+            broker.told = None;
+        }
+    }
+
+    /// A broker told how it is.
+    pub fn broker_told(&self, number: usize, told: BrokerFacts) {
+        let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(broker) = brokers.get_mut(number) else { return };
+        broker.told = Some(told);
+    }
+
+    /// The proxies, as this server sees them.
+    pub fn proxies(&self) -> Vec<ProxyView> {
+        self.proxies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a proxy is connected, and passes on what it is sent, as far as is known.
+    pub fn proxy_is(&self, number: usize, connected: bool, live: bool) {
+        let mut proxies = self.proxies.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(proxy) = proxies.get_mut(number) else { return };
+        if proxy.connected != connected {
+            proxy.connected = connected;
+            proxy.since_ms = now_ms();
+            if connected {
+                tracing::info!(proxy = proxy.address, "the proxy is connected");
+            } else {
+                proxy.told = None;
+                tracing::warn!(proxy = proxy.address, "the proxy is away");
+            }
+        } else if proxy.live && !live {
+            tracing::warn!(proxy = proxy.address, "the proxy passes nothing on");
+        } else if live && !proxy.live {
+            tracing::info!(proxy = proxy.address, "the proxy passes events on again");
+        }
+        proxy.live = live;
+    }
+
+    /// A proxy told how it is.
+    pub fn proxy_told(&self, number: usize, told: ProxyFacts) {
+        let mut proxies = self.proxies.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(proxy) = proxies.get_mut(number) else { return };
+        proxy.told = Some(told);
     }
 
     /// Counts a client's request.
@@ -75,6 +176,12 @@ impl Facts {
     }
 }
 
+/// This machine's time; before 1970 it is 1970.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
@@ -83,7 +190,7 @@ mod tests {
 
     #[test]
     fn ten_requests_are_enough_and_are_counted_anew() {
-        let facts = Facts::new("", "");
+        let facts = Facts::new("", &[], &[]);
         for _ in 0..REQUESTS_PER_ROUND - 1 {
             facts.count_request();
         }

@@ -13,6 +13,7 @@
 //! | `registration` | heartbeats to the reference, rank and peers from it |
 //! | `publisher` | on the primary: events from the store to the proxy |
 //! | `berkeley` | on the primary: clock rounds |
+//! | `watched` | shows that the server's thread turns, and what is missing |
 
 mod berkeley;
 mod broker_link;
@@ -34,6 +35,7 @@ mod run;
 mod service;
 pub mod space;
 mod status;
+mod watched;
 
 pub use config::{Proxy, ReferenceConfig, ServerConfig};
 pub use error::{FolderError, ReferenceError, ServerError};

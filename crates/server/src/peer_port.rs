@@ -182,7 +182,7 @@ mod tests {
     fn port() -> (ClockPort, watch::Sender<Leadership>) {
         let leads = Leadership { term: 3, primary: Some(PRIMARY), is_primary: false, alive: 3 };
         let (leads, leadership) = watch::channel(leads);
-        let facts = Arc::new(Facts::new("", ""));
+        let facts = Arc::new(Facts::new("", &[], &[]));
         (ClockPort { clocks: Arc::new(Clocks::new(0)), facts, leadership, node: NODE }, leads)
     }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use recado_replication::{PeerTransport, Replica, ReplicaConfig, Sizes, StampSource};
-use recado_transport::{BackendLink, Caller, Publisher, Responder};
+use recado_transport::{AnyOf, BackendLink, Caller, Publisher, Responder, Subscriber};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -20,6 +20,7 @@ use crate::peer_port::{ClockPort, PeerPort};
 use crate::publisher::EventPublisher;
 use crate::registration::Registrar;
 use crate::service::Service;
+use crate::watched::Watched;
 
 /// Why a part of the server ended, in one sentence; parts run for ever.
 type Parts = JoinSet<String>;
@@ -48,7 +49,7 @@ struct Server {
 /// The sockets, before anything uses them.
 struct Sockets {
     responder: Responder,
-    publisher: Publisher,
+    proxies: Vec<(Publisher, Subscriber)>,
     reference: Caller,
     brokers: Vec<BackendLink>,
 }
@@ -57,14 +58,19 @@ impl Sockets {
     async fn open(config: &ServerConfig) -> Result<Sockets, ServerError> {
         // The own port first: a second start of the same server fails here.
         let responder = Responder::bind(&config.endpoint).await?;
-        let proxy = config.proxies.first().map_or("", |proxy| &proxy.publishers);
-        let publisher = Publisher::connect(proxy).await?;
-        let reference = Caller::connect(&config.reference).await?;
+        let mut proxies = Vec::new();
+        for proxy in &config.proxies {
+            let publishers = AnyOf::from(&proxy.publishers).called("the proxy");
+            let publisher = Publisher::connect(publishers).await?;
+            proxies.push((publisher, Subscriber::connect(&proxy.subscribers).await?));
+        }
+        let reference =
+            Caller::connect(AnyOf::from(&config.reference).called("the reference")).await?;
         let mut brokers = Vec::new();
         for broker in &config.brokers {
-            brokers.push(BackendLink::connect(broker).await?);
+            brokers.push(BackendLink::connect(AnyOf::from(broker).called("the broker")).await?);
         }
-        Ok(Sockets { responder, publisher, reference, brokers })
+        Ok(Sockets { responder, proxies, reference, brokers })
     }
 }
 
@@ -87,10 +93,8 @@ impl Server {
         let address = config.advertise.clone().unwrap_or_else(bound);
         let boot: u64 = rand::random();
         let clocks = Arc::new(Clocks::new(config.clock_offset_ms));
-        let facts = Arc::new(Facts::new(
-            &config.reference,
-            config.proxies.first().map_or("", |proxy| &proxy.publishers),
-        ));
+        let proxies: Vec<_> = config.proxies.iter().map(|proxy| proxy.publishers.clone()).collect();
+        let facts = Arc::new(Facts::new(&config.reference, &config.brokers, &proxies));
         let mut routes = config.routes.clone();
         routes.insert(WITNESS_ADDRESS.to_owned(), config.reference.clone());
         let links = Links::start(routes);
@@ -103,8 +107,11 @@ impl Server {
         let brokers: Vec<Arc<BrokerLink<Node>>> = sockets
             .brokers
             .into_iter()
-            .map(|link| BrokerLink {
+            .enumerate()
+            .map(|(number, link)| BrokerLink {
                 link,
+                number,
+                facts: facts.clone(),
                 service: service.clone(),
                 clocks: clocks.clone(),
                 name: config.name.clone(),
@@ -119,13 +126,19 @@ impl Server {
         spawn(&mut parts, "the server's own port", core.port(&sockets.responder, service).run());
         spawn(&mut parts, "the clock rounds", core.rounds().run());
         spawn(&mut parts, "the registration", core.registrar(sockets.reference).run());
-        let events = core.events(sockets.publisher);
+        let events = core.events(sockets.proxies, boot);
         parts.spawn(async move {
             match events.run().await {
                 Ok(()) => "the publisher ended".into(),
                 Err(error) => error.to_string(),
             }
         });
+        let watched = Watched {
+            replica: core.replica.clone(),
+            facts: core.facts.clone(),
+            vitals: config.vitals,
+        };
+        spawn(&mut parts, "what is shown", watched.run());
         for broker in &brokers {
             spawn(&mut parts, "the link to the broker", broker.clone().run());
         }
@@ -192,16 +205,19 @@ impl Core {
         }
     }
 
-    fn events(&self, publisher: Publisher) -> EventPublisher {
+    fn events(&self, proxies: Vec<(Publisher, Subscriber)>, boot: u64) -> EventPublisher {
         #[cfg(feature = "planted")]
-        tokio::spawn(crate::planted::publish_early(publisher.clone(), self.replica.clone()));
+        for (publisher, _) in proxies.iter().take(1) {
+            tokio::spawn(crate::planted::publish_early(publisher.clone(), self.replica.clone()));
+        }
         EventPublisher {
-            publisher,
+            proxies,
             replica: self.replica.clone(),
             leadership: self.leadership.clone(),
             clocks: self.clocks.clone(),
             facts: self.facts.clone(),
             name: self.name.clone(),
+            boot,
         }
     }
 }

@@ -1,12 +1,10 @@
 //! The answer to `status`, from what this server sees.
 
-use std::sync::atomic::Ordering;
-
 use recado_protocol::reply::{MemberStatus, Role, Status};
 use recado_replication::{MemberView, View};
 use rmpv::Value;
 
-use crate::facts::Facts;
+use crate::facts::{BrokerView, Facts, ProxyView};
 
 /// The cluster as this view shows it. The broker puts itself in on the way back.
 pub fn status(view: &View, facts: &Facts) -> Status {
@@ -19,13 +17,15 @@ pub fn status(view: &View, facts: &Facts) -> Status {
             member_status(view, member, offset)
         })
         .collect();
+    let proxies: Vec<Value> = facts.proxies().into_iter().map(proxy).collect();
+    let brokers = facts.brokers().into_iter().map(broker).collect();
     Status {
         members,
         broker: Value::Map(Vec::new()),
-        proxy: proxy(facts),
+        proxy: proxies.first().cloned().unwrap_or(Value::Nil),
         reference: reference(view, facts),
-        brokers: Value::Array(Vec::new()),
-        proxies: Value::Array(vec![proxy(facts)]),
+        brokers: Value::Array(brokers),
+        proxies: Value::Array(proxies),
     }
 }
 
@@ -58,11 +58,46 @@ fn role(view: &View, row: &MemberView) -> Role {
     }
 }
 
-fn proxy(facts: &Facts) -> Value {
-    Value::Map(vec![
-        ("address".into(), facts.proxy_address.as_str().into()),
-        ("connected".into(), facts.proxy_connected.load(Ordering::Relaxed).into()),
-    ])
+fn broker(view: BrokerView) -> Value {
+    let mut map = vec![
+        ("address".into(), view.address.into()),
+        ("connected".into(), view.connected.into()),
+        ("since".into(), view.since_ms.into()),
+    ];
+    if let Some(told) = view.told {
+        let servers = told.servers.into_iter().map(|server| {
+            let since = ("since".into(), server.since.into());
+            Value::Map(vec![("name".into(), server.name.into()), since])
+        });
+        map.push(("clients_at".into(), told.address.into()));
+        push_process(&mut map, told.pid, told.http, told.uptime_ms);
+        map.push(("clients".into(), told.clients.into()));
+        map.push(("servers".into(), Value::Array(servers.collect())));
+    }
+    Value::Map(map)
+}
+
+fn proxy(view: ProxyView) -> Value {
+    let mut map = vec![
+        ("address".into(), view.address.into()),
+        ("connected".into(), view.connected.into()),
+        ("since".into(), view.since_ms.into()),
+        ("live".into(), view.live.into()),
+    ];
+    if let Some(told) = view.told {
+        push_process(&mut map, told.pid, told.http, told.uptime_ms);
+        map.push(("publishers".into(), told.publishers.into()));
+        map.push(("subscribers".into(), told.subscribers.into()));
+    }
+    Value::Map(map)
+}
+
+fn push_process(map: &mut Vec<(Value, Value)>, pid: u32, http: Option<String>, uptime_ms: u64) {
+    map.push(("pid".into(), pid.into()));
+    if let Some(http) = http {
+        map.push(("http".into(), http.into()));
+    }
+    map.push(("uptime_ms".into(), uptime_ms.into()));
 }
 
 fn reference(view: &View, facts: &Facts) -> Value {
@@ -129,7 +164,7 @@ mod tests {
             row(4, false, false),
             row(5, true, false),
         ];
-        let facts = Facts::new("r", "p");
+        let facts = Facts::new("r", &[], &[]);
         let shown = status(&view(rows), &facts);
         let roles: Vec<Role> = shown.members.iter().map(|member| member.role).collect();
         assert_eq!(roles, [Role::Primary, Role::Backup, Role::Joining, Role::Down, Role::Down]);
@@ -137,7 +172,7 @@ mod tests {
 
     #[test]
     fn positions_and_offsets_are_shown_where_known() {
-        let facts = Facts::new("r", "p");
+        let facts = Facts::new("r", &[], &[]);
         facts.offsets.send_replace(Arc::new([(2, -4)].into()));
         let shown = status(
             &view(vec![row(1, true, true), row(2, true, true), row(9, false, true)]),
@@ -149,7 +184,8 @@ mod tests {
 
     #[test]
     fn the_reference_and_the_proxy_are_named_even_when_away() {
-        let facts = Facts::new("tcp://r", "tcp://p");
+        let facts =
+            Facts::new("tcp://r", &["tcp://b".into()], &["tcp://p".into(), "tcp://q".into()]);
         let shown = status(&view(Vec::new()), &facts);
         let said = |map: &Value, key: &str| {
             let entries = map.as_map().unwrap();
@@ -159,6 +195,9 @@ mod tests {
         assert_eq!(said(&shown.reference, "connected"), Some(false.into()));
         assert_eq!(said(&shown.reference, "pid"), None);
         assert_eq!(said(&shown.proxy, "address"), Some("tcp://p".into()));
+        let all = shown.proxies.as_array().unwrap();
+        assert_eq!((all.len(), &all[0]), (2, &shown.proxy));
+        assert_eq!(said(&shown.brokers.as_array().unwrap()[0], "connected"), Some(false.into()));
         facts.reference.send_replace(crate::facts::ReferenceFacts {
             connected: true,
             pid: Some(5),

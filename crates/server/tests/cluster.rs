@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use recado_protocol::backend::{ToBroker, ToServer};
+use recado_protocol::marker::OWN_TOPICS;
 use recado_protocol::reply::{Role, Status};
 use recado_protocol::server::{ServerReply, ServerRequest};
 use recado_protocol::{Event, Incoming, Reply, Request, RequestId, codec};
@@ -247,16 +248,23 @@ impl Stage {
     }
 
     fn start_server(&self, name: &str, clock_offset_ms: i64) -> Thread {
-        let proxy = local(self.proxy_ports.0);
-        self.start_server_at(self.broker.responder.endpoint(), &proxy, name, clock_offset_ms)
+        let proxies = [(local(self.proxy_ports.0), local(self.proxy_ports.1))];
+        self.start_server_at(self.broker.responder.endpoint(), &proxies, name, clock_offset_ms)
     }
 
-    fn start_server_at(&self, broker: &str, proxy: &str, name: &str, offset_ms: i64) -> Thread {
+    fn start_server_at(
+        &self,
+        broker: &str,
+        proxies: &[(String, String)],
+        name: &str,
+        offset_ms: i64,
+    ) -> Thread {
         let mut config = ServerConfig::local(name, self.path().join(name), 1);
         config.endpoint = "tcp://127.0.0.1:0".into();
         config.brokers = vec![broker.to_owned()];
-        let subscribers = local(self.proxy_ports.1);
-        config.proxies = vec![Proxy { publishers: proxy.to_owned(), subscribers }];
+        let proxies = proxies.iter().cloned();
+        let proxies = proxies.map(|(publishers, subscribers)| Proxy { publishers, subscribers });
+        config.proxies = proxies.collect();
         config.reference = local(self.reference_port);
         config.clock_offset_ms = offset_ms;
         Thread::start(|stopped| async {
@@ -267,39 +275,72 @@ impl Stage {
 
     /// The publications' numbers as they come, up to this one.
     async fn until_seq(&self, last: u64) -> Vec<u64> {
-        let mut seen = Vec::new();
-        while seen.last() != Some(&last) {
-            if let Event::Publication(record) = self.next_event().await {
-                seen.push(record.seq);
-            }
-        }
-        seen
+        seqs(&self.subscriber, last).await
+    }
+
+    /// Waits until a marker has passed.
+    async fn until_marker(&self) {
+        let marker = async {
+            while self.subscriber.receive().await.unwrap().0.first() != Some(&OWN_TOPICS) {}
+        };
+        timeout(PATIENCE, marker).await.unwrap();
+    }
+
+    /// Starts the proxy again, and waits until the subscriber hears: else the server might be back
+    /// before the subscriber is.
+    async fn proxy_again(&mut self) {
+        let (publishers, subscribers) = self.proxy_ports;
+        self.proxy = Some(start_proxy(publishers, subscribers).await);
+        wait_hearing(&self.subscriber, publishers).await;
     }
 
     async fn next_event(&self) -> Event {
-        loop {
-            let event = timeout(PATIENCE, self.subscriber.receive()).await.unwrap();
-            let (topic, body) = event.unwrap();
-            if topic != KNOCK {
-                return codec::decode_event(&topic, &body).unwrap();
-            }
+        next_event(&self.subscriber).await
+    }
+}
+
+async fn next_event(subscriber: &Subscriber) -> Event {
+    loop {
+        let (topic, body) = hear(subscriber).await;
+        if topic != KNOCK {
+            return codec::decode_event(&topic, &body).unwrap();
         }
     }
+}
 
-    /// Waits until what is published reaches the subscriber.
-    async fn wait_hearing(&self) {
-        let publisher = Publisher::connect(&local(self.proxy_ports.0)).await.unwrap();
-        let knocks = async {
-            loop {
-                _ = publisher.publish(KNOCK.into(), KNOCK.into()).await;
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::select! {
-            () = knocks => {}
-            event = timeout(PATIENCE, self.subscriber.receive()) => {
-                assert_eq!(event.unwrap().unwrap().0, KNOCK);
-            }
+/// The publications' numbers as they come, up to this one.
+async fn seqs(subscriber: &Subscriber, last: u64) -> Vec<u64> {
+    let mut seen = Vec::new();
+    while seen.last() != Some(&last) {
+        if let Event::Publication(record) = next_event(subscriber).await {
+            seen.push(record.seq);
+        }
+    }
+    seen
+}
+
+/// Waits until what is published there reaches the subscriber.
+async fn wait_hearing(subscriber: &Subscriber, publishers: u16) {
+    subscriber.subscribe(KNOCK.as_bytes()).await;
+    let publisher = Publisher::connect(&local(publishers)).await.unwrap();
+    let knocks = async {
+        loop {
+            _ = publisher.publish(KNOCK.into(), KNOCK.into()).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        () = knocks => {}
+        (topic, _) = hear(subscriber) => assert_eq!(topic, KNOCK),
+    }
+}
+
+/// The next event that is not the cluster's own.
+async fn hear(subscriber: &Subscriber) -> (Bytes, Bytes) {
+    loop {
+        let event = timeout(PATIENCE, subscriber.receive()).await.unwrap().unwrap();
+        if event.0.first() != Some(&OWN_TOPICS) {
+            return event;
         }
     }
 }
@@ -412,24 +453,86 @@ async fn wrong_clocks_are_set_right() {
 }
 
 #[tokio::test]
-async fn events_wait_for_a_proxy_that_is_away_and_unsure_ones_come_again() {
+async fn events_wait_for_a_proxy_that_is_away() {
     let mut stage = Stage::set().await;
     let door = Door::to(stage.proxy_ports.0).await;
-    let _s1 = stage.start_server_at(stage.broker.responder.endpoint(), &door.endpoint, "s1", 0);
+    let proxies = [(door.endpoint.clone(), local(stage.proxy_ports.1))];
+    let _s1 = stage.start_server_at(stage.broker.responder.endpoint(), &proxies, "s1", 0);
     stage.broker.ask(&Request::Channel { channel: "news".into() }, None).await;
     stage.broker.ask(&publish("one"), None).await;
     stage.until_seq(1).await;
-    // What left just now may have been lost with the proxy, for all that the server knows.
+    // The server hears it too, and knows that the event has passed.
+    stage.until_marker().await;
     door.open.send_replace(false);
     stage.proxy.take();
     stage.broker.ask(&publish("two"), None).await;
     stage.broker.ask(&publish("three"), None).await;
-    let (publishers, subscribers) = stage.proxy_ports;
-    stage.proxy = Some(start_proxy(publishers, subscribers).await);
-    // Else the server might be back before the subscriber is.
-    stage.wait_hearing().await;
+    stage.proxy_again().await;
     door.open.send_replace(true);
-    assert_eq!(stage.until_seq(3).await, [1, 2, 3]);
+    assert_eq!(stage.until_seq(3).await, [2, 3]);
+}
+
+#[tokio::test]
+async fn what_no_marker_vouches_for_comes_again() {
+    let mut stage = Stage::set().await;
+    let door = Door::to(stage.proxy_ports.0).await;
+    // The server publishes, and never hears its markers.
+    let deaf = Door::to(stage.proxy_ports.1).await;
+    deaf.open.send_replace(false);
+    let proxies = [(door.endpoint.clone(), deaf.endpoint.clone())];
+    let _s1 = stage.start_server_at(stage.broker.responder.endpoint(), &proxies, "s1", 0);
+    stage.broker.ask(&Request::Channel { channel: "news".into() }, None).await;
+    stage.broker.ask(&publish("one"), None).await;
+    stage.until_seq(1).await;
+    door.open.send_replace(false);
+    stage.proxy.take();
+    stage.broker.ask(&publish("two"), None).await;
+    stage.proxy_again().await;
+    door.open.send_replace(true);
+    assert_eq!(stage.until_seq(2).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn each_proxy_gets_everything_and_none_waits_for_another() {
+    let mut stage = Stage::set().await;
+    let (publishers, subscribers) = (free_port(), free_port());
+    let second = start_proxy(publishers, subscribers).await;
+    let subscriber = Subscriber::connect(&local(subscribers)).await.unwrap();
+    subscriber.subscribe(b"news").await;
+    // A third one takes connections and never says a word.
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mute = local(mute.local_addr().unwrap().port());
+    let first = (local(stage.proxy_ports.0), local(stage.proxy_ports.1));
+    let door = Door::to(publishers).await;
+    let proxies = [(mute.clone(), mute), first, (door.endpoint.clone(), local(subscribers))];
+    let _s1 = stage.start_server_at(stage.broker.responder.endpoint(), &proxies, "s1", 0);
+    stage.broker.ask(&Request::Channel { channel: "news".into() }, None).await;
+    assert!(subscriber.wait_connected(PATIENCE).await);
+    let status = stage.broker.status_when("both proxies are connected", both_connected).await;
+    assert_eq!(status.proxies.as_array().unwrap().len(), 3);
+    for text in ["one", "two"] {
+        stage.broker.ask(&publish(text), None).await;
+    }
+    assert_eq!(stage.until_seq(2).await, [1, 2]);
+    assert_eq!(seqs(&subscriber, 2).await, [1, 2]);
+
+    door.open.send_replace(false);
+    drop(second);
+    stage.broker.status_when("one is away", |status| !both_connected(status)).await;
+    stage.broker.ask(&publish("three"), None).await;
+    assert_eq!(stage.until_seq(3).await, [3]);
+
+    let _second = start_proxy(publishers, subscribers).await;
+    assert!(subscriber.wait_connected(PATIENCE).await);
+    wait_hearing(&subscriber, publishers).await;
+    door.open.send_replace(true);
+    assert_eq!(seqs(&subscriber, 3).await.last(), Some(&3));
+}
+
+/// Whether the second and the third proxy are connected.
+fn both_connected(status: &Status) -> bool {
+    let proxies = status.proxies.as_array().unwrap();
+    proxies[1..].iter().all(|proxy| proxy["connected"] == true.into())
 }
 
 #[tokio::test]
@@ -440,7 +543,8 @@ async fn servers_answer_behind_a_plain_pump_too() {
     let (_stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(pump.run(async { drop(stopped.await) }));
     // The request is there before the server: it waits in the server, not in the client's hands.
-    let _s1 = stage.start_server_at(&back, &local(stage.proxy_ports.0), "s1", 0);
+    let proxies = [(local(stage.proxy_ports.0), local(stage.proxy_ports.1))];
+    let _s1 = stage.start_server_at(&back, &proxies, "s1", 0);
     let client = Caller::connect(&front).await.unwrap();
     assert!(client.wait_connected(PATIENCE).await);
     for (request, expected) in [

@@ -29,7 +29,7 @@ pub use options::{
 };
 pub use outbox::{MAX_UNREAD_BYTES, MAX_UNREAD_BYTES_IN_ALL, MAX_UNREAD_MESSAGES, UnreadLimits};
 pub use publish::Publisher;
-pub use pump::{EventProxy, MAX_SUBSCRIPTIONS, MAX_TOPIC_BYTES, PlainPump};
+pub use pump::{Connections, EventProxy, MAX_SUBSCRIPTIONS, MAX_TOPIC_BYTES, PlainPump};
 pub use responder::Responder;
 pub use subscriber::Subscriber;
 

@@ -1,19 +1,22 @@
 //! Events out (PUB), to a proxy.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use omq_tokio::{Message, MonitorEvent, MonitorRecvError, Socket, SocketType};
+use omq_tokio::{Message, MonitorEvent, MonitorRecvError, Socket, SocketType, TrySendError};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::options::{self, Io};
-use crate::{CallError, OpenError};
+use crate::redial::Redial;
+use crate::{AnyOf, CallError, OpenError};
 
 /// How long a publisher waits for the proxy's subscription after the connection stands. A proxy
 /// without subscribers never sends one; then nobody misses anything.
 const SUBSCRIPTION_GRACE: Duration = Duration::from_millis(500);
+/// How long it waits for more of them after one that does not ask for everything.
+const SUBSCRIPTIONS_GRACE: Duration = Duration::from_millis(20);
 
 /// A PUB socket that is connected to the proxy. Clones share it.
 #[derive(Clone)]
@@ -21,7 +24,8 @@ pub struct Publisher(Arc<Shared>);
 
 struct Shared {
     socket: Socket,
-    ready: Arc<AtomicBool>,
+    /// The generation of the socket's connections at which one was ready.
+    ready: watch::Receiver<Option<u64>>,
     watcher: JoinHandle<()>,
 }
 
@@ -33,19 +37,32 @@ impl Drop for Shared {
 
 impl Publisher {
     /// Starts connecting, and reconnects for ever.
-    pub async fn connect(endpoint: &str) -> Result<Publisher, OpenError> {
-        let parsed = options::check(endpoint)?;
+    pub async fn connect(to: impl Into<AnyOf>) -> Result<Publisher, OpenError> {
+        let to = to.into();
+        to.check()?;
         let socket = options::open(Io::Caller, SocketType::Pub, options::publisher())?;
-        let ready = Arc::new(AtomicBool::new(false));
-        let watcher = tokio::spawn(watch_readiness(socket.clone(), ready.clone()));
-        socket.connect(parsed).await.map_err(|error| options::unusable(endpoint, &error))?;
+        let (sender, ready) = watch::channel(None);
+        let readiness = Readiness::new(socket.clone(), Redial::new(to), sender);
+        let watcher = tokio::spawn(readiness.watch());
         Ok(Publisher(Arc::new(Shared { socket, ready, watcher })))
     }
 
     /// Whether the proxy is connected and has told what it wants. What is published before is
     /// lost.
     pub fn connected(&self) -> bool {
-        self.0.ready.load(Relaxed)
+        self.connection().is_some()
+    }
+
+    /// The number of the connection, if it stands and the proxy has told what it wants. As long as
+    /// the number is the same, everything went into one connection, in order.
+    pub fn connection(&self) -> Option<u64> {
+        let ready = *self.0.ready.borrow();
+        ready.filter(|ready| *ready == self.0.socket.connections_generation())
+    }
+
+    /// Changes whenever [`Publisher::connection`] may have changed.
+    pub fn changes(&self) -> watch::Receiver<Option<u64>> {
+        self.0.ready.clone()
     }
 
     /// Publishes; waits when the queue to the proxy is full. Fails with
@@ -57,38 +74,95 @@ impl Publisher {
         let message = Message::multipart([topic, body]);
         self.0.socket.send(message).await.map_err(|_| CallError::Disconnected)
     }
+
+    /// Publishes if the queue to the proxy has room; false if it has none. Fails as
+    /// [`Publisher::publish`] does.
+    pub fn try_publish(&self, topic: Bytes, body: Bytes) -> Result<bool, CallError> {
+        if !self.connected() {
+            return Err(CallError::NotConnected);
+        }
+        match self.0.socket.try_send(Message::multipart([topic, body])) {
+            Ok(()) => Ok(true),
+            Err(TrySendError::Full(_)) => Ok(false),
+            Err(TrySendError::Closed | TrySendError::Error(_)) => Err(CallError::Disconnected),
+        }
+    }
+
+    /// Waits until the queue to the proxy may have room.
+    pub async fn room(&self) {
+        self.0.socket.wait_send_ready().await;
+    }
 }
 
-/// Keeps `ready` true while a connection stands by which a subscription came.
-async fn watch_readiness(socket: Socket, ready: Arc<AtomicBool>) {
-    let Ok((mut monitor, _)) = socket.monitor_with_subscriptions().await else { return };
-    let mut connected = false;
-    loop {
-        let waiting = connected && !ready.load(Relaxed);
-        let event = tokio::select! {
-            event = monitor.recv() => event,
-            () = tokio::time::sleep(SUBSCRIPTION_GRACE), if waiting => {
-                ready.store(true, Relaxed);
-                continue;
-            }
-        };
-        match event {
-            Ok(MonitorEvent::HandshakeSucceeded { .. }) => connected = true,
-            Ok(MonitorEvent::SubscribeReceived { .. }) => ready.store(connected, Relaxed),
-            Ok(MonitorEvent::Disconnected { .. }) => {
-                connected = false;
-                ready.store(false, Relaxed);
-            }
-            Ok(_) => {}
-            Err(MonitorRecvError::Lagged(_)) => {
-                let Ok((renewed, peers)) = socket.monitor_with_subscriptions().await else {
-                    return;
-                };
-                monitor = renewed;
-                connected = !peers.is_empty();
-                ready.store(peers.iter().any(|peer| !peer.prefixes.is_empty()), Relaxed);
-            }
-            Err(_) => return,
+/// Follows whether a connection stands by which the proxy has told what it wants.
+struct Readiness {
+    socket: Socket,
+    redial: Redial,
+    ready: watch::Sender<Option<u64>>,
+    connected: bool,
+    subscribed: bool,
+}
+
+impl Readiness {
+    fn new(socket: Socket, redial: Redial, ready: watch::Sender<Option<u64>>) -> Readiness {
+        Readiness { socket, redial, ready, connected: false, subscribed: false }
+    }
+
+    async fn watch(mut self) {
+        let Ok((mut monitor, _)) = self.socket.monitor_with_subscriptions().await else { return };
+        // Once the name could be resolved the library connects, and reconnects for ever.
+        while self.socket.connect(self.redial.endpoint().as_str()).await.is_err() {
+            self.redial.failed().await;
         }
+        loop {
+            let waiting = self.connected && self.ready.borrow().is_none();
+            // A proxy that passes subscriptions on tells them one by one.
+            let grace = if self.subscribed { SUBSCRIPTIONS_GRACE } else { SUBSCRIPTION_GRACE };
+            tokio::select! {
+                event = monitor.recv() => match event {
+                    Ok(MonitorEvent::ConnectDelayed { .. }) => self.redial.still_away().await,
+                    Ok(event) => self.saw(event),
+                    Err(MonitorRecvError::Lagged(_)) => {
+                        let Ok((renewed, peers)) = self.socket.monitor_with_subscriptions().await
+                        else {
+                            return;
+                        };
+                        monitor = renewed;
+                        self.connected = !peers.is_empty();
+                        self.subscribed = peers.iter().any(|peer| !peer.prefixes.is_empty());
+                        self.ready.send_replace(None);
+                    }
+                    Err(_) => return,
+                },
+                () = tokio::time::sleep(grace), if waiting => self.is_ready(),
+            }
+        }
+    }
+
+    fn saw(&mut self, event: MonitorEvent) {
+        match event {
+            MonitorEvent::HandshakeSucceeded { .. } => {
+                self.connected = true;
+                self.subscribed = false;
+                self.redial.reached();
+            }
+            MonitorEvent::SubscribeReceived { prefix, .. } if self.connected => {
+                self.subscribed = true;
+                if prefix.is_empty() && self.ready.borrow().is_none() {
+                    self.is_ready();
+                }
+            }
+            MonitorEvent::Disconnected { .. } => {
+                self.connected = false;
+                self.subscribed = false;
+                self.redial.gone();
+                self.ready.send_replace(None);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_ready(&self) {
+        self.ready.send_replace(Some(self.socket.connections_generation()));
     }
 }

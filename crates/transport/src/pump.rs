@@ -38,6 +38,11 @@ impl PlainPump {
         [&self.endpoints[0], &self.endpoints[1]]
     }
 
+    /// Who is connected, to be asked while it runs.
+    pub fn connections(&self) -> Connections {
+        Connections { sources: self.back.clone(), sinks: self.front.clone() }
+    }
+
     /// Passes messages both ways until `shutdown` ends.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let pump = Proxy::new(self.front.clone(), self.back.clone()).run();
@@ -47,6 +52,24 @@ impl PlainPump {
         }
         release(self.front, &self.endpoints[0]).await;
         release(self.back, &self.endpoints[1]).await;
+    }
+}
+
+/// Who is connected to two joined sockets.
+pub struct Connections {
+    sources: Socket,
+    sinks: Socket,
+}
+
+impl Connections {
+    /// How many servers are connected: publishers, or those who answer.
+    pub fn servers(&self) -> usize {
+        self.sources.ready_peer_count()
+    }
+
+    /// How many clients are connected: subscribers, or those who ask.
+    pub fn clients(&self) -> usize {
+        self.sinks.ready_peer_count()
     }
 }
 
@@ -77,6 +100,11 @@ impl EventProxy {
     /// Where publishers and subscribers connect, with the real ports.
     pub fn endpoints(&self) -> [&str; 2] {
         [&self.endpoints[0], &self.endpoints[1]]
+    }
+
+    /// Who is connected, to be asked while it runs.
+    pub fn connections(&self) -> Connections {
+        Connections { sources: self.publishers.clone(), sinks: self.subscribers.clone() }
     }
 }
 

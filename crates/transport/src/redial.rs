@@ -57,10 +57,20 @@ impl Redial {
 
     /// The connection that stood is gone: the next one's turn, at once if there is another.
     pub(crate) async fn lost(&mut self) {
-        self.complaint = Complaint::new(Instant::now());
+        self.gone();
         if !self.move_on() {
             tokio::time::sleep(Duration::from_millis(self.pause_ms)).await;
         }
+    }
+
+    /// The connection that stood is gone, and somebody else dials the same end point again.
+    pub(crate) fn gone(&mut self) {
+        self.complaint = Complaint::new(Instant::now());
+    }
+
+    /// Somebody else dials the end point and does not reach it.
+    pub(crate) async fn still_away(&mut self) {
+        self.complain().await;
     }
 
     /// The attempt failed. Waits only when all were tried.

@@ -98,6 +98,17 @@ pub struct Myself {
     pub http: Option<String>,
 }
 
+/// What a broker can't do without, in a sentence for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lack {
+    /// Nobody is there.
+    #[error("no server is connected; start servers, or look at their logs")]
+    NoServer,
+    /// Who is there can't answer.
+    #[error("no connected server serves: they know no primary; start more servers, or wait")]
+    NoneServes,
+}
+
 /// What the broker says of itself in `status`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -177,6 +188,15 @@ impl Dispatcher {
     /// What is to be done, in order.
     pub fn actions(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.actions)
+    }
+
+    /// What keeps requests from being answered now.
+    pub fn lacks(&self) -> Option<Lack> {
+        match (self.servers.live(), self.servers.any_serving()) {
+            (0, _) => Some(Lack::NoServer),
+            (_, false) => Some(Lack::NoneServes),
+            (_, true) => None,
+        }
     }
 
     /// How many requests are held.

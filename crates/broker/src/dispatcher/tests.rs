@@ -9,7 +9,7 @@ use recado_protocol::codec::{self, Stamp};
 use recado_protocol::{Code, Incoming, Refusal, Reply, Request, RequestId};
 use recado_transport::Envelope;
 
-use super::{Action, Dispatcher, Myself};
+use super::{Action, Dispatcher, Lack, Myself};
 use crate::Limits;
 
 const FIRST_ATTEMPT: u64 = 1000;
@@ -168,6 +168,18 @@ impl Scene {
         };
         self.answers.iter().filter_map(code).collect()
     }
+}
+
+#[test]
+fn what_the_broker_lacks_is_a_server_that_serves() {
+    let mut scene = Scene::new(Limits::default());
+    assert_eq!(scene.dispatcher.lacks(), Some(Lack::NoServer));
+    scene.ready("a", 8, false);
+    assert_eq!(scene.dispatcher.lacks(), Some(Lack::NoneServes));
+    scene.ready("b", 8, true);
+    assert_eq!(scene.dispatcher.lacks(), None);
+    scene.pass(2 * Limits::default().silence_ms, &[]);
+    assert_eq!(scene.dispatcher.lacks(), Some(Lack::NoServer));
 }
 
 #[test]

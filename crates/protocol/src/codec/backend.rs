@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::field::{self, Field, Fields, Message};
 use super::request::{read_request_id, write_request_id};
 use super::{DecodeError, Stamp, write};
-use crate::backend::{ToBroker, ToServer};
+use crate::backend::{BrokerFacts, ConnectedServer, ToBroker, ToServer};
 
 /// Encodes the header frame from a server to the broker.
 pub fn encode_to_broker(header: &ToBroker, stamp: Stamp) -> Bytes {
@@ -87,4 +87,48 @@ pub fn decode_to_server(frame: &[u8]) -> Result<(ToServer, u64), DecodeError> {
     }
     let [n, id] = data.pick(["n", "id"]);
     Ok((ToServer { n: n.uint()?, id: read_request_id(id)? }, data.stamp().clock))
+}
+
+/// Encodes the header frame with which a broker tells a server of itself.
+pub fn encode_broker_facts(facts: &BrokerFacts, stamp: Stamp) -> Bytes {
+    write::message("broker", stamp, 128 + facts.servers.len() * 64, |data| {
+        data.str("address", &facts.address);
+        data.uint("pid", u64::from(facts.pid));
+        if let Some(http) = &facts.http {
+            data.str("http", http);
+        }
+        data.uint("uptime_ms", facts.uptime_ms);
+        data.uint("clients", facts.clients);
+        data.maps("servers", &facts.servers, |map, server| {
+            map.str("name", &server.name);
+            map.uint("since", server.since);
+        });
+    })
+}
+
+/// Decodes what a broker tells of itself; the second value is its clock.
+///
+/// # Errors
+/// A sentence that says what is wrong with the frame.
+pub fn decode_broker_facts(frame: &[u8]) -> Result<(BrokerFacts, u64), DecodeError> {
+    let Message { service, data } = field::message(frame)?;
+    if service != "broker" {
+        return Err(DecodeError("the header does not tell of a broker".into()));
+    }
+    let [address, pid, http, uptime_ms, clients, servers] =
+        data.pick(["address", "pid", "http", "uptime_ms", "clients", "servers"]);
+    let facts = BrokerFacts {
+        address: address.string()?,
+        pid: pid.uint32()?,
+        http: http.optional(Field::string)?,
+        uptime_ms: uptime_ms.uint()?,
+        clients: clients.uint()?,
+        servers: servers.maps(read_connected, usize::MAX)?,
+    };
+    Ok((facts, data.stamp().clock))
+}
+
+fn read_connected(fields: Fields<'_>) -> Result<ConnectedServer, DecodeError> {
+    let [name, since] = fields.pick(["name", "since"]);
+    Ok(ConnectedServer { name: name.string()?, since: since.uint()? })
 }

@@ -8,6 +8,7 @@ mod backend;
 mod digest;
 mod event;
 mod field;
+mod marker;
 mod record;
 mod reference;
 mod reply;
@@ -21,9 +22,13 @@ use crate::limits::{MAX_REQUEST_BYTES, MAX_SERVICE_BYTES};
 use field::Message;
 use skim::Value;
 
-pub use backend::{decode_to_broker, decode_to_server, encode_to_broker, encode_to_server};
+pub use backend::{
+    decode_broker_facts, decode_to_broker, decode_to_server, encode_broker_facts, encode_to_broker,
+    encode_to_server,
+};
 pub use digest::request_digest;
 pub use event::{decode_event, encode_event};
+pub use marker::{decode_marker, decode_proxy_facts, encode_marker, encode_proxy_facts};
 pub use reference::{
     decode_reference_reply, decode_reference_request, encode_reference_reply,
     encode_reference_request,

@@ -19,6 +19,9 @@ pub fn decode_everything(bytes: &[u8]) {
     let _ = codec::decode_server_reply(bytes);
     let _ = codec::decode_to_broker(bytes);
     let _ = codec::decode_to_server(bytes);
+    let _ = codec::decode_broker_facts(bytes);
+    let _ = codec::decode_marker(bytes);
+    let _ = codec::decode_proxy_facts(bytes);
     if let Ok((request, clock)) = codec::decode_reference_request(bytes) {
         let stamp = codec::Stamp { timestamp: 0, clock };
         let again = codec::encode_reference_request(&request, stamp);

@@ -1,8 +1,9 @@
 //! One sample or more of every message, with its way back.
 
 use bytes::Bytes;
-use recado_protocol::backend::{ToBroker, ToServer};
+use recado_protocol::backend::{BrokerFacts, ConnectedServer, ToBroker, ToServer};
 use recado_protocol::codec::{self, Stamp};
+use recado_protocol::marker::ProxyFacts;
 use recado_protocol::message::{ExportTable, HistoryOf};
 use recado_protocol::reference::{Listed, ReferenceReply, ReferenceRequest, Registration};
 use recado_protocol::reply::{ImportResult, MemberStatus, Role};
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Sample> {
     requests(&mut samples);
     replies(&mut samples);
     events(&mut samples);
+    own_events(&mut samples);
     reference(&mut samples);
     servers(&mut samples);
     backend(&mut samples);
@@ -187,6 +189,24 @@ fn events(samples: &mut Vec<Sample>) {
     }
 }
 
+fn own_events(samples: &mut Vec<Sample>) {
+    let bytes = codec::encode_marker(70_000, STAMP);
+    let check = Box::new(|bytes: &[u8]| assert_eq!(codec::decode_marker(bytes), Ok(70_000)));
+    add(samples, Link::Subscribers, Way::Request, "marker", "marker", bytes, check);
+    let facts = ProxyFacts {
+        pid: 4321,
+        http: Some("10.0.0.1:5619".into()),
+        uptime_ms: 70_000,
+        publishers: 3,
+        subscribers: 12,
+    };
+    let bytes = codec::encode_proxy_facts(&facts, STAMP);
+    let check = Box::new(move |bytes: &[u8]| {
+        assert_eq!(codec::decode_proxy_facts(bytes).as_ref(), Ok(&facts));
+    });
+    add(samples, Link::Subscribers, Way::Request, "proxy", "proxy", bytes, check);
+}
+
 fn reference(samples: &mut Vec<Sample>) {
     let registration = Registration {
         user: "server-1".into(),
@@ -321,6 +341,20 @@ fn backend(samples: &mut Vec<Sample>) {
         });
         add(samples, Link::Backend, Way::Request, name, "request", bytes, check);
     }
+    let server = ConnectedServer { name: "server-1".into(), since: STAMP.timestamp };
+    let facts = BrokerFacts {
+        address: "tcp://10.0.0.1:5555".into(),
+        pid: 4321,
+        http: None,
+        uptime_ms: 70_000,
+        clients: 12,
+        servers: vec![server],
+    };
+    let bytes = codec::encode_broker_facts(&facts, STAMP);
+    let check = Box::new(move |bytes: &[u8]| {
+        assert_eq!(codec::decode_broker_facts(bytes), Ok((facts.clone(), STAMP.clock)));
+    });
+    add(samples, Link::Backend, Way::Request, "broker", "broker", bytes, check);
 }
 
 fn add(

@@ -10,6 +10,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use self::file::{ConfigFile, one_line};
+use crate::address;
 use crate::command::Command;
 use crate::failure::Failure;
 use crate::options::{self, Fallback, Settings};
@@ -157,6 +158,9 @@ fn check_values(settings: &Settings) -> Result<(), (&'static str, String)> {
         if !(1..=limit).contains(&bytes) {
             return Err((key, format!("a number from 1 to {limit} is needed")));
         }
+    }
+    if let Some(Err(why)) = settings.http.as_deref().map(address::http) {
+        return Err(("http", why));
     }
     let name = &settings.name;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);

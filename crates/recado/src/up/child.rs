@@ -83,6 +83,10 @@ fn start(role: &Role) -> std::io::Result<Child> {
             command.env_remove(name);
         }
     }
+    // systemd is told by the process that it started, and by no other.
+    for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+        command.env_remove(name);
+    }
     command
         .args(&role.args)
         // The child ends when this pipe closes, however this process dies.

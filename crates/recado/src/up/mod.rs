@@ -28,7 +28,7 @@ const LAST_LINES_MS: u64 = 1000;
 pub async fn run(settings: &Settings, output: Output, shutdown: Shutdown) -> Result<(), Failure> {
     let plan = Plan::new(settings);
     plan.check_ports()?;
-    let _running = Running::announce(plan.data_dir(), "up", &[])?;
+    let _running = Running::announce(plan.data_dir(), "up", &[], None)?;
     output.plain(&plan.table());
     let outcome = supervise(&plan, &output, &shutdown, !settings.no_restart).await;
     if outcome.is_ok() {

@@ -28,6 +28,8 @@ pub struct Role {
 pub struct Plan {
     stages: [Vec<Role>; 3],
     endpoints: Vec<(String, String, &'static str)>,
+    /// Where the roles' pages are.
+    http: Vec<String>,
     data_dir: PathBuf,
     port_base: u16,
     listen: String,
@@ -43,17 +45,24 @@ impl Plan {
         let own = Own::of(settings);
         let data_dir = settings.data_dir().to_owned();
         let mut endpoints = Vec::new();
-        let mut middle = vec![role("reference", Command::Reference, &listener(settings))];
+        let mut http = Vec::new();
+        let mut reference = listener(settings);
+        reference.push(with_http(settings, port_table::REFERENCE_HTTP, &mut http));
+        let mut middle = vec![role("reference", Command::Reference, &reference)];
         for number in 1..=settings.brokers {
             let name = numbered("broker", number);
-            middle.push(role(&name, Command::Broker, &one_of(settings, number)));
+            let mut flags = one_of(settings, number);
+            flags.push(with_http(settings, port_table::broker_http(number), &mut http));
+            middle.push(role(&name, Command::Broker, &flags));
             let [front, back] = own.broker(number);
             endpoints.push((name.clone(), front, "clients"));
             endpoints.push((name, back, "servers"));
         }
         for number in 1..=settings.proxies {
             let name = numbered("proxy", number);
-            middle.push(role(&name, Command::Proxy, &one_of(settings, number)));
+            let mut flags = one_of(settings, number);
+            flags.push(with_http(settings, port_table::proxy_http(number), &mut http));
+            middle.push(role(&name, Command::Proxy, &flags));
             let [publishers, subscribers] = own.proxy(number);
             endpoints.push((name.clone(), publishers, "servers"));
             endpoints.push((name, subscribers, "clients"));
@@ -64,15 +73,18 @@ impl Plan {
             let name = format!("server-{number}");
             let port = settings.port_base + port_table::server(number);
             endpoints.push((name.clone(), address::endpoint(&settings.listen, port), "servers"));
-            servers.push(role(&name, Command::Server, &server(settings, &name, port)));
+            let mut flags = server(settings, &name, port);
+            flags.push(with_http(settings, port_table::server_http(number), &mut http));
+            servers.push(role(&name, Command::Server, &flags));
         }
         let bots = (1..=settings.bots)
             .map(|number| role(&format!("bot-{number}"), Command::Bot, &bot(settings)));
         let bots = bots.collect();
         let stages = [middle, servers, bots];
         let listen = settings.listen.clone();
+        let port_base = settings.port_base;
         let (broker, proxy) = doors(settings);
-        Plan { stages, endpoints, data_dir, port_base: settings.port_base, listen, broker, proxy }
+        Plan { stages, endpoints, http, data_dir, port_base, listen, broker, proxy }
     }
 
     /// The processes, in the order in which they are needed.
@@ -85,7 +97,9 @@ impl Plan {
     /// # Errors
     /// One sentence that names the first one that is not.
     pub fn check_ports(&self) -> Result<(), Failure> {
-        self.endpoints().try_for_each(ports::check_free)
+        let pages = self.http.iter().map(|at| format!("tcp://{at}"));
+        self.endpoints().try_for_each(ports::check_free)?;
+        pages.into_iter().try_for_each(|endpoint| ports::check_free(&endpoint))
     }
 
     /// Where the reference will be found.
@@ -196,6 +210,17 @@ fn one_of(settings: &Settings, number: u16) -> Vec<(&'static str, String)> {
     flags
 }
 
+/// The flag for a role's pages. They are for this machine: nobody else is let in by `up`, whatever
+/// --listen opens.
+fn with_http(settings: &Settings, offset: u16, all: &mut Vec<String>) -> (&'static str, String) {
+    let port = settings.port_base + offset;
+    let own = address::is_loopback(&address::endpoint(&settings.listen, port));
+    let host = if own { settings.listen.as_str() } else { DEFAULT_HOST };
+    let at = address::host_port(host, port);
+    all.push(at.clone());
+    ("http", at)
+}
+
 fn server(settings: &Settings, name: &str, port: u16) -> Vec<(&'static str, String)> {
     let host = address::local_host(&settings.listen);
     let mut flags = listener(settings);
@@ -256,6 +281,15 @@ mod tests {
         ports.sort_unstable();
         ports.dedup();
         assert_eq!(ports.len(), all);
+    }
+
+    #[test]
+    fn every_role_has_pages_on_this_machine() {
+        let open = plan(&[("listen", "0.0.0.0"), ("port-base", "6000"), ("servers", "15")]);
+        assert_eq!(open.http.len(), 3 + 15);
+        assert!(open.stages()[0][1].args.contains(&"--http=127.0.0.1:6060".to_owned()));
+        let own = plan(&[("listen", "::1"), ("port-base", "6000")]);
+        assert_eq!(own.http[..4], ["[::1]:6068", "[::1]:6060", "[::1]:6064", "[::1]:6070"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use recado_chat::registry::{Limits, Persistent, Registry};
 use recado_transport::{Envelope, Incoming, Responder};
+use recado_watch::Vitals;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -54,7 +55,8 @@ pub async fn run_reference(
     let registry = Registry::new(kept, Limits::default(), 0);
     let desk = Desk::new(registry, Clocks::new(0), std::process::id(), config.http.clone());
     let outgoing = Outgoing::new(file);
-    let mut reference = Reference { responder, desk, started, outgoing, witness };
+    let vitals = config.vitals;
+    let mut reference = Reference { responder, desk, started, outgoing, witness, vitals };
     let result = tokio::select! {
         () = shutdown => Ok(()),
         result = reference.run() => result,
@@ -72,12 +74,14 @@ struct Reference {
     started: Instant,
     outgoing: Outgoing,
     witness: Option<Witness>,
+    vitals: Vitals,
 }
 
 impl Reference {
     async fn run(&mut self) -> Result<(), ReferenceError> {
         let mut ticks = interval(Duration::from_millis(TICK_MS));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.vitals.serves();
         loop {
             tokio::select! {
                 // Whoever was heard is not silent: what has come is taken before time is looked at.
@@ -115,6 +119,10 @@ impl Reference {
 
     fn tick(&mut self) {
         self.desk.expire(self.now_ms());
+        self.vitals.beat();
+        let starting = self.witness.as_ref().is_some_and(|witness| !witness.runs());
+        let reason = "its replica still checks its data";
+        self.vitals.lacks(if starting { vec![reason.to_owned()] } else { Vec::new() });
         if let Some(witness) = &mut self.witness {
             witness.learn_peers(registration::peers(self.desk.list(), 0));
         }

@@ -41,6 +41,8 @@ pub struct Witness {
     orders: mpsc::Sender<Order>,
     /// How it ended; none as long as it runs.
     ended: watch::Receiver<Option<Result<(), String>>>,
+    /// Whether it has opened its data.
+    runs: watch::Receiver<bool>,
     peers: Vec<Peer>,
 }
 
@@ -52,14 +54,20 @@ impl Witness {
     pub fn start(config: &ReferenceConfig, responder: Responder) -> io::Result<Witness> {
         let (orders, received) = mpsc::channel(QUEUE_MESSAGES);
         let (end, ended) = watch::channel(None);
+        let (begun, runs) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let config = config.clone();
         std::thread::Builder::new().name("witness".into()).spawn(move || {
-            let result = runtime.block_on(run(&config, responder, received));
+            let result = runtime.block_on(run(&config, responder, received, &begun));
             runtime.shutdown_background();
             end.send_replace(Some(result));
         })?;
-        Ok(Witness { orders, ended, peers: Vec::new() })
+        Ok(Witness { orders, ended, runs, peers: Vec::new() })
+    }
+
+    /// Whether it takes part.
+    pub fn runs(&self) -> bool {
+        *self.runs.borrow()
     }
 
     /// The servers that are there now.
@@ -96,8 +104,10 @@ async fn run(
     config: &ReferenceConfig,
     responder: Responder,
     mut orders: mpsc::Receiver<Order>,
+    begun: &watch::Sender<bool>,
 ) -> Result<(), String> {
     let replica = start(config).await.map_err(|error| error.to_string())?;
+    begun.send_replace(true);
     loop {
         let order = tokio::select! {
             why = replica.failed() => {

@@ -136,7 +136,7 @@ pub fn stage(primary: Option<NodeId>) -> Stage {
         forwarded: Arc::default(),
         readable: Arc::new(Mutex::new(true)),
     };
-    let facts = Arc::new(Facts::new("tcp://reference", "tcp://proxy"));
+    let facts = Arc::new(Facts::new("tcp://reference", &[], &["tcp://proxy".into()]));
     Stage { service: Service::new(fake, clocks, facts, LIMIT_BYTES), leads, _folder: folder }
 }
 

@@ -123,10 +123,17 @@ impl Cluster {
 
     /// Starts a server, from 1.
     pub fn start_server(&mut self, number: usize, more: &[&str]) {
+        let doors = self.door_flags();
+        let mut words = vec![doors[0].as_str(), &doors[1]];
+        words.extend(more);
+        self.start_server_with(number, &words);
+    }
+
+    /// Starts a server that is told where the others are by nothing but these flags.
+    pub fn start_server_with(&mut self, number: usize, more: &[&str]) {
         let name = format!("server-{number}");
         let port = (usize::from(self.base) + 4 + number).to_string();
-        let doors = self.door_flags();
-        let mut words = vec!["server", "--name", &name, "--port", &port, &doors[0], &doors[1]];
+        let mut words = vec!["server", "--name", &name, "--port", &port];
         words.extend(more);
         self.start(&name.clone(), &words);
     }

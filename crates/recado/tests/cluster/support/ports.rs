@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 const FIRST: u16 = 10_000;
 const LAST: u16 = 19_900;
 
-/// How many ports a test's cluster may use.
+/// How many ports a test's cluster may use: all of its table, the roles' pages too.
 pub const ROW: u16 = 100;
 
 static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());

@@ -1,0 +1,108 @@
+//! What a server shows to those who watch it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use recado_replication::{Replica, View};
+use recado_watch::{BEAT_INTERVAL_MS, Vitals};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::facts::Facts;
+
+/// The part that shows it. It runs where the others do, so when it turns, they can.
+pub struct Watched {
+    /// Whose view of the cluster it is.
+    pub replica: Replica,
+    /// What the other parts know.
+    pub facts: Arc<Facts>,
+    /// Where it is shown.
+    pub vitals: Vitals,
+}
+
+impl Watched {
+    /// Shows what there is to show, for ever.
+    pub async fn run(self) {
+        self.vitals.serves();
+        let mut beats = interval(Duration::from_millis(BEAT_INTERVAL_MS));
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let view = self.replica.view();
+        loop {
+            beats.tick().await;
+            self.vitals.beat();
+            let reference = self.facts.reference.borrow().connected;
+            self.vitals.lacks(missing(&view.borrow(), reference));
+        }
+    }
+}
+
+/// Why the server is of no use to the cluster now.
+fn missing(view: &View, reference_answers: bool) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let own = view.member(view.node);
+    if own.is_none() && !reference_answers {
+        reasons.push(
+            "the reference, which gives it its rank, does not answer; start it, or look at \
+             --reference"
+                .to_owned(),
+        );
+    } else if own.is_none() {
+        reasons.push("the cluster has not taken it in yet".to_owned());
+    }
+    if view.primary.is_none() {
+        reasons
+            .push("it knows no primary: too few servers run, or they are choosing one".to_owned());
+    }
+    if own.is_some_and(|own| !own.member.active) {
+        reasons.push("it is not active: it is being brought level with the primary".to_owned());
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use recado_chat::Member;
+    use recado_chat::members::Announcement;
+    use recado_replication::MemberView;
+
+    use super::*;
+
+    fn view(primary: Option<u64>, active: Option<bool>) -> View {
+        let announced = Announcement {
+            node: 1,
+            name: "s1".into(),
+            address: "tcp://a:1".into(),
+            rank: 1,
+            boot: 1,
+            pid: 1,
+            witness: false,
+        };
+        let own = active.map(|active| Member { announced, active });
+        let row = |member| MemberView { member, voter: true, matched: None, alive: true };
+        View {
+            node: 1,
+            term: 1,
+            primary,
+            is_primary: false,
+            applied: 0,
+            members: own.into_iter().map(row).collect(),
+            witness: None,
+            joint: false,
+        }
+    }
+
+    #[test]
+    fn an_active_server_with_a_primary_is_ready_without_a_reference_too() {
+        assert!(missing(&view(Some(2), Some(true)), false).is_empty());
+    }
+
+    #[test]
+    fn all_that_is_missing_is_said() {
+        let first = |reasons: Vec<String>| reasons.first().cloned().unwrap_or_default();
+        assert!(first(missing(&view(None, Some(true)), true)).contains("no primary"));
+        assert!(first(missing(&view(Some(2), Some(false)), true)).contains("not active"));
+        assert!(first(missing(&view(Some(2), None), true)).contains("taken it in"));
+        let alone = missing(&view(None, None), false);
+        assert_eq!(alone.len(), 2, "{alone:?}");
+        assert!(alone[0].contains("--reference"), "{alone:?}");
+    }
+}
