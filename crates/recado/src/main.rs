@@ -97,7 +97,7 @@ fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
         shutdown = shutdown.or_with_parent()?;
     }
     if line.command == Command::Drill {
-        return drill::run(settings, shutdown);
+        return drill::run(settings, line.json, shutdown);
     }
     run_until(settings, &line, shutdown).map(|()| ExitCode::SUCCESS)
 }
