@@ -39,6 +39,8 @@ pub use config::{Proxy, ReferenceConfig, ServerConfig};
 pub use error::{FolderError, ReferenceError, ServerError};
 #[cfg(feature = "planted")]
 pub use recado_chat::planted as bugs;
+// The rules of publishing, which a simulation runs too.
+pub use publisher::{Minute, Passage, Watermark};
 pub use reference::run_reference;
 pub use run::run_server;
 // Part of the configuration, so that callers need not name the crate below.
