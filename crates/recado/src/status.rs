@@ -133,7 +133,7 @@ fn add_running(settings: &Settings, role: &str, doors: &mut [Door]) {
 
 async fn ask_cluster(front: &str) -> Result<Status, Failure> {
     match ask_broker(&front.into(), Request::Status).await? {
-        Reply::Status(status) => Ok(status),
+        Reply::Status(status) => Ok(*status),
         Reply::Refused(refusal) => Err(Failure::Failed(format!(
             "the broker at {front} answers, but no server does: {}; start servers, or look at \
              their logs",
