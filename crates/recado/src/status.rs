@@ -235,7 +235,7 @@ fn member_json(settings: &Settings, at: &Endpoints, member: &MemberStatus) -> Va
         "applied": member.applied,
         "term": member.term,
         "clock_offset_ms": member.clock_offset_ms,
-        "http": running.and_then(|file| file.http),
+        "http": member.http.clone().or_else(|| running.and_then(|file| file.http)),
     })
 }
 
