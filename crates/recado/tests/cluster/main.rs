@@ -30,4 +30,5 @@ mod systemd;
 mod terminal;
 mod transfer;
 mod two_of_each;
+mod unplugged;
 mod unreachable;
