@@ -24,7 +24,7 @@ ACTIVE_S = 60
 def run(*words, within_s=120, check=True, **options):
     """Runs a command; its output is the error when it fails."""
     done = subprocess.run(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=within_s, **options
+        words, capture_output=True, text=True, timeout=within_s, check=False, **options
     )
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(words)} failed:\n{done.stdout}{done.stderr}")

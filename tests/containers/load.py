@@ -74,7 +74,7 @@ class Writer(threading.Thread):
 
 
 class Load:
-    """Writers for as long as the block lasts; afterwards all that was acknowledged is looked for."""
+    """Writers for as long as the block lasts; then all that was acknowledged is looked for."""
 
     def __init__(self, stack, book):
         self.stack, self.book, self.ended = stack, book, threading.Event()

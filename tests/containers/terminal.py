@@ -51,7 +51,7 @@ class Terminal:
         return bool(raw)
 
     def until(self, *wanted, within_s=15):
-        """Reads until all of it is shown, in whatever order, and forgets what was shown up to there."""
+        """Reads until all of it is shown, in whatever order, and forgets it and what came before."""
         deadline = time.monotonic() + within_s
         while not all(text in self.shown for text in wanted):
             left = deadline - time.monotonic()

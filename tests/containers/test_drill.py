@@ -1,5 +1,5 @@
-"""The drill's workload and checkers, on a cluster of containers that is broken from outside. It runs
-in the client's container and knows of two brokers and two proxies."""
+"""The drill's workload and checkers, on a cluster of containers that is broken from outside. It
+runs in the client's container and knows of two brokers and two proxies."""
 
 import subprocess
 import time

@@ -11,10 +11,12 @@ def test_chat(stack):
         assert {USER, OTHER} <= set(req.ask("users")["users"])
         assert CHANNEL in req.ask("channels")["channels"]
         with subscribed(stack, req, USER, CHANNEL, CHANNEL, OTHER) as sub:
-            assert req.ask("publish", user=USER, channel=CHANNEL, message="bom dia")["status"] == "OK"
+            found = req.ask("publish", user=USER, channel=CHANNEL, message="bom dia")
+            assert found["status"] == "OK", found
             sub.until(lambda event: event[:2] == (CHANNEL, "publication")
                       and event[2]["message"] == "bom dia")
-            assert req.ask("message", src=USER, dst=OTHER, message="e aí?")["status"] == "OK"
+            found = req.ask("message", src=USER, dst=OTHER, message="e aí?")
+            assert found["status"] == "OK", found
             sub.until(lambda event: event[:2] == (OTHER, "private_message")
                       and event[2]["message"] == "e aí?")
 

@@ -251,7 +251,7 @@ impl Dealing {
                 }
                 Action::Tell { to, servers } => self.tell(to, servers),
                 Action::Status { to, status } => {
-                    let reply = Reply::Status(*status);
+                    let reply = Reply::Status(status);
                     let body = codec::encode_reply("status", &reply, self.clock.stamp());
                     self.front.send(&to, vec![body]);
                 }

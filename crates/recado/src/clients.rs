@@ -38,7 +38,7 @@ pub async fn connect_now(settings: &Settings) -> Result<Client, Failure> {
     if client.wait_connected(Duration::from_millis(status::CONNECT_MS)).await {
         return Ok(client);
     }
-    Err(status::no_broker(&client.config().brokers.to_string()))
+    Err(status::no_broker(client.config().brokers.endpoints()))
 }
 
 /// Waits until a server answers through the broker.

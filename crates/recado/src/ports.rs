@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::address;
@@ -68,9 +69,47 @@ pub fn claim_free(host: &str, first: u16, count: u16) -> Result<(u16, Claim), Fa
 
 /// Whether something takes connections there.
 pub fn answers(endpoint: &str, timeout: Duration) -> bool {
-    let Some((host, Some(port))) = address::split(endpoint) else { return false };
-    let Ok(mut found) = (host, port).to_socket_addrs() else { return false };
-    found.any(|to| TcpStream::connect_timeout(&to, timeout).is_ok())
+    reach(endpoint, timeout).is_ok()
+}
+
+/// Connects once, to find out whether something listens there. Each step gets so much time.
+///
+/// # Errors
+/// Why not, in a clause.
+pub fn reach(endpoint: &str, timeout: Duration) -> Result<(), String> {
+    let Some((host, Some(port))) = address::split(endpoint) else {
+        return Err("that is no address".to_owned());
+    };
+    let host = host.to_owned();
+    let (sender, found) = mpsc::channel();
+    let work = move || _ = sender.send(connect(&host, port, timeout));
+    let spawned = std::thread::Builder::new().name("reach".into()).spawn(work);
+    spawned.map_err(|why| why.to_string())?;
+    // The look-up of a name knows no time limit; the thread that waits for one is left behind.
+    found.recv_timeout(2 * timeout).unwrap_or_else(|_| Err("no answer in time".to_owned()))
+}
+
+fn connect(host: &str, port: u16, timeout: Duration) -> Result<(), String> {
+    let unresolved = |why| format!("{host} can't be resolved: {why}");
+    let addresses = (host, port).to_socket_addrs().map_err(unresolved)?;
+    let mut failed = format!("{host} has no address");
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, timeout) {
+            Ok(_) => return Ok(()),
+            Err(why) => failed = in_words(&why),
+        }
+    }
+    Err(failed)
+}
+
+fn in_words(why: &std::io::Error) -> String {
+    match why.kind() {
+        ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
+        ErrorKind::TimedOut => {
+            "no answer in time: the host is off, or not to be reached".to_owned()
+        }
+        _ => why.to_string(),
+    }
 }
 
 fn try_bind(endpoint: &str) -> std::io::Result<()> {
@@ -95,6 +134,17 @@ mod tests {
         assert!(answers(&endpoint, Duration::from_secs(1)));
         assert_ne!(claim_free("127.0.0.1", port, 64).unwrap().0, port);
         assert!(claim_free("127.0.0.1", port, 1).is_err());
+    }
+
+    #[test]
+    fn why_nobody_is_reached_is_said() {
+        let second = Duration::from_secs(1);
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let refused = reach(&address::endpoint("127.0.0.1", free), second).unwrap_err();
+        assert_eq!(refused, "nothing listens there");
+        let unknown = reach("tcp://no-such-host.invalid:7", 10 * second).unwrap_err();
+        assert!(unknown.contains("no-such-host.invalid can't be resolved"), "{unknown}");
+        assert!(reach("tcp://", second).is_err());
     }
 
     #[test]

@@ -106,7 +106,7 @@ async fn ask_brokers(fronts: &[String]) -> Result<(Status, Vec<Asked>), Failure>
     let (answered, silent): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
     let mut answered: Vec<Status> = answered.into_iter().flatten().collect();
     if answered.is_empty() {
-        return Err(silent.into_iter().find_map(Result::err).unwrap_or_else(|| no_broker("")));
+        return Err(silent.into_iter().find_map(Result::err).unwrap_or_else(|| no_broker(fronts)));
     }
     let best = answered.iter().position(|status| !status.members.is_empty()).unwrap_or(0);
     Ok((answered.swap_remove(best), asked))
@@ -133,7 +133,7 @@ fn add_running(settings: &Settings, role: &str, doors: &mut [Door]) {
 
 async fn ask_cluster(front: &str) -> Result<Status, Failure> {
     match ask_broker(&front.into(), Request::Status).await? {
-        Reply::Status(status) => Ok(status),
+        Reply::Status(status) => Ok(*status),
         Reply::Refused(refusal) => Err(Failure::Failed(format!(
             "the broker at {front} answers, but no server does: {}; start servers, or look at \
              their logs",
@@ -158,7 +158,7 @@ fn silent(front: &str, why: impl std::fmt::Display) -> Failure {
 pub async fn ask_broker(brokers: &AnyOf, request: Request) -> Result<Reply, Failure> {
     let caller = Caller::connect(brokers).await.map_err(Failure::failed)?;
     if !caller.wait_connected(Duration::from_millis(CONNECT_MS)).await {
-        return Err(no_broker(&brokers.to_string()));
+        return Err(no_broker(brokers.endpoints()));
     }
     let front = &caller.endpoint();
     let incoming = Incoming { request, clock: 0, id: None };
@@ -171,10 +171,17 @@ pub async fn ask_broker(brokers: &AnyOf, request: Request) -> Result<Reply, Fail
 }
 
 /// Nobody is there to be asked.
-pub fn no_broker(front: &str) -> Failure {
+pub fn no_broker(fronts: &[String]) -> Failure {
+    let patience = Duration::from_millis(REFERENCE_MS);
+    let each = fronts.iter().map(|front| match ports::reach(front, patience) {
+        Ok(()) => format!("{front} (something listens there, but answers like no broker)"),
+        Err(why) => format!("{front} ({why})"),
+    });
+    let each: Vec<_> = each.collect();
     Failure::Failed(format!(
-        "no broker answers at {front}; start a cluster with `recado up`, or say where it is with \
-         --broker or --port-base"
+        "no broker answers at {}; start a cluster with `recado up`, or say where it is with \
+         --broker or --port-base",
+        each.join(", ")
     ))
 }
 
@@ -228,7 +235,7 @@ fn member_json(settings: &Settings, at: &Endpoints, member: &MemberStatus) -> Va
         "applied": member.applied,
         "term": member.term,
         "clock_offset_ms": member.clock_offset_ms,
-        "http": running.and_then(|file| file.http),
+        "http": member.http.clone().or_else(|| running.and_then(|file| file.http)),
     })
 }
 

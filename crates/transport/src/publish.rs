@@ -115,7 +115,8 @@ impl Readiness {
             self.redial.failed().await;
         }
         loop {
-            let waiting = self.connected && self.ready.borrow().is_none();
+            let current = Some(self.socket.connections_generation());
+            let waiting = self.connected && *self.ready.borrow() != current;
             // A proxy that passes subscriptions on tells them one by one.
             let grace = if self.subscribed { SUBSCRIPTIONS_GRACE } else { SUBSCRIPTION_GRACE };
             tokio::select! {

@@ -385,7 +385,7 @@ impl Dispatcher {
         match held.origin {
             Origin::Session => self.session_answered(&body, now),
             Origin::Client(to) if held.kind == Kind::Status => match codec::decode_reply(&body) {
-                Ok((_, Reply::Status(status), _)) => self.answer_status(to, status, now),
+                Ok((_, Reply::Status(status), _)) => self.answer_status(to, *status, now),
                 _ => self.answer(Action::Reply { to, body }),
             },
             Origin::Client(to) => self.answer(Action::Reply { to, body }),

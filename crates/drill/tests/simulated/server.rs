@@ -152,6 +152,7 @@ impl Server {
             transport: transport.clone(),
             replica: Mutex::default(),
             failed: Mutex::default(),
+            markers: Mutex::default(),
         });
         let config = ReplicaConfig {
             dir: self.dir.clone(),
@@ -309,6 +310,11 @@ impl Running {
                                 *process.failed.lock().unwrap() = Some(error.to_string());
                             }
                         });
+                    }
+                }
+                Message::Marker { boot, number } => {
+                    if let Place::Proxy(proxy) = from {
+                        process.markers.lock().unwrap().push((proxy, boot, number));
                     }
                 }
                 Message::Register(_) | Message::Reply { .. } | Message::Event(_) => {}

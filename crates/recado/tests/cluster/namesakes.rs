@@ -66,12 +66,12 @@ fn a_server_that_comes_back_is_not_refused() {
     cluster.kill(name);
     let port = (cluster.base + 16).to_string();
     cluster.start(name, &["server", "--name", name, "--port", &port]);
-    cluster.wait_active(3);
+    cluster.wait_back(name);
     // The same with an empty folder.
     cluster.kill(name);
     std::fs::remove_dir_all(cluster.data_dir().join(name)).unwrap();
     cluster.start(name, &["server", "--name", name, "--port", &port]);
-    cluster.wait_active(3);
+    cluster.wait_back(name);
     // One that does not answer, since it is stopped, gives its name up; it learns that later.
     signal(cluster.process(name).pid(), Signal::STOP);
     let folder = cluster.dir().join("other");

@@ -130,4 +130,11 @@ fn without_a_cluster_clients_say_what_to_do() {
     let output = cluster.run(&["status", "--json"]);
     check_refused(&output, 1, &["no broker", "recado up"]);
     assert!(output.stdout.is_empty(), "{output:?}");
+    let export = cluster.dir().join("export").display().to_string();
+    for words in [&["status"][..], &["bench"], &["export", &export], &["server", "remove", "a"]] {
+        let output = cluster.run(words);
+        check_refused(&output, 1, &[&cluster.endpoint(0), "nothing listens there"]);
+        let output = cluster.run(&[words, &["--broker", "no-such-host.invalid:7"]].concat());
+        check_refused(&output, 1, &["tcp://no-such-host.invalid:7", "can't be resolved"]);
+    }
 }

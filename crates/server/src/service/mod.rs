@@ -163,7 +163,7 @@ impl<C: Cluster> Service<C> {
             }
         }
         let status = status::status(&self.cluster.view(), &self.facts);
-        self.done("status", &Reply::Status(status))
+        self.done("status", &Reply::Status(Box::new(status)))
     }
 
     fn done(&self, service: &str, reply: &Reply) -> Answer {

@@ -150,10 +150,10 @@ impl EventProxy {
             self.metrics.malformed.inc();
             return true;
         }
-        self.metrics.events.inc();
-        self.metrics.event_bytes.inc_by((topic.len() + body.len()) as u64);
         if topic.first() != Some(&OWN_TOPICS) {
             self.shared.recall().passed(topic, body);
+            self.metrics.events.inc();
+            self.metrics.event_bytes.inc_by((topic.len() + body.len()) as u64);
         }
         put(&self.subscribers, event, &self.metrics).await
     }
