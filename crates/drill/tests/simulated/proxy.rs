@@ -1,4 +1,5 @@
-//! A proxy: passes on what it gets, and dies now and then with all that is on its way.
+//! A proxy: passes on what it gets, and now and then hangs and dies, with all that it has not passed
+//! on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,10 +15,13 @@ use crate::wire::{Message, Place, Post};
 pub const PROXIES: u32 = 2;
 /// Between two deaths of one proxy.
 const LIFE_MS: std::ops::Range<u64> = 500..5000;
+/// So long before it dies it stops passing anything on.
+const HANG_MS: std::ops::Range<u64> = 0..400;
 
 pub struct Proxy {
     number: u32,
     dice: SmallRng,
+    hangs_at_ms: u64,
     dies_at_ms: u64,
     /// What passed it, in all its lives.
     passed: BTreeMap<Topic, BTreeSet<u64>>,
@@ -26,9 +30,21 @@ pub struct Proxy {
 
 impl Proxy {
     pub fn new(seed: u64, number: u32, post: Post) -> Proxy {
-        let mut dice = dice(seed, ("proxy", number));
-        let dies_at_ms = dice.random_range(LIFE_MS);
-        Proxy { number, dice, dies_at_ms, passed: BTreeMap::new(), post }
+        let dice = dice(seed, ("proxy", number));
+        let mut proxy =
+            Proxy { number, dice, hangs_at_ms: 0, dies_at_ms: 0, passed: BTreeMap::new(), post };
+        proxy.lives(0);
+        proxy
+    }
+
+    fn lives(&mut self, from_ms: u64) {
+        self.dies_at_ms = from_ms + self.dice.random_range(LIFE_MS);
+        self.hangs_at_ms = self.dies_at_ms - self.dice.random_range(HANG_MS);
+    }
+
+    /// It dies no more.
+    pub fn stays(&mut self) {
+        (self.hangs_at_ms, self.dies_at_ms) = (u64::MAX, u64::MAX);
     }
 
     fn place(&self) -> Place {
@@ -39,13 +55,16 @@ impl Proxy {
     pub fn dies(&mut self, now_ms: u64) -> bool {
         let dies = self.dies_at_ms <= now_ms;
         if dies {
-            self.dies_at_ms = now_ms + self.dice.random_range(LIFE_MS);
+            self.lives(now_ms);
         }
         dies
     }
 
     /// Something arrives from a server.
-    pub fn take(&mut self, from: Place, message: Message) {
+    pub fn take(&mut self, from: Place, message: Message, now_ms: u64) {
+        if now_ms >= self.hangs_at_ms {
+            return;
+        }
         match message {
             Message::Event(row) => {
                 self.passed.entry(row.topic.clone()).or_default().insert(row.seq);

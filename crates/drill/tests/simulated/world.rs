@@ -66,8 +66,6 @@ pub struct World {
     clients: Vec<Client>,
     subscribers: Vec<Subscriber>,
     proxies: Vec<Proxy>,
-    /// Proxies die as long as there are faults.
-    proxies_die: bool,
     plan: Vec<Planned>,
     later: BTreeMap<(u64, u64), Later>,
     later_count: u64,
@@ -116,7 +114,6 @@ impl World {
                 .map(|n| Subscriber::new(seed, n, asked, post.clone()))
                 .collect(),
             proxies: (0..PROXIES).map(|n| Proxy::new(seed, n, post.clone())).collect(),
-            proxies_die: true,
             plan,
             later: BTreeMap::new(),
             later_count: 0,
@@ -139,7 +136,6 @@ impl World {
         while self.now_ms < times.load_end_ms {
             if self.now_ms == times.faults_end_ms {
                 self.heal();
-                self.proxies_die = false;
             }
             self.step(false);
         }
@@ -194,7 +190,7 @@ impl World {
 
     fn end_proxies(&mut self) {
         for proxy in 0..PROXIES {
-            if self.proxies_die && self.proxies[proxy as usize].dies(self.now_ms) {
+            if self.proxies[proxy as usize].dies(self.now_ms) {
                 self.wire.proxy_dies(proxy);
                 self.say(format!("proxy {proxy} dies and is back"));
             }
@@ -207,7 +203,7 @@ impl World {
             let now = (self.now_ms, at_us);
             match (to, message) {
                 (Place::Proxy(proxy), message) => {
-                    self.proxies[proxy as usize].take(from, message);
+                    self.proxies[proxy as usize].take(from, message, self.now_ms);
                 }
                 (Place::Server(server), message) => self.servers[server].deliver(from, message),
                 (Place::Reference, Message::Register(said)) => {
