@@ -66,7 +66,8 @@ impl Sockets {
         for proxy in &config.proxies {
             let publishers = AnyOf::from(&proxy.publishers).called("the proxy");
             let publisher = Publisher::connect(publishers).await?;
-            proxies.push((publisher, Subscriber::connect(&proxy.subscribers).await?));
+            let ear = AnyOf::from(&proxy.subscribers).called("the proxy's port for subscribers");
+            proxies.push((publisher, Subscriber::connect(ear).await?));
         }
         let reference =
             Caller::connect(AnyOf::from(&config.reference).called("the reference")).await?;

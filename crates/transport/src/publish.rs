@@ -121,7 +121,7 @@ impl Readiness {
             let grace = if self.subscribed { SUBSCRIPTIONS_GRACE } else { SUBSCRIPTION_GRACE };
             tokio::select! {
                 event = monitor.recv() => match event {
-                    Ok(MonitorEvent::ConnectDelayed { .. }) => self.redial.still_away().await,
+                    Ok(MonitorEvent::ConnectDelayed { .. }) => self.redial.still_away(),
                     Ok(event) => self.saw(event),
                     Err(MonitorRecvError::Lagged(_)) => {
                         let Ok((renewed, peers)) = self.socket.monitor_with_subscriptions().await
