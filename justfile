@@ -43,6 +43,13 @@ test-python:
     cargo build -p recado
     target/python.venv/bin/python tests/python/run.py target/debug/recado
 
+# A cluster of containers on the real engine, broken as hosts break.
+test-containers *args:
+    mkdir -p target
+    test -x target/python.venv/bin/python || python3 -m venv target/python.venv
+    target/python.venv/bin/pip install --quiet --requirement tests/python/requirements.txt
+    target/python.venv/bin/python tests/containers/run.py {{args}}
+
 # A cluster of real processes, broken on purpose.
 drill *args:
     cargo run --release -- drill {{args}}

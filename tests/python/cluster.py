@@ -12,7 +12,7 @@ import time
 
 # Below the range from which systems hand out ports to connections.
 PORT_RANGE = (20000, 32000)
-PORTS_PER_CLUSTER = 24
+PORTS_PER_CLUSTER = 40
 START_S = 30
 STOP_S = 20
 
@@ -69,15 +69,17 @@ class Cluster:
     def endpoint(self, offset):
         return f"tcp://127.0.0.1:{self.base + offset}"
 
-    def command(self, *words):
-        where = ["--port-base", str(self.base), "--data-dir", os.path.join(self.dir, "data")]
+    def command(self, *words, shift=0):
+        """A command with the cluster's ports, or with others in a folder of their own."""
+        folder = os.path.join(self.dir, f"data{shift or ''}")
+        where = ["--port-base", str(self.base + shift), "--data-dir", folder]
         return [self.binary, *words, *where]
 
-    def start(self, *words):
+    def start(self, *words, shift=0):
         """Starts one process of the binary."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith("RECADO_")}
         process = subprocess.Popen(
-            self.command(*words),
+            self.command(*words, shift=shift),
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,

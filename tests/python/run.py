@@ -14,10 +14,20 @@ import test_bad_bodies
 import test_failover
 import test_lenient
 import test_plain_broker
+import test_proxy_return
 import test_services
+import test_two_proxies
 from cluster import Cluster
 
-MODULES = [test_services, test_lenient, test_bad_bodies, test_plain_broker, test_failover]
+MODULES = [
+    test_services,
+    test_lenient,
+    test_bad_bodies,
+    test_plain_broker,
+    test_proxy_return,
+    test_two_proxies,
+    test_failover,
+]
 
 
 def tests_of(module, wanted):

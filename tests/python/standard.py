@@ -77,8 +77,11 @@ def check_shape(reply, service):
 class Sub:
     """A SUB socket to the proxy."""
 
-    def __init__(self, cluster, *topics, offset=3):
+    def __init__(self, cluster, *topics, offset=3, reconnect_ms=None):
         self.socket = context.socket(zmq.SUB)
+        if reconnect_ms is not None:
+            # libzmq waits so long and up to twice as long before it connects again.
+            self.socket.setsockopt(zmq.RECONNECT_IVL, reconnect_ms)
         self.socket.setsockopt(zmq.LINGER, 0)
         for topic in topics:
             self.socket.setsockopt_string(zmq.SUBSCRIBE, topic)

@@ -75,7 +75,8 @@ async fn serve(back: String, n: usize) {
     link.wait_connected(Duration::from_secs(10)).await;
     let stamp = Stamp::default();
     let name = format!("server-{n}");
-    let ready = ToBroker::Ready { name, boot: 1, credit: CREDIT, primary: n == 0, serving: true };
+    let (primary, http) = (n == 0, None);
+    let ready = ToBroker::Ready { name, boot: 1, credit: CREDIT, primary, serving: true, http };
     let mut ticks = tokio::time::interval(Duration::from_millis(READY_INTERVAL_MS));
     loop {
         let requests = tokio::select! {

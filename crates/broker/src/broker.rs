@@ -12,7 +12,7 @@ use recado_watch::{BEAT_INTERVAL_MS, Vitals};
 use tokio::time::MissedTickBehavior;
 
 use crate::clock::Clock;
-use crate::{Action, BrokerError, Connected, Dispatcher, Lack, Limits, Myself};
+use crate::{Action, BrokerError, Connected, Dispatcher, Lack, Limits, Metrics, Myself};
 
 /// How often the dispatcher has a look at the time when nothing comes in.
 const TURN_INTERVAL: Duration = Duration::from_millis(10);
@@ -39,6 +39,8 @@ pub struct BrokerConfig {
     pub http: Option<String>,
     /// What it shows to those who watch it.
     pub vitals: Vitals,
+    /// What it counts and measures.
+    pub metrics: Metrics,
 }
 
 impl BrokerConfig {
@@ -51,6 +53,7 @@ impl BrokerConfig {
             limits: Limits::default(),
             http: None,
             vitals: Vitals::default(),
+            metrics: Metrics::default(),
         }
     }
 }
@@ -59,14 +62,8 @@ impl BrokerConfig {
 pub struct Broker(Mode);
 
 enum Mode {
-    Plain(PlainPump, Vitals),
-    Dealing {
-        front: Responder,
-        back: Responder,
-        limits: Limits,
-        http: Option<String>,
-        vitals: Vitals,
-    },
+    Plain(Box<PlainPump>, Vitals),
+    Dealing(Box<Dealing>),
 }
 
 impl Broker {
@@ -74,20 +71,19 @@ impl Broker {
     pub async fn bind(config: BrokerConfig) -> Result<Broker, BrokerError> {
         if config.plain {
             let pump = PlainPump::bind(&config.front, &config.back).await?;
-            return Ok(Broker(Mode::Plain(pump, config.vitals)));
+            return Ok(Broker(Mode::Plain(Box::new(pump), config.vitals)));
         }
         let front =
             Responder::bind_with(&config.front, Io::Threads, UnreadLimits::default()).await?;
         let back = Responder::bind_with(&config.back, Io::Threads, TO_SERVERS).await?;
-        let BrokerConfig { limits, http, vitals, .. } = config;
-        Ok(Broker(Mode::Dealing { front, back, limits, http, vitals }))
+        Ok(Broker(Mode::Dealing(Box::new(Dealing::new(front, back, config)))))
     }
 
     /// Where clients and servers connect, with the real ports.
     pub fn endpoints(&self) -> [&str; 2] {
         match &self.0 {
             Mode::Plain(pump, _) => pump.endpoints(),
-            Mode::Dealing { front, back, .. } => [front.endpoint(), back.endpoint()],
+            Mode::Dealing(dealing) => [dealing.front.endpoint(), dealing.back.endpoint()],
         }
     }
 
@@ -101,9 +97,7 @@ impl Broker {
                     () = watch_plain(&connections, &vitals) => {}
                 }
             }
-            Mode::Dealing { front, back, limits, http, vitals } => {
-                Dealing::new(front, back, limits, http, vitals).run(shutdown).await;
-            }
+            Mode::Dealing(dealing) => dealing.run(shutdown).await,
         }
         Ok(())
     }
@@ -134,13 +128,8 @@ struct Dealing {
 }
 
 impl Dealing {
-    fn new(
-        front: Responder,
-        back: Responder,
-        limits: Limits,
-        http: Option<String>,
-        vitals: Vitals,
-    ) -> Dealing {
+    fn new(front: Responder, back: Responder, config: BrokerConfig) -> Dealing {
+        let BrokerConfig { limits, http, vitals, metrics, .. } = config;
         let mut clock = Clock::default();
         let request = Incoming { request: Request::Session, clock: 0, id: None };
         let session_body = codec::encode_request(&request, clock.stamp());
@@ -148,6 +137,7 @@ impl Dealing {
         let first_attempt = rand::random::<u64>() >> 16;
         let myself = Myself { pid: std::process::id(), http: http.clone() };
         let dispatcher = Dispatcher::new(limits, myself, first_attempt, session_body);
+        let dispatcher = dispatcher.measured(metrics);
         let started = Instant::now();
         Dealing { front, back, dispatcher, clock, started, http, vitals, looked_ms: 0 }
     }
@@ -204,6 +194,7 @@ impl Dealing {
         }
         self.looked_ms = now.max(1);
         self.vitals.beat();
+        self.dispatcher.measure();
         let lack = self.dispatcher.lacks();
         self.vitals.lacks(lack.iter().map(Lack::to_string).collect());
     }
@@ -260,7 +251,7 @@ impl Dealing {
                 }
                 Action::Tell { to, servers } => self.tell(to, servers),
                 Action::Status { to, status } => {
-                    let reply = Reply::Status(*status);
+                    let reply = Reply::Status(status);
                     let body = codec::encode_reply("status", &reply, self.clock.stamp());
                     self.front.send(&to, vec![body]);
                 }

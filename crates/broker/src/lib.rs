@@ -33,12 +33,15 @@ mod broker;
 mod clock;
 mod dispatcher;
 mod limits;
+mod metrics;
 mod proxy;
 
 pub use broker::{Broker, BrokerConfig, run_broker};
 pub use dispatcher::{Action, Connected, Dispatcher, Lack, Myself};
 pub use limits::Limits;
+pub use metrics::Metrics;
 pub use proxy::{ProxyConfig, run_proxy};
+pub use recado_transport::ProxyMetrics;
 
 /// Why a broker or a proxy could not run.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use recado_transport::{Connections, EventProxy};
+use recado_transport::{Connections, EventProxy, ProxyMetrics};
 use recado_watch::{BEAT_INTERVAL_MS, Vitals};
 
 use crate::BrokerError;
@@ -19,6 +19,8 @@ pub struct ProxyConfig {
     pub http: Option<String>,
     /// What it shows to those who watch it.
     pub vitals: Vitals,
+    /// What it counts and measures.
+    pub metrics: ProxyMetrics,
 }
 
 /// Binds a proxy and runs it until `shutdown` ends.
@@ -30,21 +32,25 @@ pub async fn run_proxy(
     let proxy = proxy.with_http(config.http);
     let [publishers, subscribers] = proxy.endpoints();
     tracing::info!(publishers, subscribers, "the proxy is ready");
+    let proxy = proxy.measured(config.metrics.clone());
     let connections = proxy.connections();
     tokio::select! {
         () = proxy.run(shutdown) => {}
-        () = watch(&connections, &config.vitals) => {}
+        () = watch(&connections, &config.vitals, &config.metrics) => {}
     }
     Ok(())
 }
 
 /// Shows that the thread turns, and whether anybody publishes; for ever.
-async fn watch(connections: &Connections, vitals: &Vitals) {
+async fn watch(connections: &Connections, vitals: &Vitals, metrics: &ProxyMetrics) {
     vitals.serves();
     let mut beats = tokio::time::interval(Duration::from_millis(BEAT_INTERVAL_MS));
     loop {
         beats.tick().await;
         vitals.beat();
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        metrics.publishers.set(count(connections.servers()));
+        metrics.subscribers.set(count(connections.clients()));
         let silent = connections.servers() == 0;
         let reason = "no server is connected to publish; start servers, or look at their --proxy";
         vitals.lacks(if silent { vec![reason.to_owned()] } else { Vec::new() });

@@ -123,7 +123,7 @@ impl Client {
     /// As [`Client::request`].
     pub async fn status(&self) -> Result<Status, ClientError> {
         match self.request(Request::Status).await? {
-            Reply::Status(status) => Ok(status),
+            Reply::Status(status) => Ok(*status),
             _ => Err(unexpected("status")),
         }
     }

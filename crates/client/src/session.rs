@@ -18,6 +18,10 @@ use crate::error::ClientError;
 use crate::expired::{Found, SentMark};
 use crate::window::Window;
 
+/// A broker that refuses after so long has looked for a server in vain. One that refuses at once has
+/// too much to do, and to go to the next with everything in flight would only move the crowd.
+const LOOKED_FOR_SERVERS: Duration = Duration::from_secs(2);
+
 /// Where the cluster is, and how patient a client is.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
@@ -269,10 +273,11 @@ impl Client {
         let body = encode_request(&incoming, Stamp { timestamp: now_ms(), clock });
         let timeout = longest.min(self.shared.config.attempt);
         let connection = self.shared.caller.connection();
+        let asked = Instant::now();
         match self.shared.caller.call(vec![body], timeout).await {
             Ok(frames) => {
                 let answer = self.read_answer(frames.first().map_or(&[][..], |frame| frame));
-                if matches!(answer, Attempt::NotDone) {
+                if matches!(answer, Attempt::NotDone) && asked.elapsed() >= LOOKED_FOR_SERVERS {
                     // It is there and finds no server; perhaps another one does.
                     self.try_another_broker(connection);
                 }

@@ -194,6 +194,18 @@ impl Arena {
         up.get(planned.choose(up.len())).copied()
     }
 
+    /// The broker that most clients use.
+    pub fn busiest_broker(&self) -> Node {
+        let brokers = self.cluster.ports().size.brokers();
+        self.net.busiest(brokers).unwrap_or(Node::Broker(0))
+    }
+
+    /// The proxy that most clients use.
+    pub fn busiest_proxy(&self) -> Node {
+        let proxies = self.cluster.ports().size.proxies();
+        self.net.busiest(proxies).unwrap_or(Node::Proxy(0))
+    }
+
     /// Whether this process's own death is part of a fault. Forgets earlier deaths.
     pub fn expect_death(&mut self, node: Node, expected: bool) {
         self.died.remove(&node);
@@ -228,20 +240,20 @@ impl Arena {
     }
 
     fn show(&self) {
-        let counts = self.recorder.counts();
-        let s = self.recorder.now_us() / 1_000_000;
-        let view = self.watch.now();
-        self.screen.progress(&format!(
-            "{s:4} s  acked {}  unknown {}  received {}  filled {}  active {}/{}  {}",
-            counts.acks,
-            counts.unknown,
-            counts.deliveries,
-            counts.filled,
-            view.active(),
-            self.cluster.servers(),
-            self.now
-        ));
+        let active = (self.watch.now().active(), self.cluster.servers());
+        self.screen.progress(&progress(&self.recorder, active, &self.now));
     }
+}
+
+/// How far it is, in one line: what clients saw, how many of how many servers are active, and what
+/// is going on.
+pub fn progress(recorder: &Recorder, (active, servers): (usize, usize), now: &str) -> String {
+    let counts = recorder.counts();
+    let s = recorder.now_us() / 1_000_000;
+    format!(
+        "{s:4} s  acked {}  unknown {}  received {}  filled {}  active {active}/{servers}  {now}",
+        counts.acks, counts.unknown, counts.deliveries, counts.filled
+    )
 }
 
 /// When a fault was there.

@@ -5,14 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use recado_client::{Client, ClientConfig, ClientError};
+use recado_client::ClientError;
 use recado_protocol::{HistoryQuery, Record};
 use recado_storage::{STORE_FILE, Store};
 
 use crate::arena::Arena;
 use crate::history::{FinalRow, Name, State, Topic};
 use crate::net::Node;
-use crate::workload;
+use crate::workload::{self, Doors};
 
 /// The reference's replica, in the reference's folder.
 const WITNESS_FOLDER: &str = "replica";
@@ -30,20 +30,21 @@ const UNCHANGED: Duration = Duration::from_millis(3000);
 /// Nothing goes over the links for so long before the servers stop.
 const STILL: Duration = Duration::from_millis(300);
 
-/// All rows of all topics.
+/// All rows of these topics.
 ///
 /// # Errors
 /// When the cluster does not answer.
-pub async fn topics(broker: &str) -> Result<BTreeMap<Topic, Vec<FinalRow>>, ClientError> {
-    let mut config = ClientConfig::new(broker, "");
-    config.patience = PATIENCE;
-    let client = Client::connect(config).await?;
-    let mut topics = BTreeMap::new();
-    for topic in workload::topics() {
+pub async fn topics(
+    doors: &Doors,
+    topics: &[Topic],
+) -> Result<BTreeMap<Topic, Vec<FinalRow>>, ClientError> {
+    let client = doors.client(PATIENCE).await?;
+    let mut found = BTreeMap::new();
+    for topic in topics {
         let mut rows: Vec<FinalRow> = Vec::new();
         loop {
             let after = rows.last().map_or(0, |row| row.row.seq);
-            let of = workload::history_of(&topic);
+            let of = workload::history_of(topic);
             let query = HistoryQuery { of, after: Some(after), before: None, limit: PAGE_ROWS };
             let page = client.history(query).await?;
             if page.messages.is_empty() {
@@ -51,10 +52,10 @@ pub async fn topics(broker: &str) -> Result<BTreeMap<Topic, Vec<FinalRow>>, Clie
             }
             rows.extend(page.messages.iter().map(final_row));
         }
-        topics.insert(topic, rows);
+        found.insert(topic.clone(), rows);
     }
     client.close().await;
-    Ok(topics)
+    Ok(found)
 }
 
 fn final_row(record: &Record) -> FinalRow {

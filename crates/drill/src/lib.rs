@@ -3,9 +3,11 @@
 //!
 //! [`run`] does it with real processes: a cluster as `recado up` starts it, with a relay on every
 //! link ([`net`]), clients ([`workload`]) and a seeded [`schedule`] of [`faults`]. What was seen
-//! becomes a [`history`], and [`check`] says what it means.
+//! becomes a [`history`], and [`check`] says what it means. [`attach`] does without cluster and
+//! faults: it works on a cluster that somebody else runs and breaks.
 
 mod arena;
+mod attach;
 mod availability;
 pub mod check;
 mod cluster;
@@ -21,6 +23,8 @@ mod screen;
 mod summary;
 mod workload;
 
+pub use attach::{AttachConfig, attach};
 pub use faults::Kind;
-pub use run::{DrillConfig, DrillEnd, DrillError, run};
+pub use net::{Places, Size};
+pub use run::{DrillConfig, DrillEnd, DrillError, Finished, run};
 pub use screen::Screen;

@@ -13,7 +13,7 @@ use crate::availability;
 use crate::cluster::{Cluster, Watch, ports};
 use crate::faults::{self, Kind, Outcome, Planned};
 use crate::history::{End, Fault, Skipped};
-use crate::net::{Net, Node, Ports};
+use crate::net::{Net, Node, Places, Ports, Relay, Size};
 use crate::report::Report;
 use crate::schedule;
 use crate::screen::Screen;
@@ -25,13 +25,13 @@ use crate::{gather, journal};
 const START: Duration = Duration::from_secs(60);
 /// How long the servers may take to be active again: one that kept falling silent has to keep
 /// pace for a minute first, and for another one when it falters in that.
-const SETTLE: Duration = Duration::from_secs(130);
+pub(crate) const SETTLE: Duration = Duration::from_secs(130);
 /// The workload goes on for so long after the last healing.
-const AFTERMATH: Duration = Duration::from_secs(2);
+pub(crate) const AFTERMATH: Duration = Duration::from_secs(2);
 /// How long writers may take to end what they began.
-const LAST_WRITES: Duration = Duration::from_secs(15);
+pub(crate) const LAST_WRITES: Duration = Duration::from_secs(15);
 /// How long subscribers may take to fill their gaps.
-const LAST_FILLS: Duration = Duration::from_secs(20);
+pub(crate) const LAST_FILLS: Duration = Duration::from_secs(20);
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -46,8 +46,10 @@ pub struct DrillConfig {
     pub duration: Duration,
     /// From one fault to the next.
     pub interval: Duration,
-    /// How many servers.
-    pub servers: usize,
+    /// How many servers, brokers and proxies.
+    pub size: Size,
+    /// Which port is whose.
+    pub places: Places,
     /// Which kinds of faults.
     pub kinds: Vec<Kind>,
     /// How many messages a second are written, about.
@@ -65,6 +67,17 @@ pub enum DrillError {
     /// The cluster did not get so far that anything could be broken.
     #[error("the cluster did not start: {0}; look at its logs")]
     Cluster(String),
+    /// There is no cluster that could be used.
+    #[error(
+        "can't use the cluster at {brokers}: {why}; look at it with `recado status`, and give the \
+         addresses of its brokers with --broker and of its proxies with --proxy"
+    )]
+    Unreachable {
+        /// Where it should be.
+        brokers: String,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 /// How a drill ended.
@@ -78,6 +91,15 @@ pub enum DrillEnd {
     Stopped,
 }
 
+/// A drill that is over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// How it ended.
+    pub end: DrillEnd,
+    /// All that was shown in the end, as one JSON object; times in µs.
+    pub json: serde_json::Value,
+}
+
 /// Runs a drill and says how it went. It ends early, with what it has, when `stop` becomes true.
 ///
 /// # Errors
@@ -86,12 +108,14 @@ pub async fn run(
     config: DrillConfig,
     screen: Arc<dyn Screen>,
     stop: watch::Receiver<bool>,
-) -> Result<DrillEnd, DrillError> {
+) -> Result<Finished, DrillError> {
     let planned = schedule::plan(config.seed, &config.kinds, config.duration, config.interval);
     screen.line(&format!(
-        "drill with seed {}: {} servers for {} s, {} faults of {} kinds",
+        "drill with seed {}: {} servers, {} brokers, {} proxies for {} s, {} faults of {} kinds",
         config.seed,
-        config.servers,
+        config.size.servers,
+        config.size.brokers,
+        config.size.proxies,
         config.duration.as_secs(),
         planned.len(),
         config.kinds.len()
@@ -102,11 +126,7 @@ pub async fn run(
     let outcome = drill.faults(&planned).await;
     let stopped = interrupted(outcome)?;
     let summary = drill.finish(began, planned.len(), stopped).await?;
-    screen.line("");
-    for line in summary.lines() {
-        screen.line(&line);
-    }
-    Ok(summary.end())
+    Ok(summary.show(&*screen))
 }
 
 /// True when it was told to stop.
@@ -126,7 +146,8 @@ struct Drill {
     injected: Vec<Injected>,
     skipped: usize,
     duration: Duration,
-    broker: String,
+    /// Of the brokers and proxies themselves, around the relays.
+    doors: Doors,
 }
 
 impl Drill {
@@ -135,26 +156,32 @@ impl Drill {
         screen: Arc<dyn Screen>,
         stop: watch::Receiver<bool>,
     ) -> Result<Drill, DrillError> {
-        let row = u16::try_from(config.servers).unwrap_or(u16::MAX).saturating_add(5);
-        let base = ports::free_row(row)
+        let base = ports::free_row(config.places.ports)
             .ok_or_else(|| io::Error::other("there is no row of free ports"))?;
-        let ports = Ports { base, servers: config.servers };
+        let size = config.size;
+        let ports = Ports { base, places: config.places, size };
         let net = Net::start(&ports).await?;
         let at = |port: u16| format!("tcp://127.0.0.1:{port}");
-        let doors = Doors { broker: at(net.to_broker.port()), proxy: at(net.to_proxy.port()) };
-        let broker = at(ports.front());
+        let relayed = |node| at(net.door(node).map_or(0, Relay::port));
+        let relayed = Doors {
+            brokers: size.brokers().map(relayed).collect(),
+            proxies: size.proxies().map(relayed).collect(),
+        };
+        let doors = Doors {
+            brokers: size.brokers().map(|node| at(ports.first(node))).collect(),
+            proxies: size.proxies().map(|node| at(ports.second(node))).collect(),
+        };
         let mut cluster = Cluster::new(&config.program, &config.dir, &config.log, ports.clone())?;
         cluster.bring_back(&net)?;
         let unusable = |why: &dyn std::fmt::Display| DrillError::Cluster(why.to_string());
-        let watch = Watch::start(ports.front()).await.map_err(|why| unusable(&why))?;
-        let servers = config.servers;
+        let watch = Watch::start(doors.brokers.clone()).await.map_err(|why| unusable(&why))?;
         tokio::select! {
-            ready = watch.until(START, |view| view.active() == servers) => if !ready {
+            ready = watch.until(START, |view| view.active() == size.servers) => if !ready {
                 return Err(unusable(&"not all servers became active"));
             },
             () = told(stop.clone()) => return Err(unusable(&"it was told to stop")),
         }
-        let workload = Workload::start(doors, config.rate, config.seed).await;
+        let workload = Workload::start(relayed, config.rate, config.seed, false).await;
         let workload = workload.map_err(|why| unusable(&why))?;
         let clients = (workload.recorder.clone(), workload.wishes.clone());
         let began_us = workload.recorder.now_us();
@@ -166,7 +193,7 @@ impl Drill {
             injected: Vec::new(),
             skipped: 0,
             duration: config.duration,
-            broker,
+            doors,
         })
     }
 
@@ -270,6 +297,7 @@ impl Drill {
             lost_replies,
             filled,
             not_reached: planned.saturating_sub(self.injected.len() + self.skipped),
+            out_of_reach: &[],
             failures: self.arena.failures,
             stopped,
         })
@@ -290,7 +318,7 @@ impl Drill {
         *end_us = self.arena.recorder.now_us();
         self.arena.now = "reading everything".into();
         self.workload.stop_writers(LAST_WRITES).await;
-        let topics = match gather::topics(&self.broker).await {
+        let topics = match gather::topics(&self.doors, &self.workload.topics).await {
             Ok(topics) => topics,
             Err(why) => {
                 self.arena.fails(&format!("the history can't be read in the end: {why}"));
@@ -320,7 +348,8 @@ fn logs(cluster: &Cluster) -> Vec<(crate::history::Name, String)> {
         .collect()
 }
 
-async fn told(mut stop: watch::Receiver<bool>) {
+/// Waits until it is told to stop.
+pub(crate) async fn told(mut stop: watch::Receiver<bool>) {
     // A lost sender means that nobody can ask any more: go on.
     if stop.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;

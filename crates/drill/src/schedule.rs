@@ -67,7 +67,7 @@ pub fn table(planned: &[Planned]) -> String {
 mod tests {
     use super::*;
 
-    const MINUTES: Duration = Duration::from_secs(240);
+    const MINUTES: Duration = Duration::from_secs(300);
     const INTERVAL: Duration = Duration::from_secs(8);
 
     #[test]

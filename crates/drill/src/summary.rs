@@ -1,9 +1,13 @@
 //! What is said at the end: the report on the promises, and what else went wrong.
 
+use serde_json::{Value, json};
+
 use crate::arena::Failure;
 use crate::availability::{RESUME_LIMIT_MS, Resumed};
+use crate::check::Promise;
 use crate::report::Report;
-use crate::run::DrillEnd;
+use crate::run::{DrillEnd, Finished};
+use crate::screen::Screen;
 
 /// The most failures that are written out.
 const MAX_SHOWN_FAILURES: usize = 20;
@@ -20,6 +24,8 @@ pub struct Summary {
     pub filled: u64,
     /// Faults for which there was no time.
     pub not_reached: usize,
+    /// Promises that can't be checked where it ran.
+    pub out_of_reach: &'static [Promise],
     /// What went wrong beside the promises.
     pub failures: Vec<Failure>,
     /// Whether the drill was told to stop before its end.
@@ -34,9 +40,43 @@ impl Summary {
         let good = findings.broken().is_empty() && self.wrong() == 0;
         match (good, self.stopped) {
             (true, true) => DrillEnd::Stopped,
-            (true, false) if findings.not_checked().is_empty() => DrillEnd::Held,
+            (true, false) if self.neglected().is_empty() => DrillEnd::Held,
             _ => DrillEnd::Failed,
         }
+    }
+
+    /// Promises that could have been checked, and were not.
+    fn neglected(&self) -> Vec<Promise> {
+        let mut open = self.report.findings.not_checked();
+        open.retain(|promise| !self.out_of_reach.contains(promise));
+        open
+    }
+
+    /// Shows all of it, and gives what a program wants to know.
+    pub fn show(&self, screen: &dyn Screen) -> Finished {
+        screen.line("");
+        for line in self.lines() {
+            screen.line(&line);
+        }
+        Finished { end: self.end(), json: self.to_json() }
+    }
+
+    /// The report as JSON, with what else is known.
+    fn to_json(&self) -> Value {
+        let mut json = self.report.to_json();
+        let end = match self.end() {
+            DrillEnd::Held => "held",
+            DrillEnd::Failed => "failed",
+            DrillEnd::Stopped => "stopped",
+        };
+        let failures: Vec<Value> = self
+            .failures
+            .iter()
+            .map(|failure| json!({"at_us": failure.at_us, "text": failure.text}))
+            .collect();
+        json["end"] = end.into();
+        json["failures"] = failures.into();
+        json
     }
 
     /// How many things went wrong beside the promises.
@@ -109,6 +149,7 @@ mod tests {
             lost_replies: 0,
             filled: 0,
             not_reached: 0,
+            out_of_reach: &[],
             failures: Vec::new(),
             stopped: false,
         }
@@ -118,6 +159,18 @@ mod tests {
     fn a_drill_that_checked_nothing_has_failed_unless_it_was_stopped() {
         assert_eq!(summary().end(), DrillEnd::Failed);
         assert_eq!(Summary { stopped: true, ..summary() }.end(), DrillEnd::Stopped);
+    }
+
+    #[test]
+    fn what_is_out_of_reach_does_not_fail_a_drill_and_what_was_forgotten_does() {
+        let visit = Summary { out_of_reach: Promise::ALL, ..summary() };
+        assert_eq!(visit.end(), DrillEnd::Held);
+        assert_eq!(visit.to_json()["promises"]["P6"]["verdict"], "not checked");
+        let most = Summary { out_of_reach: &Promise::ALL[1..], ..summary() };
+        assert_eq!(
+            (most.end(), most.to_json()["end"].as_str()),
+            (DrillEnd::Failed, Some("failed"))
+        );
     }
 
     #[test]

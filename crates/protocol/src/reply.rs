@@ -156,7 +156,7 @@ pub enum Reply {
     /// `history`.
     History(HistoryReply),
     /// `status`.
-    Status(Status),
+    Status(Box<Status>),
     /// `export`: rows, and the cursor for the next page if there is one.
     Export {
         /// The rows, in the table's order.

@@ -167,17 +167,21 @@ fn arg(option: &'static Opt) -> Arg {
     }
 }
 
+fn json_arg(help: &'static str) -> Arg {
+    Arg::new("json").long("json").action(ArgAction::SetTrue).help(help)
+}
+
 fn with_extras(sub: clap::Command, command: Command) -> clap::Command {
     match command {
-        Command::Status | Command::Bench | Command::Config => {
-            sub.arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON"))
-        }
-        Command::Drill => sub.arg(
-            Arg::new("list-faults")
-                .long("list-faults")
-                .action(ArgAction::SetTrue)
-                .help("Print the names of all faults, and what they do"),
-        ),
+        Command::Status | Command::Bench | Command::Config => sub.arg(json_arg("Print JSON")),
+        Command::Drill => sub
+            .arg(
+                Arg::new("list-faults")
+                    .long("list-faults")
+                    .action(ArgAction::SetTrue)
+                    .help("Print the names of all faults, and what they do"),
+            )
+            .arg(json_arg("Print the report as JSON, and all else to standard error")),
         Command::Export | Command::Import => sub.arg(
             Arg::new("dir")
                 .value_name("DIR")

@@ -77,8 +77,11 @@ commands! {
          --what fail-over: the longest time without an acknowledgement around the death of a \
          primary, which somebody kills meanwhile, or --kill-primary itself.";
     Drill "drill" "Break a cluster on purpose, and check that no acknowledged message is lost"
-        "It starts a cluster of its own on free ports and leaves no other one touched. The exit \
-         code is 0 when every promise held. Ctrl-C ends it early.";
+        "It starts a cluster of its own on free ports and leaves no other one touched. With \
+         --attach it works on one that runs already and that somebody else breaks: it writes, \
+         reads and listens under names of its own, waits in the end until all servers are active, \
+         and checks what clients can see. The exit code is 0 when every promise that was checked \
+         held. Ctrl-C ends it early.";
     Export "export" "Write users, channels and messages to four JSON files in a folder" "";
     Import "import" "Read the four JSON files of a folder into the cluster"
         "Importing the same files again changes nothing. Names that conflict are listed and left \

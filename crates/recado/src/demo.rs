@@ -34,7 +34,7 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     let plan = Plan::new(settings);
     plan.check_ports()?;
     let (file, path) = logging::open_file(settings.data_dir(), "demo")?;
-    let output = Output::to_file(file)?;
+    let output = Output::to_file(file, settings.log_format.0)?;
     let terminal = Terminal::remember();
     let signals = Shutdown::on_signals()?;
     print(&format!(

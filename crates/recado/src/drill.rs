@@ -8,14 +8,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use recado_drill::{DrillConfig, DrillEnd, Kind, Screen};
+use recado_drill::{AttachConfig, DrillConfig, DrillEnd, Finished, Kind, Places, Screen, Size};
 use tokio::sync::watch;
 
+use crate::address::Endpoints;
 use crate::failure::Failure;
 use crate::logging;
 use crate::options::Settings;
-use crate::roles;
+use crate::port_table;
 use crate::shutdown::Shutdown;
+use crate::{print, roles};
+
+/// Where a drill's cluster listens, as every other one does.
+const PLACES: Places = Places {
+    ports: port_table::PORTS,
+    broker: port_table::broker,
+    proxy: port_table::proxy,
+    reference: port_table::REFERENCE,
+    server: port_table::server,
+};
 
 /// What stands for every kind of fault.
 const ALL: &str = "all";
@@ -44,11 +55,14 @@ pub fn faults() -> String {
 ///
 /// # Errors
 /// One sentence.
-pub fn run(settings: &Settings, shutdown: Shutdown) -> Result<ExitCode, Failure> {
+pub fn run(settings: &Settings, json: bool, shutdown: Shutdown) -> Result<ExitCode, Failure> {
+    if settings.attach {
+        return visit(settings, json, shutdown);
+    }
     let kinds = parse(&settings.faults)?;
     // The processes get the same filter; a wrong one is better said now.
     logging::parse(&settings.log)?;
-    let seed = settings.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
+    let seed = seed(settings);
     let dir = folder(settings.data_dir(), seed)?;
     let config = DrillConfig {
         program: std::env::current_exe().map_err(Failure::failed)?,
@@ -56,31 +70,73 @@ pub fn run(settings: &Settings, shutdown: Shutdown) -> Result<ExitCode, Failure>
         seed,
         duration: Duration::from_secs(settings.duration.0),
         interval: Duration::from_secs(settings.interval.0),
-        servers: usize::from(settings.servers),
+        size: Size {
+            servers: usize::from(settings.servers),
+            brokers: usize::from(settings.brokers),
+            proxies: usize::from(settings.proxies),
+        },
+        places: PLACES,
         kinds,
         rate: u32::from(settings.rate),
         log: settings.log.clone(),
     };
-    let terminal = Terminal { live: std::io::stdout().is_terminal(), turns: AtomicU64::new(0) };
-    let screen: Arc<dyn Screen> = Arc::new(terminal);
     let outcome = roles::block_on(async {
-        let (stop, stopped) = watch::channel(false);
-        tokio::spawn(async move {
-            shutdown.wait().await;
-            stop.send_replace(true);
-        });
-        recado_drill::run(config, screen, stopped).await.map_err(Failure::failed)
+        let drill = recado_drill::run(config, screen(json), stopping(shutdown)).await;
+        drill.map_err(Failure::failed)
     });
-    if matches!(outcome, Ok(DrillEnd::Held)) && !settings.keep {
+    if outcome.as_ref().is_ok_and(|finished| finished.end == DrillEnd::Held) && !settings.keep {
         _ = std::fs::remove_dir_all(&dir);
     } else {
         _ = writeln!(std::io::stderr(), "data and logs are kept in {}", dir.display());
     }
-    outcome.map(|end| match end {
+    outcome.map(|finished| end(&finished, json))
+}
+
+/// A drill on somebody else's cluster. It needs no folder.
+fn visit(settings: &Settings, json: bool, shutdown: Shutdown) -> Result<ExitCode, Failure> {
+    let at = Endpoints::to_connect(settings)?;
+    let config = AttachConfig {
+        brokers: at.fronts,
+        proxies: at.xpubs,
+        seed: seed(settings),
+        duration: Duration::from_secs(settings.duration.0),
+        rate: u32::from(settings.rate),
+    };
+    let outcome = roles::block_on(async {
+        let drill = recado_drill::attach(config, screen(json), stopping(shutdown)).await;
+        drill.map_err(Failure::failed)
+    });
+    outcome.map(|finished| end(&finished, json))
+}
+
+fn seed(settings: &Settings) -> u64 {
+    settings.seed.unwrap_or_else(|| rand::random_range(0..1_000_000))
+}
+
+fn screen(json: bool) -> Arc<dyn Screen> {
+    let live = !json && std::io::stdout().is_terminal();
+    Arc::new(Terminal { live, json, turns: AtomicU64::new(0) })
+}
+
+/// Becomes true when the process shall end.
+fn stopping(shutdown: Shutdown) -> watch::Receiver<bool> {
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        shutdown.wait().await;
+        stop.send_replace(true);
+    });
+    stopped
+}
+
+fn end(finished: &Finished, json: bool) -> ExitCode {
+    if json {
+        print(&format!("{}\n", finished.json));
+    }
+    match finished.end {
         DrillEnd::Held => ExitCode::SUCCESS,
         DrillEnd::Failed => ExitCode::FAILURE,
         DrillEnd::Stopped => ExitCode::from(SIGNAL_EXIT),
-    })
+    }
 }
 
 fn parse(list: &str) -> Result<Vec<Kind>, Failure> {
@@ -109,8 +165,11 @@ fn folder(data_dir: &Path, seed: u64) -> Result<PathBuf, Failure> {
     Ok(dir)
 }
 
-/// Standard output. A reader that went away is no failure.
+/// Standard output, or standard error where that is for JSON. A reader that went away is no
+/// failure.
 struct Terminal {
+    /// Whether standard output is for JSON.
+    json: bool,
     /// Whether a line can be written over.
     live: bool,
     turns: AtomicU64,
@@ -119,23 +178,29 @@ struct Terminal {
 impl Screen for Terminal {
     fn line(&self, text: &str) {
         let clear = if self.live { "\r\x1b[K" } else { "" };
-        write(&format!("{clear}{text}\n"));
+        self.write(&format!("{clear}{text}\n"));
     }
 
     fn progress(&self, text: &str) {
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
         let text: String = text.chars().take(PROGRESS_COLUMNS).collect();
         if self.live {
-            write(&format!("\r\x1b[K{text}"));
+            self.write(&format!("\r\x1b[K{text}"));
         } else if turn.is_multiple_of(SHOWN_PROGRESS) {
-            write(&format!("{text}\n"));
+            self.write(&format!("{text}\n"));
         }
     }
 }
 
-fn write(text: &str) {
-    let mut out = std::io::stdout().lock();
-    _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+impl Terminal {
+    fn write(&self, text: &str) {
+        if self.json {
+            _ = std::io::stderr().lock().write_all(text.as_bytes());
+        } else {
+            let mut out = std::io::stdout().lock();
+            _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        }
+    }
 }
 
 #[cfg(test)]

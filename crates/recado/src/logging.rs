@@ -1,12 +1,14 @@
-//! Logs: one compact line each, times in UTC, to standard error or a file.
+//! Logs: a line each, compact or a JSON object, times in UTC, to standard error or a file.
 
 use std::fmt;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
 use anstyle::{AnsiColor, Style};
+use serde_json::json;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer as FieldWriter;
@@ -19,20 +21,80 @@ use crate::failure::Failure;
 /// How much of an RFC 3339 time is shown before the `Z`: up to the milliseconds.
 const SHOWN_TIME_CHARS: usize = 23;
 
+/// How this process logs, once it does.
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// An object a line: `timestamp`, `level`, `message`, `target` and what else belongs to it.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<LogFormat, String> {
+        match word {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(format!("text or json is needed, not {word}")),
+        }
+    }
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        })
+    }
+}
+
 /// Logs to standard error; in colours only at a terminal and without `NO_COLOR`.
 ///
 /// # Errors
 /// A filter that is none.
-pub fn to_stderr(filter: &str) -> Result<(), Failure> {
+pub fn to_stderr(filter: &str, format: LogFormat) -> Result<(), Failure> {
     let colours = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    tracing_subscriber::fmt()
-        .with_ansi(colours)
-        .event_format(Plain)
+    let lines = tracing_subscriber::fmt()
         .with_env_filter(parse(filter)?)
-        .with_writer(|| Forgiving(std::io::stderr()))
-        .init();
+        .with_writer(|| Forgiving(std::io::stderr()));
+    match format {
+        LogFormat::Text => lines.with_ansi(colours).event_format(Plain).init(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_timer(Milliseconds);
+            lines.with_current_span(false).with_span_list(false).init();
+        }
+    }
+    // Whoever comes second keeps the first one's; there is no second.
+    _ = FORMAT.set(format);
     Ok(())
+}
+
+/// The sentence with which a process ends, on standard error, in the form of its logs.
+pub fn say_last(sentence: &str) {
+    let line = match FORMAT.get().copied().unwrap_or_default() {
+        LogFormat::Text => format!("recado: {sentence}"),
+        LogFormat::Json => object(Level::ERROR, None, sentence),
+    };
+    // A closed standard error is no reason to panic.
+    _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// A line as the JSON format has it, of a role if it tells of one.
+pub fn object(level: Level, role: Option<&str>, message: &str) -> String {
+    let mut line = json!({ "timestamp": now(), "level": level.as_str() });
+    if let Some(role) = role {
+        line["role"] = json!(role);
+    }
+    line["message"] = json!(message);
+    line.to_string()
 }
 
 /// Checks a filter for processes that log elsewhere. A level alone is meant for what recado says;
@@ -124,10 +186,42 @@ where
     }
 }
 
+/// The time of a JSON line.
+struct Milliseconds;
+
+impl FormatTime for Milliseconds {
+    fn format_time(&self, line: &mut FieldWriter<'_>) -> fmt::Result {
+        line.write_str(&now())
+    }
+}
+
 /// UTC to the millisecond.
-fn now() -> String {
+pub fn now() -> String {
     let mut full = String::new();
     // Writing to a string can't fail.
     _ = SystemTime.format_time(&mut FieldWriter::new(&mut full));
     format!("{}Z", full.get(..SHOWN_TIME_CHARS).unwrap_or(&full))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_json_line_tells_time_level_role_and_sentence() {
+        let line = object(Level::WARN, Some("server-1"), "ended: \"so\"");
+        let found: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(found["level"], "WARN");
+        assert_eq!(found["role"], "server-1");
+        assert_eq!(found["message"], "ended: \"so\"");
+        assert!(found["timestamp"].as_str().is_some_and(|at| at.ends_with('Z') && at.len() == 24));
+    }
+
+    #[test]
+    fn a_format_is_a_word() {
+        for format in [LogFormat::Text, LogFormat::Json] {
+            assert_eq!(format.to_string().parse(), Ok(format));
+        }
+        assert!("xml".parse::<LogFormat>().is_err());
+    }
 }

@@ -26,6 +26,7 @@ mod remove;
 mod roles;
 mod runfile;
 mod server_name;
+mod shown;
 mod shutdown;
 mod status;
 mod up;
@@ -47,8 +48,7 @@ fn main() -> ExitCode {
     match run(cli::read()) {
         Ok(code) => code,
         Err(failure) => {
-            // A closed standard error is no reason to panic.
-            _ = writeln!(std::io::stderr(), "recado: {failure}");
+            logging::say_last(&failure.to_string());
             failure.exit_code()
         }
     }
@@ -69,7 +69,7 @@ fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
     if line.command == Command::Chat && clients::takes_the_screen(settings) {
         logging::parse(&settings.log)?;
     } else {
-        logging::to_stderr(&settings.log)?;
+        logging::to_stderr(&settings.log, settings.log_format.0)?;
     }
     #[cfg(feature = "planted")]
     planted::plant()?;
@@ -97,7 +97,7 @@ fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
         shutdown = shutdown.or_with_parent()?;
     }
     if line.command == Command::Drill {
-        return drill::run(settings, shutdown);
+        return drill::run(settings, line.json, shutdown);
     }
     run_until(settings, &line, shutdown).map(|()| ExitCode::SUCCESS)
 }
@@ -116,7 +116,7 @@ fn run_until(settings: &Settings, line: &CommandLine, shutdown: Shutdown) -> Res
         Command::Import => clients::import(settings, dir, shutdown),
         Command::Up => {
             let held = up::hold(settings)?;
-            let output = up::Output::to_screen()?;
+            let output = up::Output::to_screen(settings.log_format.0)?;
             roles::block_on(up::run(settings, held, output, shutdown))
         }
         Command::Chat
@@ -198,9 +198,9 @@ fn stop_on_panic() {
         let place = panic.location().map(|l| format!("{}:{}", l.file(), l.line()));
         let place = place.unwrap_or_else(|| "an unknown place".into());
         let line = format!(
-            "recado: stopped by a mistake in the program at {place}: {what}; please report this line"
+            "stopped by a mistake in the program at {place}: {what}; please report this line"
         );
-        _ = writeln!(std::io::stderr(), "{}", line.replace('\n', " "));
+        logging::say_last(&line.replace('\n', " "));
         std::process::exit(1);
     }));
 }

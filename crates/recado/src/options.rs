@@ -15,6 +15,7 @@ use crate::command::Command::{
     Reference, Remove, Server, Status, Up,
 };
 use crate::keys::{Keys, WrongKey};
+use crate::logging::LogFormat;
 
 /// What an option is when nobody sets it.
 #[derive(Clone, Copy)]
@@ -222,7 +223,7 @@ impl Settings {
 const LISTENERS: &[Command] = &[Broker, Proxy, Reference, Server, Up, Demo];
 /// Commands that call the broker.
 const CALLERS: &[Command] =
-    &[Server, Chat, Client, Config, Bot, Status, Bench, Export, Import, Remove];
+    &[Server, Chat, Client, Config, Bot, Status, Bench, Export, Import, Remove, Drill];
 /// Commands for people, who have a configuration file of their own.
 pub const PERSONAL: &[Command] =
     &[Chat, Client, Demo, Config, Status, Bench, Export, Import, Remove];
@@ -241,6 +242,9 @@ options! {
     /// What to log: error, warn, info, debug, trace, or a filter like
     /// `info,recado_replication=debug`.
     log: String, "FILTER", Fallback::Value("info"), Command::ALL;
+    /// How log lines look: text for people, or json, an object a line.
+    log_format: Word<LogFormat>, "FORMAT", Fallback::Value("text"),
+        &[Broker, Proxy, Reference, Server, Up, Demo, Bot];
     /// Host or address to bind; 0.0.0.0 opens the ports to the whole network.
     listen: String, "HOST", Fallback::Value("127.0.0.1"), LISTENERS;
     /// Host or address under which other servers reach this one.
@@ -262,7 +266,7 @@ options! {
     /// publisher port; the subscriber port is the next one. A server publishes to all of them,
     /// everybody else listens at one and moves on when it dies.
     proxy: String, "ADDRESSES", Fallback::Value("127.0.0.1"),
-        &[Server, Chat, Client, Config, Bot, Status, Bench];
+        &[Server, Chat, Client, Config, Bot, Status, Bench, Drill];
     /// Where the reference is: HOST, HOST:PORT or tcp://HOST:PORT.
     reference: String, "ADDRESS", Fallback::Value("127.0.0.1"), &[Server, Status];
     /// Which of the cluster's brokers or proxies on this machine this is, from 1 to 4: it decides
@@ -331,7 +335,10 @@ options! {
     /// Kill the primary, one that runs here under --data-dir, so many times; whatever started it
     /// has to start it again.
     kill_primary: Option<u16>, "N", Fallback::Derived("somebody else kills it"), &[Bench];
-    /// How long a drill injects faults: 90, 90s or 5m.
+    /// Drill a cluster that runs already, at --broker and --proxy, and that somebody else breaks:
+    /// write, read and listen for --duration, then check. It starts nothing and breaks nothing.
+    attach: bool, "", Fallback::Off, &[Drill];
+    /// How long a drill injects faults, or writes where it is attached: 90, 90s or 5m.
     duration: Seconds, "TIME", Fallback::Value("120s"), &[Drill];
     /// From one fault of a drill to the next: 8, 8s or 1m.
     interval: Seconds, "TIME", Fallback::Value("8s"), &[Drill];

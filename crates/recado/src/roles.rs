@@ -4,8 +4,10 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use recado_broker::{BrokerConfig, ProxyConfig, run_broker, run_proxy};
-use recado_server::{Proxy, ReferenceConfig, ServerConfig, ServerError, run_reference, run_server};
-use recado_watch::{Folder, Process, Registry, Vitals};
+use recado_server::{
+    Proxy, ReferenceConfig, ReferenceMetrics, ServerConfig, ServerError, run_reference, run_server,
+};
+use recado_watch::Vitals;
 
 use crate::address::{self, Endpoints, Own};
 use crate::disk;
@@ -16,6 +18,7 @@ use crate::port_table::{self, MAX_SERVERS};
 use crate::ports;
 use crate::runfile::{self, Running};
 use crate::server_name;
+use crate::shown::Shown;
 use crate::shutdown::Shutdown;
 
 /// Runs a role where its sockets are.
@@ -40,22 +43,6 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
     outcome
 }
 
-/// What is shown of a role, from before it opens anything.
-fn watched(
-    settings: &Settings,
-    mut registry: Registry,
-    shutdown: &Shutdown,
-) -> Result<Vitals, Failure> {
-    registry.register_collector(Box::new(Process));
-    let vitals = Vitals::default();
-    let bound = settings.http.as_deref().map(address::http).transpose().map_err(Failure::Usage)?;
-    let bound = bound
-        .map(|(host, port)| address::host_port(if host == "*" { "0.0.0.0" } else { host }, port));
-    recado_watch::start(bound.as_deref(), vitals.clone(), registry, shutdown.clone().wait())
-        .map_err(Failure::failed)?;
-    Ok(vitals)
-}
-
 /// Runs the broker.
 ///
 /// # Errors
@@ -63,10 +50,17 @@ fn watched(
 pub fn broker(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let [front, back] = Own::of(settings).broker(settings.number);
     let name = numbered("broker", settings.number);
-    let vitals = watched(settings, Registry::default(), &shutdown)?;
+    let mut shown = Shown::default();
+    let metrics = shown.broker();
+    let vitals = shown.start(settings, &shutdown)?;
     let (_running, http) = begin(settings, &name, &[("clients", &front), ("servers", &back)])?;
-    let config =
-        BrokerConfig { plain: settings.plain, http, vitals, ..BrokerConfig::new(front, back) };
+    let config = BrokerConfig {
+        plain: settings.plain,
+        http,
+        vitals,
+        metrics,
+        ..BrokerConfig::new(front, back)
+    };
     serve(async move { run_broker(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
 
@@ -77,10 +71,12 @@ pub fn broker(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
 pub fn proxy(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let [publishers, subscribers] = Own::of(settings).proxy(settings.number);
     let name = numbered("proxy", settings.number);
-    let vitals = watched(settings, Registry::default(), &shutdown)?;
     let ports = [("publishers", publishers.as_str()), ("subscribers", &subscribers)];
+    let mut shown = Shown::default();
+    let metrics = shown.proxy();
+    let vitals = shown.start(settings, &shutdown)?;
     let (_running, http) = begin(settings, &name, &ports)?;
-    let config = ProxyConfig { publishers, subscribers, http, vitals };
+    let config = ProxyConfig { publishers, subscribers, http, vitals, metrics };
     serve(async move { run_proxy(config, shutdown.wait()).await.map_err(Failure::failed) })
 }
 
@@ -91,11 +87,11 @@ pub fn proxy(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
 pub fn reference(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let data_dir = settings.data_dir().join("reference");
     let _held = hold(settings, "reference", "choose another --data-dir")?;
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(Folder(data_dir.clone())));
-    let vitals = watched(settings, registry, &shutdown)?;
+    let mut shown = Shown::default();
+    let metrics = shown.reference(&data_dir);
+    let vitals = shown.start(settings, &shutdown)?;
     disk::with_room(&data_dir.clone(), &shutdown.clone(), || {
-        run_reference_in(settings, data_dir, vitals, shutdown)
+        run_reference_in(settings, data_dir, vitals, metrics, shutdown)
     })
 }
 
@@ -103,6 +99,7 @@ fn run_reference_in(
     settings: &Settings,
     data_dir: PathBuf,
     vitals: Vitals,
+    metrics: ReferenceMetrics,
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
     let endpoint = Own::of(settings).reference();
@@ -110,6 +107,7 @@ fn run_reference_in(
     let config = ReferenceConfig {
         http,
         vitals,
+        metrics,
         witness: !settings.no_replica,
         routes: address::routes(settings.route.as_deref().unwrap_or_default())?,
         ..ReferenceConfig::new(endpoint, data_dir)
@@ -128,11 +126,11 @@ pub fn server(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     host_for_others(settings)?;
     let data_dir = settings.data_dir().join(&name);
     let _held = hold(settings, &name, "give this server another --data-dir or --name")?;
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(Folder(data_dir.clone())));
-    let vitals = watched(settings, registry, &shutdown)?;
+    let mut shown = Shown::default();
+    let metrics = shown.server(&data_dir);
+    let vitals = shown.start(settings, &shutdown)?;
     disk::with_room(&data_dir.clone(), &shutdown.clone(), || {
-        run_server_in(settings, name, data_dir, vitals, shutdown)
+        run_server_in(settings, name, data_dir, vitals, metrics, shutdown)
     })
 }
 
@@ -165,6 +163,7 @@ fn run_server_in(
     name: String,
     data_dir: PathBuf,
     vitals: Vitals,
+    metrics: recado_server::Metrics,
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
     let at = Endpoints::to_connect(settings)?;
@@ -197,6 +196,7 @@ fn run_server_in(
         timing: recado_server::Timing::default(),
         http,
         vitals,
+        metrics,
     };
     let failure = |error: ServerError| match error {
         ServerError::Removed(why) => Failure::Final(why),

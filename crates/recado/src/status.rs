@@ -133,7 +133,7 @@ fn add_running(settings: &Settings, role: &str, doors: &mut [Door]) {
 
 async fn ask_cluster(front: &str) -> Result<Status, Failure> {
     match ask_broker(&front.into(), Request::Status).await? {
-        Reply::Status(status) => Ok(status),
+        Reply::Status(status) => Ok(*status),
         Reply::Refused(refusal) => Err(Failure::Failed(format!(
             "the broker at {front} answers, but no server does: {}; start servers, or look at \
              their logs",
@@ -235,7 +235,7 @@ fn member_json(settings: &Settings, at: &Endpoints, member: &MemberStatus) -> Va
         "applied": member.applied,
         "term": member.term,
         "clock_offset_ms": member.clock_offset_ms,
-        "http": running.and_then(|file| file.http),
+        "http": member.http.clone().or_else(|| running.and_then(|file| file.http)),
     })
 }
 
@@ -335,12 +335,12 @@ pub fn table(status: &Value) -> String {
 /// A fact for people. Times are told as how long ago they were.
 fn fact(key: &str, value: &Value) -> Option<String> {
     match (key, value) {
-        ("servers", Value::Array(servers)) => {
+        ("connections", Value::Array(servers)) => {
             let each = servers.iter().filter_map(|server| {
                 let name = server["name"].as_str()?;
                 Some(format!("{name} for {}", ago(server["since"].as_u64()?)))
             });
-            Some(format!("servers {}", each.collect::<Vec<_>>().join(" · ")))
+            Some(format!("connected {}", each.collect::<Vec<_>>().join(" · ")))
         }
         (_, Value::Array(_)) => None,
         ("since", since) => Some(format!("for {}", ago(since.as_u64()?))),

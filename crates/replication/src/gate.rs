@@ -189,6 +189,11 @@ impl<T> Gate<T> {
         ready
     }
 
+    /// How many replies are held.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
     /// The position that every active server has on disk.
     fn floor(&self) -> u64 {
         #[cfg(feature = "planted")]

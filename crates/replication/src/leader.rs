@@ -135,6 +135,7 @@ impl Leadership {
                 node,
                 MemberCommand::Drop { nodes: vec![node], reason: reason.clone() },
             ) {
+                shared.config.metrics.drops.inc();
                 tracing::warn!(server = %name, "dropping a backup: {reason}");
             }
         }
@@ -217,6 +218,7 @@ impl Leadership {
             if lock(&shared.gate).matched(node) >= Some(must_reach)
                 && self.propose(shared, node, MemberCommand::Activate { node })
             {
+                shared.config.metrics.activations.inc();
                 tracing::debug!(node, "a server has kept pace and becomes active");
             }
         }

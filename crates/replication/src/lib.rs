@@ -17,6 +17,7 @@ mod log_journal;
 mod machine;
 pub mod measured;
 pub mod meet;
+mod metrics;
 mod network;
 pub mod peer;
 mod propose;
@@ -36,6 +37,7 @@ mod writer;
 pub use announce::{name_taken, was_removed};
 pub use entropy::Entropy;
 pub use identity::IDENTITY_FILE;
+pub use metrics::Metrics;
 pub use peer::{Lane, PeerError, PeerTransport, PendingAnswer};
 pub use replica::{
     Committed, Peer, ProposeError, ReadError, Replica, ReplicaConfig, Sizes, StampSource,

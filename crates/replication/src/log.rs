@@ -5,10 +5,11 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
+use prometheus_client::metrics::histogram::Histogram;
 use raft_log::RaftWalTypes;
 use raft_log::api::raft_log_writer::RaftLogWriter;
 use raft_log::chunked_wal::{self, ChunkedWal};
@@ -49,6 +50,9 @@ pub trait NodeLog: RaftLogStorage<TypeConfig> {
     /// The last position that was removed from the log, 0 if nothing was.
     fn purged(&self) -> u64;
 
+    /// Has it measure how long each append takes until it is on disk.
+    fn measure(&mut self, _sync_seconds: Histogram) {}
+
     /// What went wrong while it was used, in a sentence: the first thing that did.
     fn trouble(&self) -> watch::Sender<Option<String>> {
         watch::Sender::new(None)
@@ -71,6 +75,8 @@ pub enum Flushed {
         mark: watch::Sender<Option<LogId>>,
         /// Where a failure is told.
         trouble: Trouble,
+        /// When they were appended, and where that is noted.
+        timed: Option<(Instant, Histogram)>,
     },
     /// Nobody but whoever looks for trouble.
     Nobody(Trouble),
@@ -81,9 +87,12 @@ pub enum Flushed {
 impl raft_log::Callback for Flushed {
     fn send(self, result: io::Result<()>) {
         match self {
-            Flushed::Engine { callback, upto, mark, trouble } => {
+            Flushed::Engine { callback, upto, mark, trouble, timed } => {
                 match &result {
                     Ok(()) => {
+                        if let Some((appended, seconds)) = timed {
+                            seconds.observe(appended.elapsed().as_secs_f64());
+                        }
                         mark.send_replace(Some(upto));
                     }
                     Err(error) => trouble.tell("can't be written", error),
@@ -157,6 +166,7 @@ pub struct Log {
     inner: Arc<Mutex<raft_log::RaftLog<LogTypes>>>,
     flushed: watch::Sender<Option<LogId>>,
     trouble: Trouble,
+    sync_seconds: Option<Histogram>,
 }
 
 /// Whether this error says that the bytes are wrong, and not that they can't be had.
@@ -212,6 +222,7 @@ impl Log {
             inner: Arc::new(Mutex::new(log)),
             flushed: watch::Sender::new(None),
             trouble: Trouble { dir: dir.to_owned(), told: watch::Sender::new(None) },
+            sync_seconds: None,
         };
         log.begins_behind_what_was_removed(dir)?;
         log.sync().await.map_err(|error| {
@@ -285,6 +296,10 @@ impl NodeLog for Log {
 
     fn purged(&self) -> u64 {
         self.lock().log_state().purged().map_or(0, |id| id.1)
+    }
+
+    fn measure(&mut self, sync_seconds: Histogram) {
+        self.sync_seconds = Some(sync_seconds);
     }
 
     fn trouble(&self) -> watch::Sender<Option<String>> {
@@ -454,6 +469,7 @@ impl RaftLogStorage<TypeConfig> for Log {
                 upto,
                 mark: self.flushed.clone(),
                 trouble: self.trouble.clone(),
+                timed: self.sync_seconds.clone().map(|seconds| (Instant::now(), seconds)),
             },
             None => {
                 callback.io_completed(Ok(()));

@@ -7,11 +7,12 @@ use futures::StreamExt;
 use openraft::errors::ClientWriteError;
 #[cfg(feature = "planted")]
 use recado_chat::planted::{self, Bug};
-use recado_chat::{Command, LogEntry, Origin};
+use recado_chat::{Command, LogEntry, Origin, Outcome};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use crate::metrics::Metrics;
 use crate::replica::{Committed, ProposeError};
 use crate::shared::{Shared, Waiting, lock};
 use crate::types::{Engine, LogId, Payload};
@@ -40,6 +41,7 @@ struct Proposal {
 #[derive(Clone)]
 pub struct Proposals {
     queue: mpsc::Sender<Proposal>,
+    metrics: Metrics,
     /// A witness that leads changes members and proposes nothing else.
     witness: bool,
 }
@@ -52,8 +54,9 @@ impl Proposals {
     ) -> (Proposals, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(QUEUE_PROPOSALS);
         let witness = shared.config.witness;
+        let metrics = shared.config.metrics.clone();
         let task = tokio::spawn(run(shared, flushed, waiting));
-        (Proposals { queue, witness }, task)
+        (Proposals { queue, metrics, witness }, task)
     }
 
     /// Proposes a command and waits until it is on every active backup's disk.
@@ -65,7 +68,19 @@ impl Proposals {
         if self.witness {
             return Err(ProposeError::NotPrimary { primary: None });
         }
-        self.submit(command, origin, true).await
+        let asked = Instant::now();
+        let committed = self.submit(command, origin, true).await;
+        match &committed {
+            // It is decided and stored everywhere too, but not what people call written.
+            Ok(Committed { outcome: Outcome::Refused(_), .. }) => {}
+            Ok(_) => {
+                self.metrics.acked_writes.inc();
+                self.metrics.ack_seconds.observe(asked.elapsed().as_secs_f64());
+            }
+            Err(ProposeError::Uncertain) => _ = self.metrics.unknown_writes.inc(),
+            Err(ProposeError::NotPrimary { .. } | ProposeError::Busy) => {}
+        }
+        committed
     }
 
     /// Proposes a change of the member table and waits until it is applied here.
@@ -101,6 +116,7 @@ async fn run(
     while waiting.recv_many(&mut batch, BATCH_PROPOSALS).await > 0 {
         gather(&mut batch, before, &mut waiting).await;
         before = batch.len();
+        shared.config.metrics.queued_writes.set(waiting.len() as i64);
         // The gate knows when the supervisor saw this node win, and whether a majority still
         // answers: without one the batch would be stuck, and all that come behind it.
         let leads = lock(&shared.gate).lease_holds(Instant::now());
@@ -153,6 +169,7 @@ async fn commit(
     last_stamp_ms: &mut u64,
 ) -> Option<LogId> {
     let published = shared.published();
+    shared.config.metrics.batch_entries.observe(batch.len() as f64);
     let mut payloads = Vec::with_capacity(batch.len());
     let mut sent = Vec::with_capacity(batch.len());
     for Proposal { command, origin, reply, gated } in batch.drain(..) {

@@ -20,6 +20,7 @@ use crate::folder::{self, Folder};
 use crate::identity::Identity;
 use crate::log::NodeLog;
 use crate::machine::Machine;
+use crate::metrics::Metrics;
 use crate::network::Links;
 use crate::peer::PeerTransport;
 use crate::propose::Proposals;
@@ -96,6 +97,8 @@ pub struct ReplicaConfig {
     /// Whether this is the reference's replica: it keeps everything, serves nobody and takes no
     /// client's writes. It votes only to make an even number of servers odd.
     pub witness: bool,
+    /// What it counts and measures.
+    pub metrics: Metrics,
 }
 
 /// Where a proposed entry's time comes from: the server's clocks.
@@ -225,7 +228,7 @@ impl Replica {
         parts: Parts<impl NodeLog>,
         start_writer: impl FnOnce(Writer) -> io::Result<(Jobs, Option<StoreThread>)>,
     ) -> Result<Replica, StartError> {
-        let Parts { identity, log, store, entropy, files } = parts;
+        let Parts { identity, mut log, store, entropy, files } = parts;
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             StartError::Failed(format!("can't use {}: {what}: {error}", config.dir.display()))
         };
@@ -234,6 +237,7 @@ impl Replica {
                 .map_err(|error| failed("old snapshot files stay", &error))?;
         }
         let flushed = log.flushed();
+        log.measure(config.metrics.log_sync_seconds.clone());
         let mut shared = Shared::new(config.clone(), identity, transport, stamps, entropy, files);
         shared.failed = log.trouble();
         let shared = Arc::new(shared);
@@ -305,7 +309,7 @@ impl Replica {
             StartError::Failed(format!("the cluster can't be formed: {error}"))
         };
         if !self.engine.is_initialized().await.map_err(|e| error(&e))? {
-            tracing::info!(cluster, "forming a new cluster");
+            tracing::debug!(cluster, "forming a new cluster");
             let alone = BTreeMap::from([(self.shared.node, openraft::EmptyNode::new())]);
             self.engine.initialize(alone).await.map_err(|e| error(&e))?;
         }
@@ -383,6 +387,11 @@ impl Replica {
     /// Tells up to which position events are surely published; rides with the next entry.
     pub fn set_published(&self, position: u64) {
         self.shared.published.fetch_max(position, Ordering::Relaxed);
+    }
+
+    /// The position up to which events are surely published, as far as this node knows.
+    pub fn published(&self) -> u64 {
+        self.shared.published()
     }
 
     /// Answers a peer's message of a kind below `FIRST_SERVER_KIND`; none when there is nothing

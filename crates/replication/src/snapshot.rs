@@ -118,14 +118,19 @@ async fn send_file(
         })
         .await?;
         file = back;
-        let next = offset + bytes.len() as u64;
+        let length_sent = bytes.len() as u64;
+        let next = offset + length_sent;
         let end = (next >= length).then_some((vote, meta.clone()));
         let chunk = Chunk { transfer, offset, bytes, end };
         let answer: ChunkAnswer =
             call(shared, target, Lane::Snapshot, kind::SNAPSHOT, &chunk, CHUNK_TIMEOUT).await?;
+        shared.config.metrics.snapshot_sent_bytes.inc_by(length_sent);
         match answer {
             ChunkAnswer::Next if next < length => offset = next,
-            ChunkAnswer::Installed(response) => return Ok(response),
+            ChunkAnswer::Installed(response) => {
+                shared.config.metrics.snapshots_sent.inc();
+                return Ok(response);
+            }
             ChunkAnswer::Next => return Err("the receiver expects more than there is".to_owned()),
             ChunkAnswer::Failed(why) => return Err(why),
         }
@@ -162,6 +167,7 @@ async fn take_chunk(shared: &Arc<Shared>, chunk: Chunk) -> Result<ChunkAnswer, S
     let response =
         engine.install_full_snapshot(vote, snapshot).await.map_err(|error| error.to_string())?;
     drop(cleanup);
+    shared.config.metrics.snapshots_installed.inc();
     Ok(ChunkAnswer::Installed(response))
 }
 

@@ -63,6 +63,7 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
                 Shared::abandon(lock(&shared.gate).lead(standing.term, now));
                 // What is applied already is wanted from now on.
                 shared.wake_writer();
+                shared.config.metrics.terms_led.inc();
                 tracing::info!(term = standing.term, "this server leads now");
                 // A hand-over is no silence: its predecessor is well.
                 let predecessor = silent.take().filter(|_| campaign.stood());
@@ -80,7 +81,7 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
         } else {
             if leadership.take().is_some() {
                 Shared::abandon(lock(&shared.gate).resign());
-                tracing::warn!(term = standing.term, "this server leads no more");
+                tracing::info!(term = standing.term, "this server leads no more");
             }
             // Never this node itself: it can't have been silent to itself.
             silent = standing.leader.filter(|node| *node != shared.node).or(silent);
@@ -119,6 +120,7 @@ async fn stand(
     if standing.voters.len() == 1 {
         // Nobody else to ask; the engine ignores a second start of a running election.
         if campaign.due(0, 1, now + Duration::from_millis(shared.config.timing.election_ms)) {
+            shared.config.metrics.elections.inc();
             trigger(shared, engine.trigger().elect(false).await);
         }
         return;
@@ -134,6 +136,7 @@ async fn stand(
         .collect();
     let my_slot = slot(&candidates, shared.node, silent);
     if campaign.due(my_slot, candidates.len() as u32, now) {
+        shared.config.metrics.elections.inc();
         tracing::info!(slot = my_slot, ?silent, "the primary is silent; asking for votes");
         trigger(shared, engine.trigger().elect(true).await);
     }
@@ -180,6 +183,7 @@ fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
             }
         })
         .collect();
+    shared.config.metrics.held_acks.set(gate.held() as i64);
     drop(gate);
     let witness = members.extract_if(.., |m| m.member.announced.witness).last();
     members.sort_by_key(|m| {
@@ -199,6 +203,7 @@ fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
     shared.view.send_if_modified(|current| {
         let changed = **current != view;
         if changed {
+            shared.config.metrics.show(&view);
             *current = Arc::new(view);
         }
         changed

@@ -258,6 +258,9 @@ impl Writer {
 
     fn flush(&mut self) -> Result<(), StoreError> {
         self.unflushed = 0;
-        self.store.flush()
+        let begun = Instant::now();
+        let flushed = self.store.flush();
+        self.shared.config.metrics.store_flush_seconds.observe(begun.elapsed().as_secs_f64());
+        flushed
     }
 }

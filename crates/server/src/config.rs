@@ -7,6 +7,8 @@ use recado_protocol::limits::DEFAULT_MESSAGE_BYTES;
 use recado_replication::Timing;
 use recado_watch::Vitals;
 
+use crate::metrics::{Metrics, ReferenceMetrics};
+
 /// How many requests one broker may have waiting at this server at a time.
 pub const CREDIT_REQUESTS: u32 = 512;
 
@@ -72,6 +74,8 @@ pub struct ServerConfig {
     pub http: Option<String>,
     /// What it shows to those who watch it.
     pub vitals: Vitals,
+    /// What it counts and measures.
+    pub metrics: Metrics,
 }
 
 /// A proxy, as a server reaches it.
@@ -103,6 +107,7 @@ impl ServerConfig {
             timing: Timing::default(),
             http: None,
             vitals: Vitals::default(),
+            metrics: Metrics::default(),
         }
     }
 }
@@ -127,6 +132,8 @@ pub struct ReferenceConfig {
     pub http: Option<String>,
     /// What it shows to those who watch it.
     pub vitals: Vitals,
+    /// What it counts and measures.
+    pub metrics: ReferenceMetrics,
 }
 
 impl ReferenceConfig {
@@ -141,6 +148,7 @@ impl ReferenceConfig {
             timing: Timing::default(),
             http: None,
             vitals: Vitals::default(),
+            metrics: ReferenceMetrics::default(),
         }
     }
 }

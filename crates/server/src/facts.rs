@@ -11,6 +11,8 @@ use recado_protocol::marker::ProxyFacts;
 use recado_replication::NodeId;
 use tokio::sync::{Notify, watch};
 
+use crate::metrics::Metrics;
+
 /// After so many client requests a clock round is due.
 pub const REQUESTS_PER_ROUND: u64 = 10;
 
@@ -68,6 +70,8 @@ pub struct Facts {
     brokers: Mutex<Vec<BrokerView>>,
     /// Written by whoever measured: the primary's round, or on a backup the primary's message.
     pub offsets: watch::Sender<Offsets>,
+    /// What all parts count and measure.
+    pub metrics: Metrics,
     requests: AtomicU64,
     round_due: Notify,
 }
@@ -95,9 +99,15 @@ impl Facts {
             proxies: Mutex::new(proxies.iter().map(proxy).collect()),
             brokers: Mutex::new(brokers.iter().map(broker).collect()),
             offsets: watch::Sender::default(),
+            metrics: Metrics::default(),
             requests: AtomicU64::default(),
             round_due: Notify::new(),
         }
+    }
+
+    /// With these metrics in place of some that nobody sees.
+    pub fn measured(self, metrics: Metrics) -> Facts {
+        Facts { metrics, ..self }
     }
 
     /// The brokers, as this server sees them.

@@ -63,6 +63,8 @@ fn member_changes(old: &View, new: &View) -> Vec<String> {
         let announced = &row.member.announced;
         match old.member(announced.node) {
             None => lines.push(format!("{} joined the cluster", announced.name)),
+            // The primary has said so already, and why.
+            Some(before) if before.member.active && !row.member.active && new.is_primary => {}
             Some(before) if before.member.active && !row.member.active => {
                 lines.push(format!(
                     "{} was dropped: no acknowledgement waits for it",

@@ -26,6 +26,7 @@ mod facts;
 mod frames;
 mod journal;
 mod links;
+mod metrics;
 mod namesake;
 mod peer_port;
 #[cfg(feature = "planted")]
@@ -41,8 +42,11 @@ mod watched;
 
 pub use config::{Proxy, ReferenceConfig, ServerConfig};
 pub use error::{FolderError, ReferenceError, ServerError};
+pub use metrics::{Metrics, ReferenceMetrics};
 #[cfg(feature = "planted")]
 pub use recado_chat::planted as bugs;
+// The rules of publishing, which a simulation runs too.
+pub use publisher::{Minute, Passage, Watermark};
 pub use reference::run_reference;
 pub use run::run_server;
 // Part of the configuration, so that callers need not name the crate below.

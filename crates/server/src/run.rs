@@ -66,7 +66,8 @@ impl Sockets {
         for proxy in &config.proxies {
             let publishers = AnyOf::from(&proxy.publishers).called("the proxy");
             let publisher = Publisher::connect(publishers).await?;
-            proxies.push((publisher, Subscriber::connect(&proxy.subscribers).await?));
+            let ear = AnyOf::from(&proxy.subscribers).called("the proxy's port for subscribers");
+            proxies.push((publisher, Subscriber::connect(ear).await?));
         }
         let reference =
             Caller::connect(AnyOf::from(&config.reference).called("the reference")).await?;
@@ -98,7 +99,8 @@ impl Server {
         let boot: u64 = rand::random();
         let clocks = Arc::new(Clocks::new(config.clock_offset_ms));
         let proxies: Vec<_> = config.proxies.iter().map(|proxy| proxy.publishers.clone()).collect();
-        let facts = Arc::new(Facts::new(&config.reference, &config.brokers, &proxies));
+        let facts = Facts::new(&config.reference, &config.brokers, &proxies);
+        let facts = Arc::new(facts.measured(config.metrics.clone()));
         let mut routes = config.routes.clone();
         routes.insert(WITNESS_ADDRESS.to_owned(), config.reference.clone());
         let search = Search {
@@ -149,6 +151,7 @@ impl Server {
         let watched = Watched {
             replica: core.replica.clone(),
             facts: core.facts.clone(),
+            brokers: brokers.clone(),
             vitals: config.vitals,
         };
         spawn(&mut parts, "what is shown", watched.run());
@@ -169,7 +172,8 @@ impl Server {
             }
         };
         if let Some(why) = &failure {
-            tracing::error!(%why, "the server stops");
+            // Whoever runs it says why, once.
+            tracing::debug!(%why, "the server stops");
         } else {
             tracing::info!("the server stops as it was told");
         }
@@ -273,6 +277,7 @@ async fn start_replica(
         pid: std::process::id(),
         timing: config.timing,
         sizes: Sizes::default(),
+        metrics: config.metrics.replica.clone(),
         witness: false,
     };
     let transport: Arc<dyn PeerTransport> = Arc::new(links.clone());

@@ -72,7 +72,7 @@ fn broker(view: BrokerView) -> Value {
         map.push(("clients_at".into(), told.address.into()));
         push_process(&mut map, told.pid, told.http, told.uptime_ms);
         map.push(("clients".into(), told.clients.into()));
-        map.push(("servers".into(), Value::Array(servers.collect())));
+        map.push(("connections".into(), Value::Array(servers.collect())));
     }
     Value::Map(map)
 }

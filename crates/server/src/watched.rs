@@ -7,6 +7,8 @@ use recado_replication::{Replica, View};
 use recado_watch::{BEAT_INTERVAL_MS, Vitals};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::broker_link::BrokerLink;
+use crate::cluster::Node;
 use crate::facts::Facts;
 
 /// The part that shows it. It runs where the others do, so when it turns, they can.
@@ -15,6 +17,8 @@ pub struct Watched {
     pub replica: Replica,
     /// What the other parts know.
     pub facts: Arc<Facts>,
+    /// The ways to the brokers.
+    pub brokers: Vec<Arc<BrokerLink<Node>>>,
     /// Where it is shown.
     pub vitals: Vitals,
 }
@@ -29,8 +33,26 @@ impl Watched {
         loop {
             beats.tick().await;
             self.vitals.beat();
-            let reference = self.facts.reference.borrow().connected;
-            self.vitals.lacks(missing(&view.borrow(), reference));
+            let reference_answers = self.facts.reference.borrow().connected;
+            let seen = view.borrow().clone();
+            self.vitals.lacks(missing(&seen, reference_answers));
+            self.measure(&seen, reference_answers);
+        }
+    }
+
+    /// What is a state and no event is looked at here.
+    fn measure(&self, view: &View, reference_answers: bool) {
+        let metrics = &self.facts.metrics;
+        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let brokers = self.brokers.iter().filter(|broker| broker.link.connected()).count();
+        metrics.brokers.set(count(brokers as u64));
+        let proxies = self.facts.proxies().iter().filter(|proxy| proxy.connected).count();
+        metrics.proxies.set(count(proxies as u64));
+        metrics.reference.set(reference_answers.into());
+        let behind = view.applied.saturating_sub(self.replica.published());
+        metrics.unpublished_positions.set(if view.is_primary { count(behind) } else { 0 });
+        if let Some(offset_ms) = self.facts.offsets.borrow().get(&view.node) {
+            metrics.clock_offset.set(*offset_ms as f64 / 1000.0);
         }
     }
 }

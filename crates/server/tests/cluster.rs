@@ -142,7 +142,7 @@ impl Broker {
 
     async fn status(&mut self) -> Status {
         match self.ask(&Request::Status, None).await {
-            Reply::Status(status) => status,
+            Reply::Status(status) => *status,
             other => panic!("{other:?}"),
         }
     }

@@ -12,6 +12,7 @@ mod backend;
 mod caller;
 mod envelope;
 mod link;
+mod metrics;
 mod options;
 mod outbox;
 mod proxy;
@@ -25,6 +26,7 @@ pub use any_of::AnyOf;
 pub use backend::{BackendLink, FromBroker};
 pub use caller::{Caller, MAX_CALLS_IN_FLIGHT};
 pub use envelope::{Envelope, Incoming, MAX_BODY_FRAMES, MAX_ENVELOPE_FRAMES};
+pub use metrics::ProxyMetrics;
 pub use options::{
     DIAL_NEXT_MS, DIAL_TIMEOUT_MS, Io, RECONNECT_MAX_MS, RECONNECT_MIN_MS, run_beside_sockets,
 };

@@ -115,12 +115,13 @@ impl Readiness {
             self.redial.failed().await;
         }
         loop {
-            let waiting = self.connected && self.ready.borrow().is_none();
+            let current = Some(self.socket.connections_generation());
+            let waiting = self.connected && *self.ready.borrow() != current;
             // A proxy that passes subscriptions on tells them one by one.
             let grace = if self.subscribed { SUBSCRIPTIONS_GRACE } else { SUBSCRIPTION_GRACE };
             tokio::select! {
                 event = monitor.recv() => match event {
-                    Ok(MonitorEvent::ConnectDelayed { .. }) => self.redial.still_away().await,
+                    Ok(MonitorEvent::ConnectDelayed { .. }) => self.redial.still_away(),
                     Ok(event) => self.saw(event),
                     Err(MonitorRecvError::Lagged(_)) => {
                         let Ok((renewed, peers)) = self.socket.monitor_with_subscriptions().await

@@ -69,14 +69,14 @@ impl Redial {
     }
 
     /// Somebody else dials the end point and does not reach it.
-    pub(crate) async fn still_away(&mut self) {
-        self.complain().await;
+    pub(crate) fn still_away(&mut self) {
+        self.complain();
     }
 
     /// The attempt failed. Waits only when all were tried.
     pub(crate) async fn failed(&mut self) {
         self.failed += 1;
-        self.complain().await;
+        self.complain();
         self.move_on();
         if self.failed.is_multiple_of(self.to.endpoints().len().max(1)) {
             tokio::time::sleep(Duration::from_millis(self.pause_ms)).await;
@@ -90,16 +90,20 @@ impl Redial {
         self.to.has_others()
     }
 
-    async fn complain(&mut self) {
+    fn complain(&mut self) {
         let Some(name) = self.to.name() else { return };
         if !self.complaint.is_due(Instant::now()) {
             return;
         }
-        let mut each = Vec::new();
-        for endpoint in self.to.endpoints() {
-            each.push(format!("{endpoint}: {}", why(endpoint).await));
-        }
-        tracing::warn!("{name} can't be reached ({}); trying again", each.join("; "));
+        let to = self.to.clone();
+        // Beside the next attempts: the look for the reason takes its time.
+        tokio::spawn(async move {
+            let mut each = Vec::new();
+            for endpoint in to.endpoints() {
+                each.push(format!("{endpoint}: {}", why(endpoint).await));
+            }
+            tracing::warn!("{name} can't be reached ({}); trying again", each.join("; "));
+        });
     }
 }
 

@@ -17,9 +17,12 @@ use tokio::time::{Instant, Sleep, sleep};
 /// How many connections there may be at a time; more wait to be taken.
 const MAX_CONNECTIONS: usize = 16;
 
-/// How long nothing may move on a connection, ms. Prometheus asks more often than that by far, and
-/// who says nothing must not keep others out.
-const SILENCE_MS: u64 = 60_000;
+/// How long nothing may move on a connection, ms: who says nothing must not keep others out. A
+/// scraper whose connection is gone by its next round opens another one.
+const SILENCE_MS: u64 = 10_000;
+
+/// How long a connection may last, ms, however little moves on it.
+const AGE_MS: u64 = 60_000;
 
 /// A listener whose connections are bounded.
 pub(crate) struct Bounded {
@@ -42,7 +45,8 @@ impl Listener for Bounded {
         // Fails only when the semaphore is closed, which nobody does.
         let permit = self.free.clone().acquire_owned().await.ok();
         let (stream, from) = Listener::accept(&mut self.inner).await;
-        (Connection { stream, patience: Box::pin(sleep(silence())), _permit: permit }, from)
+        let ends = Instant::now() + Duration::from_millis(AGE_MS);
+        (Connection { stream, patience: Box::pin(sleep(silence())), ends, _permit: permit }, from)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -58,6 +62,7 @@ fn silence() -> Duration {
 pub(crate) struct Connection {
     stream: TcpStream,
     patience: Pin<Box<Sleep>>,
+    ends: Instant,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -68,8 +73,9 @@ impl Connection {
         moved: Poll<io::Result<T>>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
-        if moved.is_ready() {
-            self.patience.as_mut().reset(Instant::now() + silence());
+        if moved.is_ready() && Instant::now() < self.ends {
+            let until = (Instant::now() + silence()).min(self.ends);
+            self.patience.as_mut().reset(until);
             return moved;
         }
         ready!(self.patience.as_mut().poll(context));

@@ -15,15 +15,19 @@ mod connections;
 mod folder;
 mod http;
 mod process;
+mod role;
 mod systemd;
 mod vitals;
 mod watcher;
+mod words;
 
 pub use folder::Folder;
 pub use http::METRICS_TYPE;
 pub use process::Process;
+pub use role::register;
 pub use vitals::{BEAT_INTERVAL_MS, HUNG_AFTER_MS, Vitals};
 pub use watcher::{WatchError, start};
+pub use words::{CounterByWord, OTHER};
 
 /// Where metrics are registered before the role starts.
 pub type Registry = prometheus_client::registry::Registry;

@@ -47,13 +47,15 @@ pub(super) struct Held {
     pub(super) uncertain: bool,
     /// In the queue, or in a pause before it.
     pub(super) waiting: bool,
+    /// When it came.
+    pub(super) since_ms: u64,
     /// The last pause.
     pub(super) pause_ms: u64,
 }
 
 impl Held {
     /// A request that just came and waits for its first attempt.
-    pub(super) fn new(origin: Origin, body: Bytes, kind: Kind) -> Held {
+    pub(super) fn new(origin: Origin, body: Bytes, kind: Kind, now: u64) -> Held {
         Held {
             origin,
             body,
@@ -62,6 +64,7 @@ impl Held {
             attempts: Vec::new(),
             uncertain: false,
             waiting: true,
+            since_ms: now,
             pause_ms: 0,
         }
     }

@@ -20,8 +20,9 @@ use recado_protocol::backend::{ToBroker, ToServer};
 use recado_protocol::limits::MAX_REQUEST_BYTES;
 use recado_protocol::{Code, Refusal, Reply, Status, codec};
 use recado_transport::Envelope;
+use recado_watch::OTHER;
 
-use crate::Limits;
+use crate::{Limits, Metrics};
 use held::{Held, Kind, Origin};
 use servers::{Announcement, Servers};
 use sessions::Sessions;
@@ -166,6 +167,7 @@ pub struct Dispatcher {
     counters: Counters,
     /// When the servers are told again how the broker is.
     tell_due_ms: u64,
+    metrics: Metrics,
     actions: Vec<Action>,
 }
 
@@ -200,8 +202,25 @@ impl Dispatcher {
             due: BinaryHeap::new(),
             counters: Counters::default(),
             tell_due_ms: 0,
+            metrics: Metrics::default(),
             actions: Vec::new(),
         }
+    }
+
+    /// With these metrics in place of some that nobody sees.
+    pub fn measured(self, metrics: Metrics) -> Dispatcher {
+        Dispatcher { metrics, ..self }
+    }
+
+    /// Shows how much is held now; to be called now and then.
+    pub fn measure(&self) {
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let waiting = self.held.values().filter(|held| held.waiting).count();
+        self.metrics.queued.set(count(waiting));
+        self.metrics.in_flight.set(count(self.held.len() - waiting));
+        self.metrics.held_bytes.set(count(self.held_bytes));
+        self.metrics.servers.set(count(self.servers.live()));
+        self.metrics.sessions.set(count(self.sessions.open()));
     }
 
     /// What is to be done, in order.
@@ -226,6 +245,7 @@ impl Dispatcher {
     /// A client asks.
     pub fn request(&mut self, from: Envelope, mut body: Vec<Bytes>, now: u64) {
         let service = body.first().and_then(|frame| codec::peek_service(frame));
+        self.metrics.requests.inc(service.unwrap_or(OTHER));
         let Some(service) = service else {
             let text = "the request is no MessagePack map with a service";
             return self.refuse(from, "error", Code::Malformed, text);
@@ -245,7 +265,7 @@ impl Dispatcher {
         if body.len() < COPY_BYTES {
             body = Bytes::copy_from_slice(&body);
         }
-        self.admit(Held::new(Origin::Client(from), body, kind), now);
+        self.admit(Held::new(Origin::Client(from), body, kind, now), now);
     }
 
     /// Takes a request in, or refuses it when too much is held.
@@ -361,13 +381,22 @@ impl Dispatcher {
             return self.id_expired(attempt, now);
         }
         let Some(held) = self.release(attempt.request) else { return };
+        self.note_time(&held, now);
         match held.origin {
             Origin::Session => self.session_answered(&body, now),
             Origin::Client(to) if held.kind == Kind::Status => match codec::decode_reply(&body) {
-                Ok((_, Reply::Status(status), _)) => self.answer_status(to, status, now),
+                Ok((_, Reply::Status(status), _)) => self.answer_status(to, *status, now),
                 _ => self.answer(Action::Reply { to, body }),
             },
             Origin::Client(to) => self.answer(Action::Reply { to, body }),
+        }
+    }
+
+    /// How long a client waited.
+    fn note_time(&self, held: &Held, now: u64) {
+        if let Origin::Client(_) = held.origin {
+            let waited_ms = now.saturating_sub(held.since_ms);
+            self.metrics.request_seconds.observe(waited_ms as f64 / 1000.0);
         }
     }
 
@@ -446,6 +475,7 @@ impl Dispatcher {
     /// Answers what no server has answered in time.
     fn time_over(&mut self, key: u64, now: u64) {
         let Some(held) = self.release(key) else { return };
+        self.note_time(&held, now);
         self.give_up(held, "no server could take the request; try again", now);
     }
 
@@ -469,6 +499,7 @@ impl Dispatcher {
 
     fn refuse(&mut self, to: Envelope, service: &str, code: Code, text: &str) {
         self.counters.refused += 1;
+        self.metrics.refusals.inc(code.as_str());
         let refusal = Refusal::new(code, text);
         self.answer(Action::Refuse { to, service: service.to_owned(), refusal });
     }
@@ -476,6 +507,7 @@ impl Dispatcher {
     /// Every answer to a client goes out here.
     fn answer(&mut self, action: Action) {
         self.counters.answered += 1;
+        self.metrics.answers.inc();
         self.actions.push(action);
     }
 

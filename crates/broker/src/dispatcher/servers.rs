@@ -199,7 +199,7 @@ impl Servers {
             .iter_mut()
             .filter(late)
             .map(|server| {
-                tracing::info!(name = server.name, "a server is silent");
+                tracing::warn!(name = server.name, "a server is silent");
                 server.live = false;
                 server.key
             })

@@ -112,7 +112,7 @@ impl Dispatcher {
         }
         for _ in 0..self.sessions.start_opening() {
             let body = self.session_body.clone();
-            self.admit(Held::new(Origin::Session, body, Kind::Read), now);
+            self.admit(Held::new(Origin::Session, body, Kind::Read, now), now);
         }
     }
 
@@ -158,7 +158,9 @@ impl Dispatcher {
             let server = self.servers.get(index);
             server.in_flight += 1;
             held.waiting = false;
-            self.counters.retried += u64::from(!held.attempts.is_empty());
+            let again = u64::from(!held.attempts.is_empty());
+            self.counters.retried += again;
+            self.metrics.retries.inc_by(again);
             held.attempts.retain(|(key, _)| *key != server.key);
             held.attempts.push((server.key, true));
             self.attempts.insert(n, Attempt { request: key, server: server.key });

@@ -1,8 +1,8 @@
 //! A history, with what every check looks up in it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::history::{End, FinalRow, History, Topic, Write};
+use crate::history::{End, FinalRow, History, Name, Row, Topic, Write};
 
 /// A history and its indexes.
 pub(super) struct Evidence<'a> {
@@ -11,6 +11,7 @@ pub(super) struct Evidence<'a> {
     /// The final rows of every topic, ordered by their numbers.
     finals: HashMap<&'a Topic, Vec<&'a FinalRow>>,
     places: HashMap<&'a str, (&'a Topic, u64)>,
+    users: HashSet<&'a Name>,
 }
 
 impl<'a> Evidence<'a> {
@@ -26,7 +27,8 @@ impl<'a> Evidence<'a> {
             }
             finals.insert(topic, rows);
         }
-        Evidence { history, by_text, finals, places }
+        let users = history.writes.iter().map(|write| &write.from).collect();
+        Evidence { history, by_text, finals, places, users }
     }
 
     pub(super) fn end(&self) -> Option<&'a End> {
@@ -36,6 +38,13 @@ impl<'a> Evidence<'a> {
     /// Who wrote a text.
     pub(super) fn write(&self, text: &str) -> Option<&'a Write> {
         self.by_text.get(text).copied()
+    }
+
+    /// Whether a message is none of ours, on a cluster where others write too.
+    pub(super) fn is_foreign(&self, row: &Row) -> bool {
+        self.history.from_outside
+            && !self.users.contains(&row.from)
+            && self.write(&row.text).is_none()
     }
 
     /// The final row of this number; the first one, if there are several.

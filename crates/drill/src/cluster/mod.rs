@@ -13,7 +13,7 @@ use rustix::process::Signal;
 
 use crate::net::{Net, Node, Ports};
 pub use process::{Inject, Process, START_MARK, describe};
-pub use watch::Watch;
+pub use watch::{View, Watch};
 
 /// How long a process may take to end after SIGTERM.
 const STOP_GRACE: Duration = Duration::from_secs(8);
@@ -67,8 +67,9 @@ impl Cluster {
     /// When the folder can't be made.
     pub fn new(program: &Path, dir: &Path, log: &str, ports: Ports) -> io::Result<Cluster> {
         fs::create_dir_all(dir.join("logs"))?;
-        let roles = [Node::Reference, Node::Broker, Node::Proxy].into_iter();
-        let nodes = roles.chain((0..ports.servers).map(Node::Server));
+        let size = ports.size;
+        let nodes = [Node::Reference].into_iter().chain(size.brokers());
+        let nodes = nodes.chain(size.proxies()).chain(size.servers());
         let slots = nodes.map(|node| Slot {
             node,
             process: None,
@@ -95,7 +96,7 @@ impl Cluster {
 
     /// How many servers there are.
     pub fn servers(&self) -> usize {
-        self.ports.servers
+        self.ports.size.servers
     }
 
     /// All processes' places.
@@ -285,10 +286,11 @@ impl Cluster {
     fn args(&self, node: Node, net: &Net) -> Vec<String> {
         let flag = |key: &str, value: String| format!("--{key}={value}");
         let at = |port: u16| format!("127.0.0.1:{port}");
+        let size = self.ports.size;
         let role = match node {
             Node::Reference => "reference",
-            Node::Broker => "broker",
-            Node::Proxy => "proxy",
+            Node::Broker(_) => "broker",
+            Node::Proxy(_) => "proxy",
             Node::Server(_) => "server",
         };
         let mut args = vec![
@@ -298,18 +300,27 @@ impl Cluster {
             flag("port-base", self.ports.base.to_string()),
             flag("log", self.log.clone()),
         ];
-        if let Node::Server(index) = node {
-            args.push(flag("name", node.to_string()));
-            args.push(flag("port", self.ports.server(index).to_string()));
-            // The broker's port for servers is the one behind the address.
-            args.push(flag("broker", at(net.port(node, Node::Broker).saturating_sub(1))));
-            args.push(flag("proxy", at(net.port(node, Node::Proxy))));
-            args.push(flag("reference", at(net.port(node, Node::Reference))));
+        match node {
+            Node::Reference => {}
+            Node::Broker(index) | Node::Proxy(index) => {
+                args.push(flag("number", (index + 1).to_string()));
+            }
+            Node::Server(_) => {
+                let list =
+                    |ports: Vec<u16>| ports.into_iter().map(at).collect::<Vec<_>>().join(",");
+                // The broker's port for servers is the one behind the address.
+                let back = |broker| net.port(node, broker).saturating_sub(1);
+                args.push(flag("name", node.to_string()));
+                args.push(flag("port", self.ports.first(node).to_string()));
+                args.push(flag("broker", list(size.brokers().map(back).collect())));
+                let proxies = size.proxies().map(|proxy| net.port(node, proxy));
+                args.push(flag("proxy", list(proxies.collect())));
+                args.push(flag("reference", at(net.port(node, Node::Reference))));
+            }
         }
-        let others = (0..self.ports.servers).map(|other| (other, Node::Server(other)));
-        let routes = others.filter_map(|(other, to)| {
+        let routes = size.servers().filter_map(|to| {
             let relay = net.link(node, to)?.port();
-            Some(format!("{}={}", at(self.ports.server(other)), at(relay)))
+            Some(format!("{}={}", at(self.ports.first(to)), at(relay)))
         });
         let routes: Vec<_> = routes.collect();
         if !routes.is_empty() {

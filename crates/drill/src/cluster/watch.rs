@@ -42,6 +42,28 @@ impl View {
         }
     }
 
+    /// How many servers take part, whatever their names are; none without a primary.
+    pub fn taking_part(&self) -> usize {
+        let takes_part =
+            |member: &&MemberStatus| matches!(member.role, Role::Primary | Role::Backup);
+        let leads = self.members.iter().any(|member| member.role == Role::Primary);
+        if leads { self.members.iter().filter(takes_part).count() } else { 0 }
+    }
+
+    /// Whether all servers take part.
+    pub fn is_whole(&self) -> bool {
+        self.taking_part() > 0 && self.taking_part() == self.members.len()
+    }
+
+    /// Which servers take part, in words.
+    pub fn standing(&self) -> String {
+        if self.members.is_empty() {
+            return "no server answers".into();
+        }
+        let member = |member: &MemberStatus| format!("{} {}", member.name, member.role.as_str());
+        self.members.iter().map(member).collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether a server is active.
     pub fn is_active(&self, server: usize) -> bool {
         self.members.iter().any(|member| {
@@ -63,7 +85,7 @@ fn index(name: &str) -> Option<usize> {
     name.strip_prefix("server-")?.parse::<usize>().ok()?.checked_sub(1)
 }
 
-/// Asks through the broker itself, around the relays, until it is dropped.
+/// Asks one of the brokers, and the next one when it does not answer, until it is dropped.
 pub struct Watch {
     seen: watch::Receiver<View>,
     _task: JoinSet<()>,
@@ -73,9 +95,9 @@ impl Watch {
     /// Starts asking.
     ///
     /// # Errors
-    /// When the address can't be used at all.
-    pub async fn start(front: u16) -> Result<Watch, recado_transport::OpenError> {
-        let caller = Caller::connect(&format!("tcp://127.0.0.1:{front}")).await?;
+    /// When an address can't be used at all.
+    pub async fn start(brokers: Vec<String>) -> Result<Watch, recado_transport::OpenError> {
+        let caller = Caller::connect(brokers).await?;
         let (sender, seen) = watch::channel(View::default());
         let mut task = JoinSet::new();
         task.spawn(async move {
@@ -94,6 +116,14 @@ impl Watch {
     /// What was said last.
     pub fn now(&self) -> View {
         self.seen.borrow().clone()
+    }
+
+    /// The next answer, or what was said last when none comes until then.
+    pub async fn next(&self, deadline: Instant) -> View {
+        let mut seen = self.seen.clone();
+        seen.mark_unchanged();
+        _ = tokio::time::timeout_at(deadline, seen.changed()).await;
+        self.now()
     }
 
     /// Waits until what was asked for holds in an answer from after this call; false when that

@@ -19,6 +19,9 @@ pub async fn chaos(arena: &mut Arena, planned: &Planned) -> io::Result<Outcome> 
     let mut rng = StdRng::seed_from_u64(planned.pick);
     let until = tokio::time::Instant::now() + planned.hold;
     let servers = arena.cluster.servers();
+    let size = arena.cluster.ports().size;
+    let others: Vec<_> =
+        [Node::Reference].into_iter().chain(size.brokers()).chain(size.proxies()).collect();
     let mut steps = 0;
     arena.begins();
     while tokio::time::Instant::now() < until {
@@ -31,7 +34,7 @@ pub async fn chaos(arena: &mut Arena, planned: &Planned) -> io::Result<Outcome> 
             1 => arena.cluster.pause(node, true),
             2 => arena.cluster.pause(node, false),
             3 => {
-                let role = [Node::Broker, Node::Proxy, Node::Reference][rng.random_range(0..3)];
+                let role = others[rng.random_range(0..others.len())];
                 let dead = Duration::from_millis(rng.random_range(DEAD_MS));
                 arena.cluster.kill(&[role], Some(dead)).await;
             }

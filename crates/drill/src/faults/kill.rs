@@ -77,12 +77,16 @@ pub async fn stop_backup(arena: &mut Arena, planned: &Planned) -> io::Result<Out
     stop_for(arena, server, planned.hold).await
 }
 
-async fn stop_for(arena: &mut Arena, server: Node, hold: Duration) -> io::Result<Outcome> {
+pub async fn stop_role(arena: &mut Arena, planned: &Planned, role: Node) -> io::Result<Outcome> {
+    stop_for(arena, role, planned.hold).await
+}
+
+async fn stop_for(arena: &mut Arena, node: Node, hold: Duration) -> io::Result<Outcome> {
     arena.begins();
-    arena.cluster.pause(server, true);
+    arena.cluster.pause(node, true);
     arena.wait(hold).await?;
-    arena.cluster.pause(server, false);
-    Ok(Outcome::Done(server.to_string()))
+    arena.cluster.pause(node, false);
+    Ok(Outcome::Done(node.to_string()))
 }
 
 pub async fn slow_backup(arena: &mut Arena, planned: &Planned) -> io::Result<Outcome> {

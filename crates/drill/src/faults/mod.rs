@@ -13,6 +13,7 @@ mod strangers;
 use std::time::Duration;
 
 use crate::arena::Arena;
+use crate::net::Node;
 
 /// How an injection went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,11 +80,15 @@ kinds! {
     KillTwo "kill-two" 4000..6000
         "kill -9 of two of three servers, 6 s apart: the last one goes on";
     KillReference "kill-reference" 500..6000 "kill -9 of the reference";
-    KillBroker "kill-broker" 100..2000 "kill -9 of the broker";
-    KillProxy "kill-proxy" 100..4000 "kill -9 of the proxy";
+    KillBroker "kill-broker" 100..2000 "kill -9 of the broker that most clients use";
+    KillProxy "kill-proxy" 100..4000 "kill -9 of the proxy that most clients use";
+    StopBroker "stop-broker" 1500..8000 "SIGSTOP of the broker that most clients use, then SIGCONT";
+    StopProxy "stop-proxy" 1500..8000 "SIGSTOP of the proxy that most clients use, then SIGCONT";
     StopPrimary "stop-primary" 100..30000 "SIGSTOP of the primary, then SIGCONT";
     StopBackup "stop-backup" 100..30000 "SIGSTOP of a backup, then SIGCONT";
     Partition "partition" 1000..8000 "a server and the others do not hear each other";
+    UnplugServer "unplug-server" 1000..8000
+        "a server's host leaves the network without a word, and comes back";
     OneWay "partition-one-way" 1000..8000 "a server is heard and does not hear, or the other way";
     Flapping "partition-flapping" 2000..8000 "a partition that comes and goes within a second";
     SlowNetwork "slow-network" 2000..6000 "everything between servers takes longer";
@@ -145,13 +150,16 @@ pub async fn inject(arena: &mut Arena, planned: &Planned) -> std::io::Result<Out
         Kind::KillBackup => kill::backup(arena, planned).await,
         Kind::KillAll => kill::all(arena, planned).await,
         Kind::KillTwo => kill::two(arena, planned).await,
-        Kind::KillReference => kill::role(arena, planned, crate::net::Node::Reference).await,
-        Kind::KillBroker => kill::role(arena, planned, crate::net::Node::Broker).await,
-        Kind::KillProxy => kill::role(arena, planned, crate::net::Node::Proxy).await,
+        Kind::KillReference => kill::role(arena, planned, Node::Reference).await,
+        Kind::KillBroker => kill::role(arena, planned, arena.busiest_broker()).await,
+        Kind::KillProxy => kill::role(arena, planned, arena.busiest_proxy()).await,
+        Kind::StopBroker => kill::stop_role(arena, planned, arena.busiest_broker()).await,
+        Kind::StopProxy => kill::stop_role(arena, planned, arena.busiest_proxy()).await,
         Kind::StopPrimary => kill::stop_primary(arena, planned).await,
         Kind::StopBackup => kill::stop_backup(arena, planned).await,
         Kind::SlowBackup => kill::slow_backup(arena, planned).await,
         Kind::Partition => network::partition(arena, planned).await,
+        Kind::UnplugServer => network::unplug(arena, planned).await,
         Kind::OneWay => network::one_way(arena, planned).await,
         Kind::Flapping => network::flapping(arena, planned).await,
         Kind::SlowNetwork => network::slow(arena, planned).await,

@@ -55,6 +55,16 @@ pub async fn partition(arena: &mut Arena, planned: &Planned) -> io::Result<Outco
     Ok(Outcome::Done(format!("{server} | others, {how}")))
 }
 
+/// The whole host of a server: brokers and proxies don't reach it either.
+pub async fn unplug(arena: &mut Arena, planned: &Planned) -> io::Result<Outcome> {
+    let Some(server) = outsider(arena, planned).await else { return Ok(kill::no_primary()) };
+    arena.begins();
+    arena.net.unplug(server, true);
+    arena.wait(planned.hold).await?;
+    arena.net.unplug(server, false);
+    Ok(Outcome::Done(server.to_string()))
+}
+
 /// Closes the connections too, so that the partition shows at once.
 fn cut(arena: &Arena, server: Node, cut: bool) {
     for other in others(arena, server) {
@@ -124,12 +134,12 @@ pub async fn reply_lost(arena: &mut Arena, planned: &Planned) -> io::Result<Outc
     let at_client = planned.pick.is_multiple_of(2);
     arena.begins();
     if at_client {
-        arena.net.to_broker.lose_replies(LOST_REPLIES);
+        arena.net.broker_doors().for_each(|door| door.lose_replies(LOST_REPLIES));
     } else {
-        for server in (0..arena.cluster.servers()).map(Node::Server) {
-            if let Some(link) = arena.net.link(server, Node::Broker) {
-                link.lose_replies(1);
-            }
+        let size = arena.cluster.ports().size;
+        let links = size.servers().flat_map(|server| size.brokers().map(move |to| (server, to)));
+        for link in links.filter_map(|(server, broker)| arena.net.link(server, broker)) {
+            link.lose_replies(1);
         }
     }
     let fail_over = planned.pick % 4 < 2;

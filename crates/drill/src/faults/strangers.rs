@@ -11,7 +11,7 @@ use crate::net::{Hostile, Node};
 const MAX_GROWTH_BYTES: u64 = 256 * 1024 * 1024;
 
 pub async fn hostile(arena: &mut Arena, planned: &Planned) -> io::Result<Outcome> {
-    let ports: Vec<_> = arena.cluster.ports().all().into_iter().map(|(_, port)| port).collect();
+    let ports = arena.cluster.ports().all();
     let before = memory(arena);
     arena.begins();
     let hostile = Hostile::start(&ports, planned.pick);

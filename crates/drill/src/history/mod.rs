@@ -12,6 +12,7 @@ mod read;
 mod seen;
 mod write;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -90,6 +91,12 @@ pub struct History {
     pub faults: Vec<Fault>,
     /// What should have been broken, and could not be.
     pub skipped: Vec<Skipped>,
+    /// The clients and subscribers that go on at another broker or proxy by themselves, and read as
+    /// fast as they can: how long such a one waits is told of its own.
+    pub movers: BTreeSet<u32>,
+    /// Whether the cluster was looked at from outside only: others may write to it too, and its
+    /// servers' logs and stores are out of reach.
+    pub from_outside: bool,
     /// How all of it ended; none when the drill broke off before.
     pub end: Option<End>,
 }
@@ -135,6 +142,8 @@ impl History {
         self.folders.extend(other.folders);
         self.faults.extend(other.faults);
         self.skipped.extend(other.skipped);
+        self.movers.extend(other.movers);
+        self.from_outside |= other.from_outside;
         self.end = other.end.or(self.end.take());
     }
 }

@@ -1,107 +1,21 @@
 //! The network between the processes: a relay on every directed link.
 
 mod hostile;
+mod plug;
+mod ports;
 pub mod relay;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 
 pub use hostile::Hostile;
+pub use ports::{Node, Places, Ports, Size};
 pub use relay::{Relay, Rules, Way};
-
-/// Where the processes really listen.
-#[derive(Clone, Debug)]
-pub struct Ports {
-    /// The first of the row; broker, proxy and reference have fixed places in it.
-    pub base: u16,
-    /// How many servers there are.
-    pub servers: usize,
-}
-
-/// A process that others reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Node {
-    /// The reference.
-    Reference,
-    /// The broker.
-    Broker,
-    /// The proxy.
-    Proxy,
-    /// A server, counted from 0.
-    Server(usize),
-}
-
-impl fmt::Display for Node {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Node::Reference => f.write_str("reference"),
-            Node::Broker => f.write_str("broker"),
-            Node::Proxy => f.write_str("proxy"),
-            Node::Server(index) => write!(f, "server-{}", index + 1),
-        }
-    }
-}
-
-impl Ports {
-    /// The broker's port for clients.
-    pub fn front(&self) -> u16 {
-        self.base
-    }
-
-    /// The broker's port for servers.
-    pub fn back(&self) -> u16 {
-        self.base + 1
-    }
-
-    /// The proxy's port for publishers.
-    pub fn publishers(&self) -> u16 {
-        self.base + 2
-    }
-
-    /// The proxy's port for subscribers.
-    pub fn subscribers(&self) -> u16 {
-        self.base + 3
-    }
-
-    /// The reference's port.
-    pub fn reference(&self) -> u16 {
-        self.base + 4
-    }
-
-    /// A server's own port.
-    pub fn server(&self, index: usize) -> u16 {
-        self.base + 5 + u16::try_from(index).unwrap_or(0)
-    }
-
-    /// Where the replica of a server, or of the reference, is reached.
-    fn replica(&self, node: Node) -> u16 {
-        match node {
-            Node::Server(index) => self.server(index),
-            _ => self.reference(),
-        }
-    }
-
-    /// Every port that is listened on, with its owner.
-    pub fn all(&self) -> Vec<(Node, u16)> {
-        let mut all = vec![
-            (Node::Broker, self.front()),
-            (Node::Broker, self.back()),
-            (Node::Proxy, self.publishers()),
-            (Node::Proxy, self.subscribers()),
-            (Node::Reference, self.reference()),
-        ];
-        all.extend((0..self.servers).map(|index| (Node::Server(index), self.server(index))));
-        all
-    }
-}
 
 /// All links.
 pub struct Net {
-    /// Clients to the broker.
-    pub to_broker: Relay,
-    /// Subscribers to the proxy.
-    pub to_proxy: Relay,
+    /// From clients to each broker and proxy.
+    doors: BTreeMap<Node, Relay>,
     links: BTreeMap<(Node, Node), Relay>,
 }
 
@@ -111,28 +25,49 @@ impl Net {
     /// # Errors
     /// When the system gives no ports.
     pub async fn start(ports: &Ports) -> io::Result<Net> {
-        let to_broker = Relay::start(ports.front(), Way::Backward).await?;
-        let to_proxy = Relay::start(ports.subscribers(), Way::Backward).await?;
+        let size = ports.size;
+        let mut doors = BTreeMap::new();
         let mut links = BTreeMap::new();
-        let servers = || (0..ports.servers).map(Node::Server);
-        for from in servers() {
-            for (to, port, replies) in [
+        for broker in size.brokers() {
+            doors.insert(broker, Relay::start(ports.first(broker), Way::Backward).await?);
+            for server in size.servers() {
                 // Here the server connects, and the broker asks.
-                (Node::Broker, ports.back(), Way::Forward),
-                (Node::Proxy, ports.publishers(), Way::Forward),
-            ] {
-                links.insert((from, to), Relay::start(port, replies).await?);
+                let relay = Relay::start(ports.second(broker), Way::Forward).await?;
+                links.insert((server, broker), relay);
+            }
+        }
+        for proxy in size.proxies() {
+            doors.insert(proxy, Relay::start(ports.second(proxy), Way::Backward).await?);
+            for server in size.servers() {
+                let relay = Relay::start(ports.first(proxy), Way::Forward).await?;
+                links.insert((server, proxy), relay);
             }
         }
         // The reference holds a replica, which speaks with the servers as they do with each other.
-        let replicas = || servers().chain([Node::Reference]);
+        let replicas = || size.servers().chain([Node::Reference]);
         for (from, to) in replicas().flat_map(|from| replicas().map(move |to| (from, to))) {
             if from != to {
-                let relay = Relay::start(ports.replica(to), Way::Backward).await?;
+                let relay = Relay::start(ports.first(to), Way::Backward).await?;
                 links.insert((from, to), relay);
             }
         }
-        Ok(Net { to_broker, to_proxy, links })
+        Ok(Net { doors, links })
+    }
+
+    /// The relay by which clients reach a broker or a proxy.
+    pub fn door(&self, to: Node) -> Option<&Relay> {
+        self.doors.get(&to)
+    }
+
+    /// The one of these that most clients use.
+    pub fn busiest(&self, nodes: impl Iterator<Item = Node>) -> Option<Node> {
+        nodes.max_by_key(|node| self.door(*node).map_or(0, Relay::connections))
+    }
+
+    /// The relays by which clients reach the brokers.
+    pub fn broker_doors(&self) -> impl Iterator<Item = &Relay> {
+        let broker = |node: &Node| matches!(node, Node::Broker(_));
+        self.doors.iter().filter(move |(to, _)| broker(to)).map(|(_, relay)| relay)
     }
 
     /// The relay by which one process reaches another.
@@ -155,6 +90,16 @@ impl Net {
         }
     }
 
+    /// Takes a process's host off the network, or puts it back: nothing comes or goes, no
+    /// connection ends, and nobody hears why.
+    pub fn unplug(&self, node: Node, unplugged: bool) {
+        for ((from, to), relay) in &self.links {
+            if *from == node || *to == node {
+                relay.change(|rules| rules.unplug(unplugged));
+            }
+        }
+    }
+
     /// All links between replicas.
     pub fn between_replicas(&self) -> impl Iterator<Item = &Relay> {
         let replica = |node: &Node| matches!(node, Node::Server(_) | Node::Reference);
@@ -163,7 +108,7 @@ impl Net {
 
     /// Every link does again what a network should.
     pub fn heal(&self) {
-        for relay in self.links.values().chain([&self.to_broker, &self.to_proxy]) {
+        for relay in self.all() {
             relay.change(|rules| *rules = Rules::default());
         }
         self.forgive_replies();
@@ -171,14 +116,17 @@ impl Net {
 
     /// Acknowledgements that were to be lost, and have not been yet, pass.
     pub fn forgive_replies(&self) {
-        for relay in self.links.values().chain([&self.to_broker, &self.to_proxy]) {
+        for relay in self.all() {
             relay.lose_replies(0);
         }
     }
 
     /// How many acknowledgements were lost on all links.
     pub fn lost_replies(&self) -> u32 {
-        let relays = self.links.values().chain([&self.to_broker, &self.to_proxy]);
-        relays.map(Relay::lost_replies).sum()
+        self.all().map(Relay::lost_replies).sum()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Relay> {
+        self.links.values().chain(self.doors.values())
     }
 }

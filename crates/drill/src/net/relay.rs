@@ -1,12 +1,13 @@
-//! One directed link: a TCP relay that can cut, hold, delay, and lose a reply.
+//! One directed link: a TCP relay that can cut, hold, delay, fall silent, and lose a reply.
 //!
 //! A direction that is held delivers nothing, not even the end of a connection: that is what a
 //! peer sees of a network that is gone. What was sent meanwhile arrives late when it comes back,
 //! as it would after TCP's own repeats.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +15,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use super::plug::Plug;
 
 /// How much a relay takes from a connection at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -44,9 +47,16 @@ pub struct Rules {
     pub hold_backward: bool,
     /// How long each chunk is kept back, ms.
     pub delay_ms: u64,
+    /// Attempts to connect get no answer at all.
+    pub deaf: bool,
 }
 
 impl Rules {
+    /// What is left of a link when the host at one of its ends is off the network: nothing.
+    pub fn unplug(&mut self, unplugged: bool) {
+        (self.hold_forward, self.hold_backward, self.deaf) = (unplugged, unplugged, unplugged);
+    }
+
     fn holds(&self, way: Way) -> bool {
         match way {
             Way::Forward => self.hold_forward,
@@ -68,6 +78,8 @@ struct Shared {
     /// How many acknowledgements are still to be lost.
     losses: AtomicU32,
     lost: AtomicU32,
+    /// How many connections there are.
+    connections: AtomicUsize,
     /// The way in which acknowledgements travel on this link.
     replies: Way,
 }
@@ -85,6 +97,7 @@ impl Relay {
             rules: watch::Sender::new(Rules::default()),
             losses: AtomicU32::new(0),
             lost: AtomicU32::new(0),
+            connections: AtomicUsize::new(0),
             replies,
         });
         let mut task = JoinSet::new();
@@ -107,6 +120,11 @@ impl Relay {
         self.shared.losses.store(count, Ordering::Relaxed);
     }
 
+    /// How many connections it carries.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
     /// How many acknowledgements were lost so far.
     pub fn lost_replies(&self) -> u32 {
         self.shared.lost.load(Ordering::Relaxed)
@@ -115,9 +133,16 @@ impl Relay {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
+    let mut rules = shared.rules.subscribe();
+    // Our own, by which the listener was made deaf.
+    let mut fillers = Vec::new();
     loop {
+        if rules.borrow_and_update().deaf {
+            fillers.extend(stay_deaf(&listener, &mut rules).await);
+        }
         tokio::select! {
             taken = listener.accept() => match taken {
+                Ok((_, from)) if fillers.contains(&from) => fillers.retain(|own| *own != from),
                 // A cut link takes nobody; nor does one that is full.
                 Ok((client, _)) if !shared.rules.borrow().cut
                     && connections.len() < MAX_CONNECTIONS =>
@@ -129,8 +154,20 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             },
             Some(_) = connections.join_next() => {}
+            // The sender lives as long as the relay.
+            _ = rules.changed() => {}
         }
+        shared.connections.store(connections.len(), Ordering::Relaxed);
     }
+}
+
+/// Answers nobody as long as the rules say so. Gives the connections of our own that are still to
+/// be taken, and thrown away.
+async fn stay_deaf(listener: &TcpListener, rules: &mut watch::Receiver<Rules>) -> Vec<SocketAddr> {
+    let plug = Plug::put(listener).await;
+    _ = rules.wait_for(|rules| !rules.deaf).await;
+    // Where the system can't do it, connections are taken, and nothing goes over them.
+    plug.and_then(|plug| plug.pull(listener)).unwrap_or_default()
 }
 
 /// Carries one connection until both sides are done, the link is cut or a reply was lost.
@@ -278,6 +315,21 @@ mod tests {
         assert!(brings_nothing(&mut client).await);
         relay.change(|rules| rules.hold_backward = false);
         assert_eq!(read(&mut client).await, b"");
+    }
+
+    #[tokio::test]
+    async fn nobody_gets_through_to_a_host_that_is_unplugged_and_nobody_is_told() {
+        let (relay, mut client, mut server) = pair(Way::Backward).await;
+        relay.change(|rules| rules.unplug(true));
+        client.write_all(b"ask").await.unwrap();
+        assert!(brings_nothing(&mut server).await);
+        let mut next = tokio::spawn(TcpStream::connect(("127.0.0.1", relay.port())));
+        assert!(timeout(SOON * 3, &mut next).await.is_err(), "it got an answer");
+        drop(server);
+        assert!(brings_nothing(&mut client).await);
+        relay.change(|rules| rules.unplug(false));
+        assert_eq!(read(&mut client).await, b"");
+        timeout(LATE, next).await.unwrap().unwrap().unwrap();
     }
 
     #[tokio::test]

@@ -54,9 +54,14 @@ pub struct Gaps {
 }
 
 impl Gaps {
-    /// Measures the gaps of a history.
+    /// Measures the gaps of a history: of all clients together.
     pub fn of(history: &History) -> Gaps {
-        let waits = waits(history);
+        Gaps::in_waits(history, &[waits(history)])
+    }
+
+    /// The gaps of several clients, each for itself: after a fault it is that of the client that
+    /// waited longest.
+    pub(super) fn in_waits(history: &History, clients: &[Vec<Wait>]) -> Gaps {
         let mut starts: Vec<u64> = history.faults.iter().map(|fault| fault.from_us).collect();
         starts.sort_unstable();
         let mut after: BTreeMap<Name, Vec<u64>> = BTreeMap::new();
@@ -64,12 +69,14 @@ impl Gaps {
             let next = starts.partition_point(|start| *start <= fault.from_us);
             let until = fault.from_us.saturating_add(AFTER_FAULT_US);
             let until = starts.get(next).map_or(until, |start| until.min(*start));
-            if let Some(us) = longest_within(&waits, fault.from_us, until) {
+            let longest =
+                clients.iter().filter_map(|waits| longest_within(waits, fault.from_us, until));
+            if let Some(us) = longest.max() {
                 after.entry(fault.kind.clone()).or_default().push(us);
             }
         }
         Gaps {
-            longest: waits.iter().copied().max_by_key(|wait| wait.us()),
+            longest: clients.iter().flatten().copied().max_by_key(|wait| wait.us()),
             after: after.into_iter().map(|(kind, us)| (kind, spread(us))).collect(),
         }
     }
@@ -87,6 +94,11 @@ fn waits(history: &History) -> Vec<Wait> {
     {
         at.push(sent);
     }
+    between(at)
+}
+
+/// From each of these times, in order, to the next.
+pub(super) fn between(at: Vec<u64>) -> Vec<Wait> {
     at.windows(2).map(|pair| Wait { from_us: pair[0], to_us: pair[1] }).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Report;
+use super::{Gaps, Report};
 use crate::check::Verdict;
 
 impl Report {
@@ -15,20 +15,6 @@ impl Report {
             .map(|(promise, verdict)| (promise.to_string(), verdict_json(verdict)))
             .collect();
         let counts = &self.counts;
-        let after: Map<String, Value> = self
-            .gaps
-            .after
-            .iter()
-            .map(|(kind, spread)| {
-                let spread = json!({
-                    "faults": spread.faults,
-                    "p50_us": spread.p50_us,
-                    "p99_us": spread.p99_us,
-                    "max_us": spread.max_us,
-                });
-                (kind.to_string(), spread)
-            })
-            .collect();
         let faults: Map<String, Value> =
             counts.faults.iter().map(|(kind, times)| (kind.to_string(), json!(times))).collect();
         let skipped: Map<String, Value> =
@@ -49,9 +35,30 @@ impl Report {
             "faults": faults,
             "skipped": skipped,
             "longest_gap_us": self.gaps.longest.map(|wait| wait.us()),
-            "gaps_after": after,
+            "gaps_after": after(&self.gaps),
+            "movers": {
+                "writers": moved(&self.movers.writers),
+                "subscribers": moved(&self.movers.subscribers),
+            },
         })
     }
+}
+
+fn moved(gaps: &Gaps) -> Value {
+    json!({"longest_us": gaps.longest.map(|wait| wait.us()), "after": after(gaps)})
+}
+
+fn after(gaps: &Gaps) -> Map<String, Value> {
+    let spreads = gaps.after.iter().map(|(kind, spread)| {
+        let spread = json!({
+            "faults": spread.faults,
+            "p50_us": spread.p50_us,
+            "p99_us": spread.p99_us,
+            "max_us": spread.max_us,
+        });
+        (kind.to_string(), spread)
+    });
+    spreads.collect()
 }
 
 fn verdict_json(verdict: &Verdict) -> Value {

@@ -4,6 +4,7 @@
 mod counts;
 mod gaps;
 mod json;
+mod movers;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -12,6 +13,7 @@ use crate::check::{Findings, check};
 use crate::history::History;
 pub use counts::Counts;
 pub use gaps::{Gaps, Spread, Wait};
+pub use movers::Movers;
 
 /// Everything that is told.
 #[derive(Clone, Debug)]
@@ -22,12 +24,19 @@ pub struct Report {
     pub counts: Counts,
     /// The times without an acknowledgement.
     pub gaps: Gaps,
+    /// The waits of those that move to another broker or proxy.
+    pub movers: Movers,
 }
 
 impl Report {
     /// Checks and counts.
     pub fn of(history: &History) -> Report {
-        Report { findings: check(history), counts: Counts::of(history), gaps: Gaps::of(history) }
+        Report {
+            findings: check(history),
+            counts: Counts::of(history),
+            gaps: Gaps::of(history),
+            movers: Movers::of(history),
+        }
     }
 
     /// Whether no promise was broken. One that was not checked is none that was held: see

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Counts, Gaps, Report};
+use super::{Counts, Gaps, Report, Spread};
 use crate::check::{Findings, Line, Promise, Verdict};
 
 impl fmt::Display for Report {
@@ -13,6 +13,8 @@ impl fmt::Display for Report {
         writeln!(f)?;
         counted(f, &self.counts)?;
         waited(f, &self.gaps)?;
+        moved(f, "writers", &self.movers.writers)?;
+        moved(f, "subscribers", &self.movers.subscribers)?;
         writeln!(f)?;
         write!(f, "{}", last_line(&self.findings))
     }
@@ -77,16 +79,25 @@ fn waited(f: &mut fmt::Formatter<'_>, gaps: &Gaps) -> fmt::Result {
         )?,
         None => writeln!(f, "longest gap between acknowledgements: there were not two")?,
     }
-    gaps.after.iter().try_for_each(|(kind, spread)| {
-        writeln!(
-            f,
-            "gaps after {kind} ({}): p50 {} ms, p99 {} ms, longest {} ms",
-            spread.faults,
-            ms(spread.p50_us),
-            ms(spread.p99_us),
-            ms(spread.max_us)
-        )
-    })
+    gaps.after.iter().try_for_each(|(kind, spread)| writeln!(f, "gaps after {kind} {}", of(spread)))
+}
+
+/// What single clients of the library waited.
+fn moved(f: &mut fmt::Formatter<'_>, who: &str, gaps: &Gaps) -> fmt::Result {
+    let Some(wait) = gaps.longest else { return Ok(()) };
+    writeln!(
+        f,
+        "longest wait of one of our {who}: {} ms, from {:.3} s on",
+        ms(wait.us()),
+        wait.from_us as f64 / 1e6
+    )?;
+    let mut after = gaps.after.iter();
+    after.try_for_each(|(kind, spread)| writeln!(f, "our {who} after {kind} {}", of(spread)))
+}
+
+fn of(spread: &Spread) -> String {
+    let (p50, p99, longest) = (ms(spread.p50_us), ms(spread.p99_us), ms(spread.max_us));
+    format!("({}): p50 {p50} ms, p99 {p99} ms, longest {longest} ms", spread.faults)
 }
 
 /// The verdict in one line.

@@ -1,6 +1,7 @@
 //! What the drill's clients do: write unique messages, read, and listen, all at the same time.
 
 mod asker;
+mod cast;
 mod readers;
 mod record;
 mod subscribers;
@@ -14,18 +15,13 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use recado_client::{Client, ClientConfig, ClientError};
-use recado_protocol::Code;
 use tokio::task::JoinSet;
 
 use crate::history::{History, Topic};
 pub use asker::{Answer, Asker};
+pub use cast::Cast;
 pub use readers::{history_of, row};
 pub use record::Recorder;
-
-/// The channels; one name is the beginning of another, since subscriptions go by beginnings.
-const CHANNELS: [&str; 3] = ["sala", "sala-2", "porto"];
-/// Who receives private messages.
-const RECIPIENTS: [&str; 3] = ["rui", "rui-b", "eva"];
 
 /// Clients of the library, which repeat by themselves.
 const SESSION_WRITERS: u32 = 4;
@@ -56,10 +52,28 @@ pub struct Wishes {
 /// Where the drill's clients connect to.
 #[derive(Clone, Debug)]
 pub struct Doors {
-    /// The broker.
-    pub broker: String,
-    /// The proxy.
-    pub proxy: String,
+    /// The brokers.
+    pub brokers: Vec<String>,
+    /// The proxies.
+    pub proxies: Vec<String>,
+}
+
+impl Doors {
+    /// The one broker of a client that knows one only.
+    fn broker(&self, client: u32) -> &str {
+        let index = usize::try_from(client).unwrap_or(0) % self.brokers.len().max(1);
+        self.brokers.get(index).map_or("", String::as_str)
+    }
+
+    /// A client of the library, which knows all of them.
+    ///
+    /// # Errors
+    /// When an address can't be used at all.
+    pub async fn client(&self, patience: Duration) -> Result<Client, ClientError> {
+        let mut config = ClientConfig::new(self.brokers.clone(), self.proxies.clone());
+        config.patience = patience;
+        Client::connect(config).await
+    }
 }
 
 /// The clients; they end with this.
@@ -68,6 +82,8 @@ pub struct Workload {
     pub recorder: Recorder,
     /// What they are told.
     pub wishes: Arc<Wishes>,
+    /// What they write to.
+    pub topics: Arc<[Topic]>,
     tasks: Tasks,
     positions: subscribers::Positions,
 }
@@ -77,12 +93,6 @@ struct Tasks {
     writers: JoinSet<()>,
     readers: JoinSet<()>,
     listeners: JoinSet<()>,
-}
-
-/// All topics of the workload.
-pub fn topics() -> Vec<Topic> {
-    let channels = CHANNELS.iter().map(|name| Topic::channel(name));
-    channels.chain(RECIPIENTS.iter().map(|name| Topic::inbox(name))).collect()
 }
 
 /// What each client of the workload has.
@@ -112,28 +122,35 @@ impl Desk {
 
     /// A client of the library.
     async fn client(&self) -> Result<Client, ClientError> {
-        let mut config = ClientConfig::new(&self.doors.broker, &self.doors.proxy);
-        config.patience = PATIENCE;
-        Client::connect(config).await
+        self.doors.client(PATIENCE).await
     }
 }
 
 impl Workload {
-    /// Makes users and channels, and starts all clients.
+    /// Makes users and channels, and starts all clients. On a cluster that is `shared` with others
+    /// they have names of their own.
     ///
     /// # Errors
     /// When the cluster does not take users and channels.
-    pub async fn start(doors: Doors, rate: u32, seed: u64) -> Result<Workload, ClientError> {
+    pub async fn start(
+        doors: Doors,
+        rate: u32,
+        seed: u64,
+        shared: bool,
+    ) -> Result<Workload, ClientError> {
         let writers_count = SESSION_WRITERS + REPEATING_WRITERS + PLAIN_WRITERS;
+        let client = doors.client(PATIENCE).await?;
+        let cast = if shared { Cast::apart(&client, seed).await? } else { Cast::default() };
+        cast.enter(&client, writers_count).await?;
+        client.close().await;
         let desk = Desk {
             recorder: Recorder::start(),
             wishes: Arc::default(),
-            topics: topics().into(),
+            topics: cast.topics().into(),
             pace: Duration::from_secs_f64(f64::from(writers_count) / f64::from(rate.max(1))),
             doors,
             seed,
         };
-        prepare(&desk, writers_count).await?;
         let positions = subscribers::Positions::default();
         let mut tasks = Tasks::default();
         subscribers::start(&desk, &positions, &mut tasks.listeners).await?;
@@ -142,19 +159,21 @@ impl Workload {
             tasks.readers.spawn(reader.run());
         }
         for number in 0..writers_count {
-            let messages = writers::Messages::new(&desk, number);
+            let messages = writers::Messages::new(&desk, number, &cast.writer(number));
             if number < SESSION_WRITERS {
+                desk.recorder.history().movers.insert(messages.client());
                 let client = desk.client().await?;
                 tasks.writers.spawn(writers::by_session(messages, client));
             } else if number < SESSION_WRITERS + REPEATING_WRITERS {
-                let asker = Asker::connect(&desk.doors.broker).await?;
+                let asker = Asker::connect(desk.doors.broker(number)).await?;
                 tasks.writers.spawn(writers::repeating(messages, asker));
             } else {
-                let asker = Asker::connect(&desk.doors.broker).await?;
+                let asker = Asker::connect(desk.doors.broker(number)).await?;
                 tasks.writers.spawn(writers::plainly(messages, asker));
             }
         }
-        Ok(Workload { recorder: desk.recorder, wishes: desk.wishes, tasks, positions })
+        let Desk { recorder, wishes, topics, .. } = desk;
+        Ok(Workload { recorder, wishes, topics, tasks, positions })
     }
 
     /// Lets the writers finish what they began; whoever takes longer is stopped, and what he
@@ -188,23 +207,4 @@ impl Workload {
         self.tasks.listeners.shutdown().await;
         std::mem::take(&mut *self.recorder.history())
     }
-}
-
-/// Users and channels. Done again after an answer that was lost, it finds them there.
-async fn prepare(desk: &Desk, writers: u32) -> Result<(), ClientError> {
-    let client = desk.client().await?;
-    for number in 0..writers {
-        client.login(&writers::user(number)).await?;
-    }
-    for user in RECIPIENTS {
-        client.login(user).await?;
-    }
-    for channel in CHANNELS {
-        match client.create_channel(channel).await {
-            Err(error) if error.code() != Some(Code::ChannelExists) => return Err(error),
-            _ => {}
-        }
-    }
-    client.close().await;
-    Ok(())
 }

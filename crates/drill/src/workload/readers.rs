@@ -27,7 +27,7 @@ pub struct Reader {
 
 impl Reader {
     pub(super) async fn connect(desk: &Desk, number: u32) -> Result<Reader, ClientError> {
-        let asker = Asker::connect(&desk.doors.broker).await?;
+        let asker = Asker::connect(desk.doors.broker(number)).await?;
         let client = desk.recorder.number();
         Ok(Reader { desk: desk.clone(), asker, rng: desk.rng(1000 + number), client })
     }

@@ -77,6 +77,9 @@ pub(super) async fn start(
                 slow,
                 positions: Some(positions.clone()),
             };
+            if !slow {
+                desk.recorder.history().movers.insert(listener.subscriber);
+            }
             let (events, kept) = listener.join(StartAt::After(0), true).await?;
             tasks.spawn(async move {
                 listener.listen(events).await;
@@ -85,9 +88,11 @@ pub(super) async fn start(
         }
     }
     tasks.spawn(join_late(desk.clone()));
-    let ear = Subscriber::connect(&desk.doors.proxy).await?;
-    ear.subscribe(b"").await;
-    tasks.spawn(hear_everything(desk.clone(), ear));
+    for proxy in &desk.doors.proxies {
+        let ear = Subscriber::connect(proxy).await?;
+        ear.subscribe(b"").await;
+        tasks.spawn(hear_everything(desk.clone(), ear));
+    }
     Ok(())
 }
 
@@ -210,7 +215,7 @@ async fn stay_a_while(desk: Desk, topic: Topic, start: StartAt) {
     }
 }
 
-/// Takes every frame that the proxy sends, as it is: repeats, private messages, all topics.
+/// Takes every frame that one proxy sends, as it is: repeats, private messages, all topics.
 async fn hear_everything(desk: Desk, ear: Subscriber) {
     let numbers: BTreeMap<Topic, u32> = {
         let mut history = desk.recorder.history();

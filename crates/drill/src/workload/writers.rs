@@ -23,11 +23,6 @@ const REPEATED_FOR: Duration = Duration::from_secs(60);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A writer's user name.
-pub fn user(number: u32) -> String {
-    format!("w{number}")
-}
-
 /// One writer's messages.
 pub struct Messages {
     desk: Desk,
@@ -61,16 +56,21 @@ impl Message {
 }
 
 impl Messages {
-    /// Those of the writer with this number.
-    pub(super) fn new(desk: &Desk, number: u32) -> Messages {
+    /// Those of the writer with this number and name.
+    pub(super) fn new(desk: &Desk, number: u32, user: &str) -> Messages {
         Messages {
             rng: desk.rng(number),
             client: desk.recorder.number(),
-            user: user(number).into(),
+            user: user.into(),
             count: 0,
             next_at: Instant::now(),
             desk: desk.clone(),
         }
+    }
+
+    /// The writer's number among all clients.
+    pub(super) fn client(&self) -> u32 {
+        self.client
     }
 
     /// The next message, when its time has come; none when the writers shall stop.

@@ -21,6 +21,7 @@ mod disk;
 mod faults;
 #[cfg(feature = "planted")]
 mod planted;
+mod proxy;
 mod publisher;
 mod reference;
 mod run;

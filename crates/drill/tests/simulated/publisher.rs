@@ -1,61 +1,110 @@
-//! Publishes what the store holds while its server is the primary, and remembers how far that
-//! surely got: what the server crate's publisher does.
+//! Publishes what the store holds while its server is the primary, through all proxies: the server
+//! crate's rules, with simulated sockets.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
+use recado_replication::Replica;
+use recado_server::{Minute, Passage, Watermark};
+
+use crate::proxy::PROXIES;
 use crate::service::{Process, StoredRow};
 use crate::wire::{Message, Place, Post};
 
-/// What was sent so long ago counts as published.
-const PUBLISHED_AFTER_MS: u64 = 1000;
 const PAGE_ROWS: usize = 256;
+/// How often the position is noted.
+const NOTE_MS: u64 = 1000;
 
 /// How far the events of one reign are.
 #[derive(Default)]
 pub struct Publisher {
     term: Option<u64>,
-    cursor: u64,
-    on_the_way: VecDeque<(u64, u64)>,
-    looked_at: u64,
+    ways: Vec<Passage>,
+    last_numbers: [u64; PROXIES as usize],
+    watermark: Option<Watermark>,
+    minute: Option<Minute>,
+    noted_at_ms: u64,
 }
 
 impl Publisher {
     /// Publishes what is new.
     pub fn publish(&mut self, process: Arc<Process>, me: Place, now_ms: u64, post: &Post) {
         let Some(replica) = process.replica() else { return };
+        let applied = *replica.applied().borrow();
+        let minute = self.minute.get_or_insert_with(|| Minute::new(applied));
+        if now_ms >= self.noted_at_ms + NOTE_MS {
+            self.noted_at_ms = now_ms;
+            minute.note(applied, now_ms);
+        }
         let view = replica.view().borrow().clone();
+        let markers = std::mem::take(&mut *process.markers.lock().unwrap());
         if !view.is_primary {
             self.term = None;
             return;
         }
-        let applied = *replica.applied().borrow();
-        if self.term != Some(view.term) {
-            let Ok(watermark) = replica.store().reader().and_then(|rows| rows.watermark()) else {
-                return;
-            };
-            *self = Publisher { term: Some(view.term), cursor: watermark, ..Publisher::default() };
+        if self.term != Some(view.term) && !self.start(&replica, view.term, now_ms, post) {
+            return;
         }
-        if applied != self.looked_at {
-            let Ok(rows) = replica.store().reader() else { return };
-            self.looked_at = applied;
-            while self.cursor < applied {
-                let Ok(page) = rows.publishable(self.cursor, applied, PAGE_ROWS) else { return };
-                for stored in page.messages {
-                    let row = StoredRow::of(stored);
-                    for subscriber in 0..crate::subscriber::SUBSCRIBERS {
-                        let to = Place::Subscriber(subscriber);
-                        post.send(me, to, 0, Message::Event(row.clone()));
-                    }
-                }
-                self.cursor = page.through;
+        let boot = *replica.boot().borrow();
+        for (proxy, marker_boot, number) in markers {
+            if marker_boot == boot {
+                let connection = Some(post.connection(proxy));
+                self.ways[proxy as usize].heard(number, connection, now_ms);
             }
-            self.on_the_way.push_back((self.cursor, now_ms));
         }
-        while let Some((position, sent_ms)) = self.on_the_way.front().copied()
-            && sent_ms + PUBLISHED_AFTER_MS <= now_ms
-        {
-            self.on_the_way.pop_front();
+        for proxy in 0..PROXIES {
+            self.send(&replica, (me, proxy), (boot, applied), now_ms, post);
+        }
+    }
+
+    /// Begins a reign.
+    fn start(&mut self, replica: &Replica, term: u64, now_ms: u64, post: &Post) -> bool {
+        let Ok(position) = replica.store().reader().and_then(|rows| rows.watermark()) else {
+            return false;
+        };
+        let Some(minute) = &self.minute else { return false };
+        self.term = Some(term);
+        self.watermark
+            .get_or_insert_with(|| Watermark::new(PROXIES as usize))
+            .start(term, position);
+        let way = |proxy: u32| {
+            let last_number = self.last_numbers[proxy as usize];
+            Passage::start(position, Some(post.connection(proxy)), last_number, minute, now_ms)
+        };
+        self.ways = (0..PROXIES).map(way).collect();
+        true
+    }
+
+    /// Sends what is new through one proxy, and the marker that is due.
+    fn send(
+        &mut self,
+        replica: &Replica,
+        (me, proxy): (Place, u32),
+        (boot, applied): (u64, u64),
+        now_ms: u64,
+        post: &Post,
+    ) {
+        let to = Place::Proxy(proxy);
+        let index = proxy as usize;
+        let (Some(minute), Some(way)) = (&self.minute, self.ways.get_mut(index)) else { return };
+        way.connected(Some(post.connection(proxy)), minute, now_ms);
+        while let Some(cursor) = way.may_send().filter(|cursor| *cursor < applied) {
+            let page = replica.store().reader();
+            let page = page.and_then(|rows| rows.publishable(cursor, applied, PAGE_ROWS));
+            let Ok(page) = page else { return };
+            let bytes = page.messages.len() as u64;
+            for stored in page.messages {
+                post.send(me, to, 0, Message::Event(StoredRow::of(stored)));
+            }
+            way.sent(page.through, bytes, now_ms);
+        }
+        if let Some(number) = way.marker(now_ms) {
+            post.send(me, to, 0, Message::Marker { boot, number });
+            way.marked(now_ms);
+        }
+        self.last_numbers[index] = way.last_number();
+        let standing = way.standing(now_ms);
+        let (Some(term), Some(watermark)) = (self.term, &mut self.watermark) else { return };
+        if let Some(position) = watermark.note(term, index, standing) {
             replica.set_published(position);
         }
     }

@@ -12,7 +12,7 @@ use rand::rngs::SmallRng;
 use recado_chat::Stamp;
 use recado_chat::registry::{Listed, Registration};
 use recado_replication::simulated::Computer;
-use recado_replication::{Peer, Replica, ReplicaConfig, Sizes, StampSource, Timing, View};
+use recado_replication::{Metrics, Peer, Replica, ReplicaConfig, Sizes, StampSource, Timing, View};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
@@ -152,6 +152,7 @@ impl Server {
             transport: transport.clone(),
             replica: Mutex::default(),
             failed: Mutex::default(),
+            markers: Mutex::default(),
         });
         let config = ReplicaConfig {
             dir: self.dir.clone(),
@@ -162,6 +163,7 @@ impl Server {
             timing: Timing::default(),
             sizes: self.sizes,
             witness: self.witness,
+            metrics: Metrics::default(),
         };
         let entropy =
             SeededEntropy(Mutex::new(dice(self.seed, ("entropy", self.index, self.starts))));
@@ -308,6 +310,11 @@ impl Running {
                                 *process.failed.lock().unwrap() = Some(error.to_string());
                             }
                         });
+                    }
+                }
+                Message::Marker { boot, number } => {
+                    if let Place::Proxy(proxy) = from {
+                        process.markers.lock().unwrap().push((proxy, boot, number));
                     }
                 }
                 Message::Register(_) | Message::Reply { .. } | Message::Event(_) => {}

@@ -89,6 +89,8 @@ pub struct Process {
     pub transport: Arc<Transport>,
     pub replica: Mutex<Option<Replica>>,
     pub failed: Mutex<Option<String>>,
+    /// Markers that came back: through which proxy, from which start, which number.
+    pub markers: Mutex<Vec<(u32, u64, u64)>>,
 }
 
 impl Process {

@@ -31,6 +31,7 @@ pub enum Place {
     Reference,
     Client(u32),
     Subscriber(u32),
+    Proxy(u32),
 }
 
 /// What is on its way.
@@ -48,8 +49,10 @@ pub enum Message {
     Request { id: u64, request: Request },
     /// And is answered.
     Reply { id: u64, reply: Reply },
-    /// The primary publishes.
+    /// The primary publishes, and a proxy passes it on.
     Event(StoredRow),
+    /// What a server sends behind its events, and gets back through the proxy.
+    Marker { boot: u64, number: u64 },
 }
 
 /// How a directed link is broken.
@@ -77,6 +80,8 @@ struct Shared {
     connected: BTreeSet<(usize, usize)>,
     pending: BTreeMap<u64, Pending>,
     last_id: u64,
+    /// How often each proxy died: connections to it have that number.
+    deaths: BTreeMap<u32, u64>,
 }
 
 /// Somebody waits for an answer.
@@ -110,6 +115,11 @@ impl Post {
         let (from, to) = (Place::Server(from), Place::Server(to));
         shared.outbox.push(Posted { from, to, lane, message });
         Box::pin(async move { answered.await.unwrap_or(Err(PeerError::Disconnected)) })
+    }
+
+    /// The connection to a proxy that stands now.
+    pub fn connection(&self, proxy: u32) -> u64 {
+        self.lock().deaths.get(&proxy).copied().unwrap_or(0)
     }
 
     /// An answer arrived for whoever asked.
@@ -279,6 +289,14 @@ impl Wire {
         self.queue.retain(|(_, f, t, _, _), _| (*f, *t) != (from, to));
     }
 
+    /// A proxy dies with all that is on its way to it and from it, and is back.
+    pub fn proxy_dies(&mut self, proxy: u32) {
+        let place = Place::Proxy(proxy);
+        self.queue.retain(|(_, from, to, _, _), _| *from != place && *to != place);
+        self.held.retain(|(from, to), _| *from != place && *to != place);
+        *self.post.lock().deaths.entry(proxy).or_default() += 1;
+    }
+
     /// Whether a connection between two servers could stand: it carries asks one way and answers
     /// the other.
     fn possible(&self, from: usize, to: usize) -> bool {
@@ -333,7 +351,7 @@ impl Wire {
         let posted = std::mem::take(&mut self.post.lock().outbox);
         for Posted { from, to, lane, message } in posted {
             let lost = match (&message, from, to) {
-                (Message::Event(_), ..) => self.lost_events,
+                (Message::Event(_), _, Place::Subscriber(_)) => self.lost_events,
                 (_, Place::Client(_) | Place::Subscriber(_), _)
                 | (_, _, Place::Client(_) | Place::Subscriber(_)) => self.lost_requests,
                 _ => 0,

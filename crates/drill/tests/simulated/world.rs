@@ -17,6 +17,7 @@ use crate::activity::Activity;
 use crate::client::{CLIENTS, Client};
 use crate::disk::Speed;
 use crate::faults::Planned;
+use crate::proxy::{PROXIES, Proxy};
 use crate::reference::Reference;
 use crate::seed::dice;
 use crate::server::{Server, peers};
@@ -64,6 +65,7 @@ pub struct World {
     reference: Reference,
     clients: Vec<Client>,
     subscribers: Vec<Subscriber>,
+    proxies: Vec<Proxy>,
     plan: Vec<Planned>,
     later: BTreeMap<(u64, u64), Later>,
     later_count: u64,
@@ -111,6 +113,7 @@ impl World {
             subscribers: (0..SUBSCRIBERS)
                 .map(|n| Subscriber::new(seed, n, asked, post.clone()))
                 .collect(),
+            proxies: (0..PROXIES).map(|n| Proxy::new(seed, n, post.clone())).collect(),
             plan,
             later: BTreeMap::new(),
             later_count: 0,
@@ -168,6 +171,7 @@ impl World {
             self.inject(fault);
         }
         self.wire.tick(now_ms);
+        self.end_proxies();
         self.deliver();
         for server in 0..self.servers.len() {
             self.servers[server].tick(now_ms);
@@ -184,11 +188,23 @@ impl World {
         self.wire.collect(now_ms);
     }
 
+    fn end_proxies(&mut self) {
+        for proxy in 0..PROXIES {
+            if self.proxies[proxy as usize].dies(self.now_ms) {
+                self.wire.proxy_dies(proxy);
+                self.say(format!("proxy {proxy} dies and is back"));
+            }
+        }
+    }
+
     fn deliver(&mut self) {
         for (from, to, message) in self.wire.arrivals(self.now_ms, &mut self.trace) {
             let at_us = self.at_us();
             let now = (self.now_ms, at_us);
             match (to, message) {
+                (Place::Proxy(proxy), message) => {
+                    self.proxies[proxy as usize].take(from, message, self.now_ms);
+                }
                 (Place::Server(server), message) => self.servers[server].deliver(from, message),
                 (Place::Reference, Message::Register(said)) => {
                     self.reference.take(from, said, now, &mut self.history);

@@ -168,7 +168,7 @@ fn read_success(service: &str, data: Fields<'_>) -> Result<Reply, DecodeError> {
             let messages = messages.maps(record::read_record, usize::MAX)?;
             Ok(Reply::History(HistoryReply { messages, newest: newest.uint()? }))
         }
-        "status" => read_status(data).map(Reply::Status),
+        "status" => read_status(data).map(|status| Reply::Status(Box::new(status))),
         "export" => {
             let [rows, next] = data.pick(["rows", "next"]);
             let rows = record::read_rows(rows, usize::MAX)?;

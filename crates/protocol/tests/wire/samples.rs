@@ -139,7 +139,7 @@ fn replies(samples: &mut Vec<Sample>) {
         ("message", Reply::Acked(ack())),
         ("session", Reply::Session { session: 0xfedc_ba98_7654_3210, window: 1024 }),
         ("history", Reply::History(page)),
-        ("status", Reply::Status(status)),
+        ("status", Reply::Status(Box::new(status))),
         ("export", export),
         ("export", last),
         ("import", Reply::Import(results)),

@@ -185,7 +185,8 @@ pub fn reply() -> impl Strategy<Value = (&'static str, Reply)> {
         .prop_map(|(id, seq, stored, members)| Reply::Acked(Ack { id, seq, stored, members }));
     let status = (vec(member(), 0..3), free(), free(), free(), free(), free()).prop_map(
         |(members, broker, proxy, reference, brokers, proxies)| {
-            Reply::Status(Status { members, broker, proxy, reference, brokers, proxies })
+            let all = Status { members, broker, proxy, reference, brokers, proxies };
+            Reply::Status(Box::new(all))
         },
     );
     let result = prop_oneof![

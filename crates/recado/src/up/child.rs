@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tracing::Level;
 
 use crate::failure::FINAL_EXIT;
 use crate::shutdown::Shutdown;
@@ -35,20 +36,22 @@ pub async fn supervise(role: Role, line: Line, shutdown: Shutdown, restart: bool
         match start(&role) {
             Ok(mut child) => {
                 let Some(ended) = attend(&mut child, &line, &shutdown).await else { return };
-                line.say(&format!("ended: {}", describe(ended)));
+                let well = ended.success();
+                let level = if well { Level::INFO } else { Level::WARN };
+                line.say(level, &format!("ended: {}", describe(ended)));
                 restart &= ended.code() != Some(FINAL_EXIT.into());
             }
-            Err(why) => line.say(&format!("can't be started: {why}")),
+            Err(why) => line.say(Level::ERROR, &format!("can't be started: {why}")),
         }
         if !restart {
-            line.say("stays down");
+            line.say(Level::WARN, "stays down");
             return;
         }
         let pause = pause.after(started.elapsed());
         if pause.is_zero() {
-            line.say("starts again");
+            line.say(Level::INFO, "starts again");
         } else {
-            line.say(&format!("starts again in {} ms", pause.as_millis()));
+            line.say(Level::INFO, &format!("starts again in {} ms", pause.as_millis()));
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -123,7 +126,7 @@ async fn attend(child: &mut Child, line: &Line, shutdown: &Shutdown) -> Option<E
                 };
                 let grace = Duration::from_millis(STOP_GRACE_MS);
                 if tokio::time::timeout(grace, ending).await.is_err() {
-                    line.say("does not end; it is killed");
+                    line.say(Level::WARN, "does not end; it is killed");
                     _ = child.kill().await;
                 }
                 return None;

@@ -194,6 +194,7 @@ fn common(settings: &Settings) -> Vec<(&'static str, String)> {
         ("data-dir", settings.data_dir().display().to_string()),
         ("port-base", settings.port_base.to_string()),
         ("log", settings.log.clone()),
+        ("log-format", settings.log_format.0.to_string()),
     ]
 }
 

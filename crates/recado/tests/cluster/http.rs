@@ -1,9 +1,15 @@
 //! Every role can be watched: it lives, it is ready or says why not, and it shows metrics.
 
+use std::time::Duration;
+
+use recado_transport::Caller;
 use rustix::process::Signal;
 
 use crate::support::http::{addresses, get};
 use crate::support::{Cluster, signal};
+
+/// How long an answer of the cluster may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
 fn every_role_under_up_answers() {
@@ -21,6 +27,75 @@ fn every_role_under_up_answers() {
         let (code, metrics) = get(at, "/metrics").unwrap();
         assert!(code == 200 && metrics.ends_with("# EOF\n"), "{name}: {metrics}");
         assert!(metrics.contains("\nprocess_cpu_seconds_total "), "{name}: {metrics}");
+    }
+}
+
+/// The value of a series, by its whole name with labels.
+fn value(page: &str, series: &str) -> f64 {
+    let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    let line = line.unwrap_or_else(|| panic!("no {series} in\n{page}"));
+    line.trim().parse().unwrap()
+}
+
+/// What a service answers, about.
+fn ask(cluster: &Cluster, service: &str) -> String {
+    let data = rmpv::Value::Map(Vec::new());
+    let request = rmpv::Value::Map(vec![("service".into(), service.into()), ("data".into(), data)]);
+    let mut body = Vec::new();
+    rmpv::encode::write_value(&mut body, &request).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let frames = runtime.block_on(async {
+        let caller = Caller::connect(&cluster.endpoint(0)).await.unwrap();
+        assert!(caller.wait_connected(PATIENCE).await);
+        caller.call(vec![body.into()], PATIENCE).await.unwrap()
+    });
+    String::from_utf8_lossy(&frames[0]).into_owned()
+}
+
+#[test]
+fn metrics_move_with_what_happens_and_name_nobody() {
+    const USER: &str = "quaggaburger";
+    const CHANNEL: &str = "zebrafinch";
+    let cluster = Cluster::up(2);
+    let roles = addresses(&cluster.status().unwrap());
+    let page = |role: &str| {
+        let (_, at) = roles.iter().find(|(name, _)| name == role).unwrap();
+        get(at, "/metrics").unwrap().1
+    };
+    let (primary, _) = cluster.primary();
+    let written = |page: &str| value(page, "recado_acked_writes_total");
+    let before = written(&page(&primary));
+    let chat =
+        format!("login {USER}\ncreate {CHANNEL}\npub {CHANNEL} hello\npub {CHANNEL} again\n");
+    let output = cluster.run_with(&["client"], &chat);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    cluster.run_with(&["client"], &format!("login {USER}\npub nowhere hello\n"));
+    // A service that does not exist, named like a user.
+    let strange = ask(&cluster, USER);
+    assert!(strange.contains("unknown_service"), "{strange}");
+
+    let server = page(&primary);
+    assert!(written(&server) >= before + 4.0, "{server}");
+    assert!(value(&server, "recado_ack_seconds_count") >= 4.0);
+    assert!(value(&server, "recado_log_sync_seconds_count") >= 1.0);
+    assert!(value(&server, "recado_data_bytes") > 0.0);
+    assert_eq!(value(&server, "recado_primary"), 1.0);
+    assert_eq!(value(&server, "recado_active_servers"), 2.0);
+    let broker = page("broker");
+    assert!(value(&broker, "recado_broker_requests_total{service=\"publish\"}") >= 2.0);
+    assert!(value(&broker, "recado_broker_requests_total{service=\"other\"}") >= 1.0);
+    assert_eq!(value(&broker, "recado_broker_servers"), 2.0);
+    cluster.eventually("the proxy saw the events", || {
+        (value(&page("proxy"), "recado_proxy_events_total") >= 2.0).then_some(())
+    });
+    assert_eq!(value(&page("reference"), "recado_reference_listed_servers"), 2.0);
+    let refused = |page: &str| value(page, "recado_refusals_total{code=\"unknown_channel\"}");
+    let backup = roles.iter().find(|(name, _)| name.starts_with("server") && *name != primary);
+    assert!(refused(&server) + refused(&page(&backup.unwrap().0)) >= 1.0);
+    for (name, _) in &roles {
+        let page = page(name);
+        assert!(!page.contains(USER) && !page.contains(CHANNEL), "{name} names somebody:\n{page}");
+        assert_eq!(value(&page, "recado_ready"), 1.0, "{name}");
     }
 }
 

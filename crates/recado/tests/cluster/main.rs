@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod addresses;
+mod attach;
 mod bad_input;
 mod clocks;
 mod damage;
@@ -14,6 +15,7 @@ mod full_disk;
 mod http;
 mod in_use;
 mod last_server;
+mod logs;
 mod namesakes;
 mod remove;
 mod restart;
@@ -28,4 +30,5 @@ mod systemd;
 mod terminal;
 mod transfer;
 mod two_of_each;
+mod unplugged;
 mod unreachable;

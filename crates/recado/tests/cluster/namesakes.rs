@@ -71,25 +71,24 @@ fn a_server_that_comes_back_is_not_refused() {
     cluster.kill(name);
     let port = (cluster.base + 16).to_string();
     cluster.start(name, &["server", "--name", name, "--port", &port]);
-    wait_back(&cluster, name, &port);
+    cluster.wait_back(name);
     // The same with an empty folder.
     cluster.kill(name);
     std::fs::remove_dir_all(cluster.data_dir().join(name)).unwrap();
-    cluster.wait_active(2);
     cluster.start(name, &["server", "--name", name, "--port", &port]);
-    wait_back(&cluster, name, &port);
+    cluster.wait_back(name);
     // One that does not answer, since it is stopped, gives its name up; it learns that later.
     signal(cluster.process(name).pid(), Signal::STOP);
     let folder = cluster.dir().join("other");
     start_second(&mut cluster, &folder, name);
-    wait_back(&cluster, name, &(cluster.base + 17).to_string());
+    wait_at(&cluster, name, &(cluster.base + 17).to_string());
     signal(cluster.process(name).pid(), Signal::CONT);
     assert_eq!(cluster.ended(name), 3, "{}", cluster.log_tail());
     cluster.wait_active(3);
 }
 
 /// Waits until a server is active on this port.
-fn wait_back(cluster: &Cluster, name: &str, port: &str) {
+fn wait_at(cluster: &Cluster, name: &str, port: &str) {
     cluster.eventually("it is back", || {
         let members = cluster.members();
         let mine = members.iter().find(|member| member["name"] == name)?;

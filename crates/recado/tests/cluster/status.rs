@@ -14,11 +14,11 @@ fn keys(value: &Value) -> Vec<&str> {
 fn the_keys_are_these() {
     let cluster = Cluster::up(3);
     let status = cluster.status().unwrap();
-    assert_eq!(keys(&status), ["broker", "members", "proxy", "reference"]);
+    assert_eq!(keys(&status), ["broker", "brokers", "members", "proxies", "proxy", "reference"]);
     let members = status["members"].as_array().unwrap();
     assert_eq!(members.len(), 3);
     let mut expected =
-        ["name", "rank", "role", "address", "pid", "applied", "term", "clock_offset_ms"];
+        ["name", "rank", "role", "address", "pid", "http", "applied", "term", "clock_offset_ms"];
     expected.sort_unstable();
     for member in members {
         assert_eq!(keys(member), expected);
@@ -30,6 +30,11 @@ fn the_keys_are_these() {
     for role in ["broker", "proxy", "reference"] {
         let pid = status[role]["pid"].as_u64().unwrap_or_else(|| panic!("no pid: {status:#}"));
         assert!(std::path::Path::new(&format!("/proc/{pid}")).exists(), "{role}");
+    }
+    // The single ones are the first of the lists.
+    for (role, list) in [("broker", "brokers"), ("proxy", "proxies")] {
+        assert_eq!(status[list].as_array().map(Vec::len), Some(1), "{status:#}");
+        assert_eq!(status[list][0], status[role]);
     }
 }
 

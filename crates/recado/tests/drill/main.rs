@@ -37,9 +37,11 @@ fn stderr(output: &Output) -> String {
 fn a_drill_breaks_a_cluster_and_finds_every_promise_kept() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().display().to_string();
-    let faults = "kill-primary,partition,reply-lost";
-    let args = ["--seed", "1", "--duration", "14s", "--interval", "4s", "--rate", "100"];
-    let output = drill(&args).args(["--faults", faults, "--data-dir", &data]).output().unwrap();
+    let faults = "kill-primary,stop-broker,unplug-server,reply-lost";
+    let args = ["--seed", "1", "--duration", "18s", "--interval", "4s", "--rate", "100"];
+    let two = ["--brokers", "2", "--proxies", "2"];
+    let output =
+        drill(&args).args(two).args(["--faults", faults, "--data-dir", &data]).output().unwrap();
     let (said, errors) = (stdout(&output), stderr(&output));
     assert!(output.status.success(), "{said}\n{errors}");
     let last = said.lines().last().unwrap();

@@ -45,6 +45,7 @@ async fn alone(dir: &std::path::Path) -> Replica {
         witness: false,
         timing: Timing::default(),
         sizes: Sizes::default(),
+        metrics: Metrics::default(),
     };
     let clock = Arc::new(Counter(AtomicU64::new(1)));
     let replica = Replica::start(config, Arc::new(Alone), clock).await.unwrap();

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use recado_chat::{Command, Origin, Outcome, Stamp};
 use recado_replication::{
-    Committed, Lane, NodeId, Peer, PeerError, PeerTransport, PendingAnswer, ProposeError, Replica,
-    ReplicaConfig, Sizes, StampSource, Timing, View,
+    Committed, Lane, Metrics, NodeId, Peer, PeerError, PeerTransport, PendingAnswer, ProposeError,
+    Replica, ReplicaConfig, Sizes, StampSource, Timing, View,
 };
 
 /// How long a condition may take before the test gives up.
@@ -220,6 +220,7 @@ impl Cluster {
             witness: name == WITNESS,
             timing: Timing::default(),
             sizes: self.sizes,
+            metrics: Metrics::default(),
         }
     }
 

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Desk;
 use super::feed::{self, Page};
-use super::passage::Passage;
+use super::passage::{MARKER_INTERVAL_MS, Passage};
 
 /// One proxy's sockets, and who uses them.
 pub struct Lane {
@@ -118,7 +118,9 @@ impl Lane {
         let mut live = connection.is_some();
         let mut more = false;
         if let Some(reign) = &mut self.reign {
+            let unsettled = reign.passage.unsettled();
             if reign.passage.connected(connection, &lock(&self.desk.minute), now_ms) {
+                self.desk.facts.metrics.rewound_positions.inc_by(unsettled);
                 reign.page = None;
                 reign.blocked = false;
             }
@@ -175,7 +177,10 @@ impl Lane {
     /// When to have a look again, if nothing else happens.
     fn due(&self) -> Option<Instant> {
         let reign = self.reign.as_ref()?;
-        let due_ms = reign.passage.due_ms(self.desk.now_ms())?;
+        let now_ms = self.desk.now_ms();
+        let due_ms = reign.passage.due_ms(now_ms)?;
+        // What is due finds no room: it is looked at now and then, not all the time.
+        let due_ms = if reign.blocked { due_ms.max(now_ms + MARKER_INTERVAL_MS) } else { due_ms };
         Some(self.desk.started + Duration::from_millis(due_ms))
     }
 }
@@ -205,6 +210,7 @@ impl Reign {
                 self.page = Some((page, index));
                 return Ok(false);
             }
+            desk.facts.metrics.published_events.inc();
         }
         self.passage.sent(page.through, page.bytes, desk.now_ms());
         Ok(self.passage.may_send().is_some_and(|cursor| cursor < upto))

@@ -34,10 +34,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::clocks::Clocks;
 use crate::cluster::Leadership;
 use crate::facts::Facts;
+pub use minute::Minute;
+pub use passage::Passage;
+pub use watermark::Watermark;
+
 use feed::Feed;
 use lane::{Lane, lock};
-use minute::{Minute, NOTE_INTERVAL_MS};
-use watermark::Watermark;
+use minute::NOTE_INTERVAL_MS;
 
 /// The part that publishes.
 pub struct EventPublisher {

@@ -94,6 +94,11 @@ impl Passage {
         true
     }
 
+    /// How many positions are sent and not surely passed.
+    pub fn unsettled(&self) -> u64 {
+        self.cursor.saturating_sub(self.settled)
+    }
+
     /// Behind which position to go on sending; none when nothing may be sent now.
     pub fn may_send(&self) -> Option<u64> {
         let room = self.sent_bytes - self.settled_bytes < MAX_UNSETTLED_BYTES;

@@ -9,6 +9,7 @@ mod witness;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::histogram::Histogram;
 use recado_chat::registry::{Limits, Persistent, Registry};
 use recado_transport::{Envelope, Incoming, Responder};
 use recado_watch::Vitals;
@@ -18,6 +19,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::clocks::Clocks;
 use crate::config::{BATCH_REQUESTS, ReferenceConfig};
 use crate::error::{ReferenceError, prepare_folder};
+use crate::metrics::ReferenceMetrics;
 use crate::registration;
 use bytes::Bytes;
 use desk::{Desk, Response};
@@ -54,9 +56,9 @@ pub async fn run_reference(
     let started = Instant::now();
     let registry = Registry::new(kept, Limits::default(), 0);
     let desk = Desk::new(registry, Clocks::new(0), std::process::id(), config.http.clone());
-    let outgoing = Outgoing::new(file);
-    let vitals = config.vitals;
-    let mut reference = Reference { responder, desk, started, outgoing, witness, vitals };
+    let outgoing = Outgoing::new(file, config.metrics.save_seconds.clone());
+    let ReferenceConfig { vitals, metrics, .. } = config;
+    let mut reference = Reference { responder, desk, started, outgoing, witness, vitals, metrics };
     let result = tokio::select! {
         () = shutdown => Ok(()),
         result = reference.run() => result,
@@ -75,6 +77,7 @@ struct Reference {
     outgoing: Outgoing,
     witness: Option<Witness>,
     vitals: Vitals,
+    metrics: ReferenceMetrics,
 }
 
 impl Reference {
@@ -102,6 +105,7 @@ impl Reference {
 
     fn take(&mut self, batch: Vec<Incoming>) {
         let now_ms = self.now_ms();
+        self.metrics.requests.inc_by(batch.len() as u64);
         for Incoming { envelope, body } in batch {
             let body = match (body.as_slice(), &self.witness) {
                 ([body], _) => body,
@@ -120,6 +124,7 @@ impl Reference {
     fn tick(&mut self) {
         self.desk.expire(self.now_ms());
         self.vitals.beat();
+        self.metrics.listed.set(i64::try_from(self.desk.list().len()).unwrap_or(i64::MAX));
         let starting = self.witness.as_ref().is_some_and(|witness| !witness.runs());
         let reason = "its replica still checks its data";
         self.vitals.lacks(if starting { vec![reason.to_owned()] } else { Vec::new() });
@@ -158,10 +163,11 @@ struct Outgoing {
     version: u64,
     on_disk: u64,
     saving: Option<(u64, JoinHandle<Result<(), ReferenceError>>)>,
+    save_seconds: Histogram,
 }
 
 impl Outgoing {
-    fn new(file: DurableFile) -> Outgoing {
+    fn new(file: DurableFile, save_seconds: Histogram) -> Outgoing {
         Outgoing {
             file,
             waiting: std::collections::VecDeque::new(),
@@ -169,6 +175,7 @@ impl Outgoing {
             version: 0,
             on_disk: 0,
             saving: None,
+            save_seconds,
         }
     }
 
@@ -195,7 +202,13 @@ impl Outgoing {
     async fn saved(&mut self) -> Result<(), ReferenceError> {
         if self.saving.is_none() && self.version > self.on_disk {
             let (file, newest) = (self.file.clone(), self.newest.clone());
-            let save = tokio::task::spawn_blocking(move || file.save(&newest));
+            let seconds = self.save_seconds.clone();
+            let save = tokio::task::spawn_blocking(move || {
+                let begun = Instant::now();
+                let saved = file.save(&newest);
+                seconds.observe(begun.elapsed().as_secs_f64());
+                saved
+            });
             self.saving = Some((self.version, save));
         }
         let Some((version, save)) = &mut self.saving else {

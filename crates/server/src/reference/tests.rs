@@ -18,11 +18,15 @@ fn persistent(last_rank: u64) -> Option<Persistent> {
     Some(Persistent { last_rank, ..Persistent::default() })
 }
 
+fn outgoing(file: DurableFile) -> Outgoing {
+    Outgoing::new(file, Histogram::new([1.0]))
+}
+
 #[tokio::test]
 async fn no_answer_overtakes_the_disk_or_another_answer() {
     let folder = tempfile::tempdir().unwrap();
     let file = DurableFile::new(folder.path(), "reference");
-    let mut outgoing = Outgoing::new(file.clone());
+    let mut outgoing = outgoing(file.clone());
     outgoing.add(envelope(1), Bytes::new(), None);
     assert_eq!(outgoing.ready().len(), 1);
 
@@ -39,7 +43,7 @@ async fn no_answer_overtakes_the_disk_or_another_answer() {
 #[tokio::test]
 async fn what_changes_while_the_disk_works_waits_for_its_own_turn() {
     let folder = tempfile::tempdir().unwrap();
-    let mut outgoing = Outgoing::new(DurableFile::new(folder.path(), "reference"));
+    let mut outgoing = outgoing(DurableFile::new(folder.path(), "reference"));
     outgoing.add(envelope(1), Bytes::new(), persistent(1));
     // The wait is given up, as a request that comes meanwhile does it; the disk goes on.
     assert!(outgoing.saved().now_or_never().is_none());
@@ -53,7 +57,7 @@ async fn what_changes_while_the_disk_works_waits_for_its_own_turn() {
 #[tokio::test]
 async fn a_failed_disk_ends_the_reference() {
     let file = DurableFile::new(std::path::Path::new("/nowhere/at/all"), "reference");
-    let mut outgoing = Outgoing::new(file);
+    let mut outgoing = outgoing(file);
     outgoing.add(envelope(1), Bytes::new(), persistent(1));
     let error = outgoing.saved().await.unwrap_err();
     assert!(matches!(error, ReferenceError::Unstorable { .. }), "{error}");

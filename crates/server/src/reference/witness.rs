@@ -140,6 +140,7 @@ async fn start(config: &ReferenceConfig) -> Result<Replica, StartError> {
         pid: std::process::id(),
         timing: config.timing,
         sizes: Sizes::default(),
+        metrics: config.metrics.replica.clone(),
         witness: true,
     };
     // It is the reference, and never asks where that is.

@@ -13,7 +13,7 @@ mod tests;
 pub(crate) use read::record;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use recado_chat::Origin;
@@ -71,16 +71,34 @@ impl<C: Cluster> Service<C> {
     /// [`Answer::Again`] at once: whoever dealt the request knows better whom to try next.
     pub async fn answer(&self, asked: Asked) -> Answer {
         self.facts.count_request();
+        let metrics = &self.facts.metrics;
         let incoming = match check::decode(&asked.body, self.message_limit_bytes) {
             Ok(incoming) => incoming,
-            Err(bad) => return self.done(&bad.service, &Reply::Refused(bad.refusal)),
+            Err(bad) => {
+                metrics.requests.inc(&bad.service);
+                return self.done(&bad.service, &Reply::Refused(bad.refusal));
+            }
         };
+        metrics.requests.inc(incoming.request.service());
         self.clocks.observe(incoming.clock);
+        let answer = self.carry_out(asked, incoming).await;
+        if let Answer::Again { .. } = answer {
+            metrics.given_back.inc();
+        }
+        answer
+    }
+
+    async fn carry_out(&self, asked: Asked, incoming: Incoming) -> Answer {
         match &incoming.request {
             Request::Status => self.status(asked).await,
             Request::Remove { server } => self.remove(asked, server).await,
             request if request.is_write() => self.write(asked, incoming).await,
-            _ => self.read(incoming.request).await,
+            _ => {
+                let begun = Instant::now();
+                let answer = self.read(incoming.request).await;
+                self.facts.metrics.read_seconds.observe(begun.elapsed().as_secs_f64());
+                answer
+            }
         }
     }
 
@@ -127,6 +145,7 @@ impl<C: Cluster> Service<C> {
         let Ok(answer) = self.cluster.forward(primary, message) else {
             return Answer::ELSEWHERE;
         };
+        self.facts.metrics.handed_on.inc();
         let mut leadership = self.cluster.leadership().clone();
         tokio::select! {
             answer = answer => answer.map_or(Answer::PERHAPS, Answer::decode),
@@ -144,10 +163,13 @@ impl<C: Cluster> Service<C> {
             }
         }
         let status = status::status(&self.cluster.view(), &self.facts);
-        self.done("status", &Reply::Status(status))
+        self.done("status", &Reply::Status(Box::new(status)))
     }
 
     fn done(&self, service: &str, reply: &Reply) -> Answer {
+        if let Reply::Refused(refusal) = reply {
+            self.facts.metrics.refusals.inc(refusal.code.as_str());
+        }
         Answer::Done(self.encode(service, reply))
     }
 

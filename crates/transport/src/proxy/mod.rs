@@ -15,6 +15,7 @@ use recado_protocol::marker::{OWN_TOPICS, PROXY_BACK_TOPIC, PROXY_FACTS_TOPIC, P
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::OpenError;
+use crate::metrics::ProxyMetrics;
 use crate::options::{self, Io};
 use crate::pump::{Connections, release};
 use watcher::Shared;
@@ -42,6 +43,7 @@ pub struct EventProxy {
     started: Instant,
     http: Option<String>,
     shared: Shared,
+    metrics: ProxyMetrics,
 }
 
 impl EventProxy {
@@ -61,7 +63,13 @@ impl EventProxy {
             started: Instant::now(),
             http: None,
             shared: Shared::default(),
+            metrics: ProxyMetrics::default(),
         })
+    }
+
+    /// With these metrics in place of some that nobody sees.
+    pub fn measured(self, metrics: ProxyMetrics) -> EventProxy {
+        EventProxy { metrics, ..self }
     }
 
     /// Tells servers that the proxy serves HTTP there (`host:port`), if it does.
@@ -85,7 +93,7 @@ impl EventProxy {
         tokio::select! {
             () = self.pass_events() => tracing::warn!("the proxy's sockets closed by themselves"),
             () = drain(&self.subscribers) => {}
-            () = watcher::watch(&self.subscribers, &self.shared) => {}
+            () = watcher::watch(&self.subscribers, &self.shared, &self.metrics) => {}
             () = self.tell_facts() => {}
             () = &mut shutdown => {}
         }
@@ -117,7 +125,7 @@ impl EventProxy {
                 tracing::info!(events = again.len(), "events pass again for late subscribers");
             }
             for (topic, body) in again {
-                if !put(&self.subscribers, Message::multipart([topic, body])).await {
+                if !put(&self.subscribers, Message::multipart([topic, body]), &self.metrics).await {
                     return;
                 }
             }
@@ -130,6 +138,7 @@ impl EventProxy {
     async fn pass(&self, event: Message) -> bool {
         let (2, Some(topic), Some(body)) = (event.len(), event.part_slice(0), event.part_slice(1))
         else {
+            self.metrics.malformed.inc();
             return true;
         };
         if topic == PROXY_BACK_TOPIC {
@@ -138,12 +147,15 @@ impl EventProxy {
             return true;
         }
         if topic.len() > MAX_TOPIC_BYTES {
+            self.metrics.malformed.inc();
             return true;
         }
         if topic.first() != Some(&OWN_TOPICS) {
             self.shared.recall().passed(topic, body);
+            self.metrics.events.inc();
+            self.metrics.event_bytes.inc_by((topic.len() + body.len()) as u64);
         }
-        put(&self.subscribers, event).await
+        put(&self.subscribers, event, &self.metrics).await
     }
 
     /// Tells of the proxy whenever somebody begins to listen, and now and then while anybody does.
@@ -167,7 +179,7 @@ impl EventProxy {
             };
             let topic = Bytes::from_static(PROXY_FACTS_TOPIC);
             let body = codec::encode_proxy_facts(&facts, stamp());
-            if !put(&self.subscribers, Message::multipart([topic, body])).await {
+            if !put(&self.subscribers, Message::multipart([topic, body]), &self.metrics).await {
                 return;
             }
         }
@@ -182,7 +194,7 @@ impl EventProxy {
 /// Sends to subscribers; false when the socket is closed. When the thread that writes to them
 /// can't keep up we wait for it, and the publishers for us; a subscriber that does not read loses
 /// its own events only.
-async fn put(subscribers: &Socket, mut event: Message) -> bool {
+async fn put(subscribers: &Socket, mut event: Message, metrics: &ProxyMetrics) -> bool {
     loop {
         match subscribers.try_send(event) {
             Ok(()) => return true,
@@ -193,6 +205,7 @@ async fn put(subscribers: &Socket, mut event: Message) -> bool {
                 return true;
             }
         }
+        metrics.waits.inc();
         subscribers.wait_send_ready().await;
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::MAX_SUBSCRIPTIONS;
 use super::recall::Recall;
+use crate::metrics::ProxyMetrics;
 
 /// What the proxy's parts share.
 #[derive(Default)]
@@ -38,7 +39,7 @@ struct Subscriptions {
 
 /// Follows subscriptions: disconnects whoever asks for more topics than anybody needs, tells
 /// [`Recall`] and notes who listens to the proxy's facts. Ends with the socket.
-pub async fn watch(subscribers: &Socket, shared: &Shared) {
+pub async fn watch(subscribers: &Socket, shared: &Shared, metrics: &ProxyMetrics) {
     while let Ok((mut monitor, peers)) = subscribers.monitor_with_subscriptions().await {
         let mut counts: HashMap<u64, Subscriptions> = HashMap::new();
         for peer in peers {
@@ -48,7 +49,7 @@ pub async fn watch(subscribers: &Socket, shared: &Shared) {
         }
         let over = counts.iter().filter(|(_, counted)| counted.all > MAX_SUBSCRIPTIONS);
         for connection in over.map(|(&connection, _)| connection).collect::<Vec<_>>() {
-            refuse(subscribers, connection).await;
+            refuse(subscribers, connection, metrics).await;
         }
         note_listeners(shared, &counts);
         loop {
@@ -63,7 +64,7 @@ pub async fn watch(subscribers: &Socket, shared: &Shared) {
                         shared.listener_came.notify_one();
                     } else if counted.all > MAX_SUBSCRIPTIONS {
                         counts.remove(&connection_id);
-                        refuse(subscribers, connection_id).await;
+                        refuse(subscribers, connection_id, metrics).await;
                     }
                 }
                 Ok(MonitorEvent::UnsubscribeReceived { connection_id, prefix }) => {
@@ -104,7 +105,8 @@ fn note_listeners(shared: &Shared, counts: &HashMap<u64, Subscriptions>) {
 }
 
 /// Closes the connection of a subscriber that asks for too much.
-async fn refuse(subscribers: &Socket, connection: u64) {
+async fn refuse(subscribers: &Socket, connection: u64, metrics: &ProxyMetrics) {
+    metrics.refused_subscribers.inc();
     tracing::warn!(connection, "a subscriber with too many topics is disconnected");
     // Fails only when it is gone already.
     let _ = subscribers.disconnect_peer(connection).await;

@@ -32,10 +32,15 @@ impl World {
         let Some(replica) = self.servers[primary].replica() else { return false };
         let Ok(rows) = replica.store().reader() else { return false };
         let limit = PageLimit { rows: 1, bytes: 1024 };
-        self.subscribers.iter().all(|subscriber| {
-            rows.history(service::of(subscriber.topic()), None, None, limit)
-                .is_ok_and(|page| page.newest == subscriber.has())
-        })
+        let newest = |topic: &Topic| {
+            let page = rows.history(service::of(topic), None, None, limit);
+            page.map_or(u64::MAX, |page| page.newest)
+        };
+        // No event is lost, whoever publishes it and whatever a proxy does.
+        all_topics().all(|topic| {
+            let newest = newest(&topic);
+            self.proxies.iter().all(|proxy| proxy.passed_all(&topic, newest))
+        }) && self.subscribers.iter().all(|one| newest(one.topic()) == one.has())
     }
 
     /// What stands in the way of a good end, for people.
@@ -87,10 +92,13 @@ impl World {
     }
 }
 
-fn topics(rows: &Reader) -> BTreeMap<Topic, Vec<FinalRow>> {
+fn all_topics() -> impl Iterator<Item = Topic> {
     let channels = CHANNELS.iter().map(|channel| Topic::channel(channel));
-    let inboxes = (0..CLIENTS).map(|client| Topic::inbox(&user(client)));
-    channels.chain(inboxes).map(|topic| (topic.clone(), whole(rows, &topic))).collect()
+    channels.chain((0..CLIENTS).map(|client| Topic::inbox(&user(client))))
+}
+
+fn topics(rows: &Reader) -> BTreeMap<Topic, Vec<FinalRow>> {
+    all_topics().map(|topic| (topic.clone(), whole(rows, &topic))).collect()
 }
 
 fn whole(rows: &Reader, topic: &Topic) -> Vec<FinalRow> {

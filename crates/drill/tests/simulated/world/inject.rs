@@ -6,6 +6,7 @@ use recado_drill::history;
 use super::{Later, World};
 use crate::disk::Speed;
 use crate::faults::{Fault, Who};
+use crate::proxy::PROXIES;
 use crate::server::Server;
 use crate::wire::Place;
 
@@ -189,6 +190,11 @@ impl World {
         self.plan.clear();
         self.later.clear();
         self.wire.mend_all(self.now_ms);
+        for proxy in 0..PROXIES {
+            // One that hangs has lost what came meanwhile: it dies for the last time.
+            self.wire.proxy_dies(proxy);
+            self.proxies[proxy as usize].stays();
+        }
         self.start_reference();
         for server in 0..self.servers.len() {
             self.servers[server].disk().set_speed(Speed::FAST);

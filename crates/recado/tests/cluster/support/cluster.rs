@@ -286,6 +286,17 @@ impl Cluster {
         });
     }
 
+    /// Waits until this very process is a backup: what `status` still shows of an earlier one of the
+    /// same name does not count.
+    pub fn wait_back(&mut self, name: &str) {
+        let pid = self.process(name).pid();
+        self.eventually(&format!("{name} is back"), || {
+            let members = self.members();
+            let there = |m: &Value| m["name"] == name && m["pid"] == pid && m["role"] == "backup";
+            members.iter().any(there).then_some(())
+        });
+    }
+
     /// Waits for something, and shows the logs if it does not come.
     pub fn eventually<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
         let attempt = std::panic::AssertUnwindSafe(|| eventually(what, READY_S, look));

@@ -120,7 +120,7 @@ async fn carry_out(client: &Client, subscription: &Subscription, effect: Effect)
         Effect::AskStatus { asked } => {
             let patience = if asked { ASK_PATIENCE } else { STATUS_PATIENCE };
             let outcome = match client.request_within(Request::Status, patience).await {
-                Ok(Reply::Status(status)) => Ok(status),
+                Ok(Reply::Status(status)) => Ok(*status),
                 Ok(_) => Err(ClientError::BadReply("it does not answer status".to_owned())),
                 Err(error) => Err(error),
             };
