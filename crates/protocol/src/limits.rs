@@ -32,6 +32,12 @@ limits! {
     /// The longest service name that a refusal repeats; to a longer one it answers as `error`.
     MAX_SERVICE_BYTES: usize = 64;
 
+    /// The longest name or address of a part of the cluster.
+    MAX_LABEL_BYTES: usize = 300;
+
+    /// How many servers one message tells of.
+    MAX_TOLD_SERVERS: usize = 256;
+
     /// How deep arrays and maps may nest in a body.
     MAX_DEPTH: usize = 32;
 

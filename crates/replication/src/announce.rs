@@ -63,6 +63,9 @@ pub enum Announced {
     Refused(String),
 }
 
+/// How long the name and the address of a server may be, bytes.
+const MAX_LABEL_BYTES: usize = 300;
+
 /// The primary's side. That a node was removed everybody says who knows it.
 pub async fn receive_announcement(shared: &Arc<Shared>, announcement: Announcement) -> Announced {
     let Some(cluster) = shared.cluster() else { return Announced::Later };
@@ -73,6 +76,12 @@ pub async fn receive_announcement(shared: &Arc<Shared>, announcement: Announceme
     let known = shared.members().iter().any(|m| m.announced == announcement);
     if known {
         return Announced::Welcome { cluster };
+    }
+    // What is too long here would stand in every log.
+    let longest = announcement.name.len().max(announcement.address.len());
+    if longest > MAX_LABEL_BYTES {
+        let why = format!("a name or an address of {longest} bytes; {MAX_LABEL_BYTES} are allowed");
+        return Announced::Refused(why);
     }
     let Some(proposals) = shared.proposals.get() else { return Announced::Later };
     if let Some(rival) = rival(shared, &announcement)

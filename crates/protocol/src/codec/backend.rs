@@ -6,6 +6,7 @@ use super::field::{self, Field, Fields, Message};
 use super::request::{read_request_id, write_request_id};
 use super::{DecodeError, Stamp, write};
 use crate::backend::{BrokerFacts, ConnectedServer, ToBroker, ToServer};
+use crate::limits::MAX_TOLD_SERVERS;
 
 /// Encodes the header frame from a server to the broker.
 pub fn encode_to_broker(header: &ToBroker, stamp: Stamp) -> Bytes {
@@ -57,12 +58,12 @@ fn read_ready(data: Fields<'_>) -> Result<ToBroker, DecodeError> {
     let [name, boot, credit, primary, serving, http] =
         data.pick(["name", "boot", "credit", "primary", "serving", "http"]);
     Ok(ToBroker::Ready {
-        name: name.string()?,
+        name: name.label()?,
         boot: boot.uint()?,
         credit: credit.uint32()?,
         primary: primary.bool()?,
         serving: serving.bool()?,
-        http: http.optional(Field::string)?,
+        http: http.optional(Field::label)?,
     })
 }
 
@@ -118,17 +119,17 @@ pub fn decode_broker_facts(frame: &[u8]) -> Result<(BrokerFacts, u64), DecodeErr
     let [address, pid, http, uptime_ms, clients, servers] =
         data.pick(["address", "pid", "http", "uptime_ms", "clients", "servers"]);
     let facts = BrokerFacts {
-        address: address.string()?,
+        address: address.label()?,
         pid: pid.uint32()?,
-        http: http.optional(Field::string)?,
+        http: http.optional(Field::label)?,
         uptime_ms: uptime_ms.uint()?,
         clients: clients.uint()?,
-        servers: servers.maps(read_connected, usize::MAX)?,
+        servers: servers.maps(read_connected, MAX_TOLD_SERVERS)?,
     };
     Ok((facts, data.stamp().clock))
 }
 
 fn read_connected(fields: Fields<'_>) -> Result<ConnectedServer, DecodeError> {
     let [name, since] = fields.pick(["name", "since"]);
-    Ok(ConnectedServer { name: name.string()?, since: since.uint()? })
+    Ok(ConnectedServer { name: name.label()?, since: since.uint()? })
 }

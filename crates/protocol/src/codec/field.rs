@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::skim::{self, Items, Value};
 use super::{DecodeError, Stamp};
 use crate::code::{Code, Refusal};
+use crate::limits::MAX_LABEL_BYTES;
 
 /// A message taken apart: its service, and its data as fields.
 pub(crate) struct Message<'a> {
@@ -107,6 +108,15 @@ impl<'a> Field<'a> {
 
     pub(crate) fn string(self) -> Result<String, DecodeError> {
         self.text().map(str::to_owned)
+    }
+
+    /// The name or the address of a part of the cluster.
+    pub(crate) fn label(self) -> Result<String, DecodeError> {
+        let text = self.text()?;
+        if text.len() > MAX_LABEL_BYTES {
+            return Err(self.must_be("a shorter string"));
+        }
+        Ok(text.to_owned())
     }
 
     /// An integer from 0, of any width; floats count when they are whole.

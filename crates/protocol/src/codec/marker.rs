@@ -50,7 +50,7 @@ pub fn decode_proxy_facts(body: &[u8]) -> Result<ProxyFacts, DecodeError> {
         data.pick(["pid", "http", "uptime_ms", "publishers", "subscribers"]);
     Ok(ProxyFacts {
         pid: pid.uint32()?,
-        http: http.optional(Field::string)?,
+        http: http.optional(Field::label)?,
         uptime_ms: uptime_ms.uint()?,
         publishers: publishers.uint()?,
         subscribers: subscribers.uint()?,

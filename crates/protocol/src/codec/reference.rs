@@ -55,9 +55,9 @@ fn read_registration(data: Fields<'_>) -> Result<Registration, DecodeError> {
     let [user, boot, address, node, cluster] =
         data.pick(["user", "boot", "address", "node", "cluster"]);
     Ok(Registration {
-        user: user.string()?,
+        user: user.label()?,
         boot: boot.optional(Field::uint)?,
-        address: address.optional(Field::string)?,
+        address: address.optional(Field::label)?,
         node: node.optional(Field::uint)?,
         cluster: cluster.optional(Field::uint)?,
     })

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use recado_protocol::Code;
-use recado_protocol::codec;
-use recado_protocol::limits::{MAX_DEPTH, MAX_PAGE_ROWS, MAX_REQUEST_BYTES};
+use recado_protocol::backend::ToBroker;
+use recado_protocol::codec::{self, Stamp};
+use recado_protocol::limits::{MAX_DEPTH, MAX_LABEL_BYTES, MAX_PAGE_ROWS, MAX_REQUEST_BYTES};
+use recado_protocol::reference::{ReferenceRequest, Registration};
 
 use crate::samples;
 
@@ -241,4 +243,37 @@ fn message(service: &str, data: rmpv::Value) -> Vec<u8> {
     let mut bytes = Vec::new();
     rmpv::encode::write_value(&mut bytes, &body).unwrap();
     bytes
+}
+
+/// What a part of the cluster tells of itself is kept and told on, so it must not be endless.
+#[test]
+fn names_and_addresses_of_the_clusters_parts_are_bounded() {
+    let long = "x".repeat(MAX_LABEL_BYTES + 1);
+    let fits = "x".repeat(MAX_LABEL_BYTES);
+    let ready = |name: &str, http: &str| ToBroker::Ready {
+        name: name.to_owned(),
+        boot: 1,
+        credit: 1,
+        primary: false,
+        serving: true,
+        http: Some(http.to_owned()),
+    };
+    let reads = |header: &ToBroker| {
+        codec::decode_to_broker(&codec::encode_to_broker(header, Stamp::default())).is_ok()
+    };
+    assert!(reads(&ready(&fits, &fits)));
+    assert!(!reads(&ready(&long, "h:1")) && !reads(&ready("s", &long)));
+    let registers = |address: &str| {
+        let registration = Registration {
+            user: "s".into(),
+            boot: Some(1),
+            address: Some(address.to_owned()),
+            node: None,
+            cluster: None,
+        };
+        let request = ReferenceRequest::Rank(registration);
+        let body = codec::encode_reference_request(&request, Stamp::default());
+        codec::decode_reference_request(&body).is_ok()
+    };
+    assert!(registers(&fits) && !registers(&long));
 }

@@ -21,6 +21,11 @@ pub fn text() -> impl Strategy<Value = String> {
     prop_oneof![4 => "\\PC{0,12}", 1 => any::<String>(), 1 => "[a-zé]{300,400}"]
 }
 
+/// Names and addresses of the cluster's parts.
+fn label() -> impl Strategy<Value = String> {
+    prop_oneof![4 => "\\PC{0,12}", 1 => "[a-zé]{100,150}"]
+}
+
 fn bytes() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..40).prop_map(Bytes::from)
 }
@@ -225,7 +230,7 @@ pub fn event() -> impl Strategy<Value = Event> {
 
 fn registration() -> impl Strategy<Value = Registration> {
     let numbers = (option::of(number()), option::of(number()), option::of(number()));
-    (text(), option::of(text()), numbers).prop_map(|(user, address, (boot, node, cluster))| {
+    (label(), option::of(label()), numbers).prop_map(|(user, address, (boot, node, cluster))| {
         Registration { user, boot, address, node, cluster }
     })
 }
@@ -286,7 +291,7 @@ pub fn server_reply() -> impl Strategy<Value = (&'static str, ServerReply)> {
 
 pub fn to_broker() -> impl Strategy<Value = ToBroker> {
     prop_oneof![
-        (text(), number(), any::<u32>(), any::<bool>(), any::<bool>(), option::of(text()))
+        (label(), number(), any::<u32>(), any::<bool>(), any::<bool>(), option::of(label()))
             .prop_map(|(name, boot, credit, primary, serving, http)| ToBroker::Ready {
                 name,
                 boot,
