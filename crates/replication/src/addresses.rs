@@ -63,6 +63,8 @@ struct Place {
     since: Instant,
     met: bool,
     asking: bool,
+    /// When the latest question left.
+    asked: Option<Instant>,
 }
 
 impl Place {
@@ -92,6 +94,7 @@ impl Place {
         self.since = now;
         self.met = false;
         self.asking = false;
+        self.asked = None;
     }
 }
 
@@ -101,7 +104,8 @@ impl Book {
         let rank = if let Word::Of(rank) = word { rank } else { 0 };
         let Some(place) = self.places.get_mut(&node) else {
             let addresses = [address.to_owned()].into();
-            let place = Place { addresses, rank, since: now, met: false, asking: false };
+            let (met, asking, asked) = (false, false, None);
+            let place = Place { addresses, rank, since: now, met, asking, asked };
             self.places.insert(node, place);
             return true;
         };
@@ -120,6 +124,11 @@ impl Book {
         newest
     }
 
+    /// Nodes that were removed for good are looked for no more.
+    pub fn forget(&mut self, removed: impl Fn(NodeId) -> bool) {
+        self.places.retain(|node, _| !removed(*node));
+    }
+
     /// What is to be done now; `connected` tells whether a connection to a node stands.
     pub fn look(&mut self, now: Instant, connected: impl Fn(NodeId) -> bool) -> Vec<Step> {
         let mut steps = Vec::new();
@@ -131,12 +140,17 @@ impl Book {
             if place.met {
                 continue;
             }
+            // Whoever is connected has the time of the question to answer.
+            let waits = connected && place.asking;
+            let asked_lately = place.asked.is_some_and(|at| now.duration_since(at) < PATIENCE);
             if now.duration_since(place.since) >= PATIENCE
+                && !waits
                 && let Some(address) = place.next(now)
             {
                 steps.push(Step::Move { node, address });
-            } else if connected && !place.asking {
+            } else if connected && !place.asking && !asked_lately {
                 place.asking = true;
+                place.asked = Some(now);
                 let address = place.addresses.front().cloned().unwrap_or_default();
                 steps.push(Step::Ask { node, address });
             }
@@ -222,7 +236,8 @@ mod tests {
         assert_eq!(book.look(now, |_| true), [ask(A, "a")]);
         assert_eq!(book.look(now, |_| true), [], "one question at a time");
         assert_eq!(book.answered(A, "a", None, now), []);
-        assert_eq!(book.look(now, |_| true), [ask(A, "a")]);
+        assert_eq!(book.look(now, |_| true), [], "not again at once");
+        assert_eq!(book.look(now + PATIENCE, |_| true), [ask(A, "a")]);
         assert_eq!(book.answered(A, "a", Some(A), now), []);
         assert_eq!(book.look(now + 9 * PATIENCE, |_| true), [], "met");
         assert_eq!(book.look(now, |_| false), []);
@@ -239,6 +254,21 @@ mod tests {
         assert_eq!(book.look(now + PATIENCE, |_| false), moved("b"));
         assert_eq!(book.look(now + PATIENCE, |_| false), []);
         assert_eq!(book.look(now + 2 * PATIENCE, |_| false), moved("a"));
+    }
+
+    #[test]
+    fn a_question_that_is_under_way_keeps_its_connection() {
+        let now = Instant::now();
+        let mut book = Book::default();
+        book.hear(A, "a", Word::Of(2), now);
+        book.hear(A, "b", Word::Of(1), now);
+        assert_eq!(book.look(now, |_| true), [ask(A, "a")]);
+        assert_eq!(book.look(now + 2 * PATIENCE, |_| true), []);
+        book.answered(A, "a", None, now + 2 * PATIENCE);
+        let moved = Step::Move { node: A, address: "b".into() };
+        assert_eq!(book.look(now + 2 * PATIENCE, |_| true), [moved]);
+        book.forget(|node| node == A);
+        assert_eq!(book.look(now + 9 * PATIENCE, |_| true), []);
     }
 
     #[test]

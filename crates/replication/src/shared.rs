@@ -201,6 +201,7 @@ impl Shared {
         for Member { announced, .. } in &members {
             self.hear_address(announced.node, &announced.address, Word::Of(announced.rank));
         }
+        lock(&self.addresses).forget(|node| removed.contains(&node));
         *lock(&self.removed_nodes) = removed;
         self.members.send_replace(Arc::new(members));
     }
