@@ -476,20 +476,24 @@ async fn events_wait_for_a_proxy_that_is_away() {
 async fn what_no_marker_vouches_for_comes_again() {
     let mut stage = Stage::set().await;
     let door = Door::to(stage.proxy_ports.0).await;
-    // The server publishes, and never hears its markers.
-    let deaf = Door::to(stage.proxy_ports.1).await;
-    deaf.open.send_replace(false);
-    let proxies = [(door.endpoint.clone(), deaf.endpoint.clone())];
+    let ear = Door::to(stage.proxy_ports.1).await;
+    let proxies = [(door.endpoint.clone(), ear.endpoint.clone())];
     let _s1 = stage.start_server_at(stage.broker.responder.endpoint(), &proxies, "s1", 0);
     stage.broker.ask(&Request::Channel { channel: "news".into() }, None).await;
     stage.broker.ask(&publish("one"), None).await;
     stage.until_seq(1).await;
+    stage.until_marker().await;
+    // From here on the server publishes and does not hear its markers.
+    ear.open.send_replace(false);
+    stage.broker.ask(&publish("two"), None).await;
+    stage.until_seq(2).await;
     door.open.send_replace(false);
     stage.proxy.take();
-    stage.broker.ask(&publish("two"), None).await;
+    stage.broker.ask(&publish("three"), None).await;
     stage.proxy_again().await;
+    ear.open.send_replace(true);
     door.open.send_replace(true);
-    assert_eq!(stage.until_seq(2).await, [1, 2]);
+    assert_eq!(stage.until_seq(3).await, [2, 3]);
 }
 
 #[tokio::test]

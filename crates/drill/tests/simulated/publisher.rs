@@ -48,7 +48,7 @@ impl Publisher {
         for (proxy, marker_boot, number) in markers {
             if marker_boot == boot {
                 let connection = Some(post.connection(proxy));
-                self.ways[proxy as usize].heard(number, connection, now_ms);
+                self.ways[proxy as usize].heard(number, connection, minute, now_ms);
             }
         }
         for proxy in 0..PROXIES {

@@ -166,7 +166,8 @@ impl Lane {
         }
         if let Ok(number) = codec::decode_marker(body) {
             let connection = self.publisher.connection();
-            reign.passage.heard(number, connection, self.desk.now_ms());
+            let minute = lock(&self.desk.minute);
+            reign.passage.heard(number, connection, &minute, self.desk.now_ms());
         }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! Sending is not passing: what was sent may be in a buffer that dies with its connection or its
 //! proxy. So a marker is sent behind it, and what was sent before the marker counts as passed when
-//! the marker comes back through the proxy while the same connection stands.
+//! the marker comes back through the proxy while the same connection stands. The first thing on a
+//! connection is a marker alone: until it is back nobody knows whether the way is open, and a PUB
+//! drops what it is given before the proxy has asked for it.
 
 use std::collections::VecDeque;
 
@@ -35,6 +37,8 @@ pub struct Passage {
     connection: Option<u64>,
     /// The watermark at the start, as long as the proxy has not been there since.
     absent_from: Option<u64>,
+    /// Whether a marker came back over this connection.
+    open: bool,
     /// Sent up to this position.
     cursor: u64,
     /// Passed up to this position, for sure.
@@ -61,13 +65,14 @@ impl Passage {
         let begin = minute.not_too_old(watermark, now_ms);
         Passage {
             connection,
-            absent_from: connection.is_none().then_some(watermark),
+            absent_from: Some(watermark),
+            open: false,
             cursor: begin,
             settled: begin,
             markers: VecDeque::new(),
             last_number,
             last_marker_ms: None,
-            waiting_since_ms: None,
+            waiting_since_ms: connection.is_some().then_some(now_ms),
             sent_bytes: 0,
             settled_bytes: 0,
         }
@@ -80,18 +85,24 @@ impl Passage {
             return false;
         }
         self.connection = connection;
+        self.open = false;
         self.markers.clear();
-        self.waiting_since_ms = None;
+        self.waiting_since_ms = connection.is_some().then_some(now_ms);
         self.settled_bytes = self.sent_bytes;
         if connection.is_some() {
-            self.settled = match self.absent_from.take() {
-                // Others may have passed events meanwhile that this one never got.
-                Some(watermark) => minute.after_absence(watermark, now_ms),
-                None => minute.not_too_old(self.settled, now_ms),
-            };
+            self.begin(minute, now_ms);
         }
         self.cursor = self.settled;
         true
+    }
+
+    /// Where to go on, when the proxy is back.
+    fn begin(&mut self, minute: &Minute, now_ms: u64) {
+        self.settled = match self.absent_from.take() {
+            // Others may have passed events meanwhile that this one never got.
+            Some(watermark) => minute.after_absence(watermark, now_ms),
+            None => minute.not_too_old(self.settled, now_ms),
+        };
     }
 
     /// How many positions are sent and not surely passed.
@@ -102,7 +113,7 @@ impl Passage {
     /// Behind which position to go on sending; none when nothing may be sent now.
     pub fn may_send(&self) -> Option<u64> {
         let room = self.sent_bytes - self.settled_bytes < MAX_UNSETTLED_BYTES;
-        (self.connection.is_some() && room).then_some(self.cursor)
+        (self.open && room).then_some(self.cursor)
     }
 
     /// Everything up to this position was sent: so many bytes more.
@@ -139,7 +150,13 @@ impl Passage {
     }
 
     /// A marker came back while this connection stood; true if more is settled than before.
-    pub fn heard(&mut self, number: u64, connection: Option<u64>, now_ms: u64) -> bool {
+    pub fn heard(
+        &mut self,
+        number: u64,
+        connection: Option<u64>,
+        minute: &Minute,
+        now_ms: u64,
+    ) -> bool {
         if connection.is_none() || connection != self.connection {
             return false;
         }
@@ -147,6 +164,18 @@ impl Passage {
             return false;
         };
         let Some(marker) = self.markers.drain(..=index).next_back() else { return false };
+        if !self.open {
+            self.open = true;
+            // A proxy that stood still when the reign began may lack what the last primary sent; one
+            // that answers at once goes on at the watermark.
+            if self.is_late(now_ms) && self.absent_from.is_some() {
+                self.begin(minute, now_ms);
+                self.cursor = self.settled;
+                self.waiting_since_ms = None;
+                return false;
+            }
+            self.absent_from = None;
+        }
         self.settled = self.settled.max(marker.position);
         self.settled_bytes = marker.bytes;
         self.waiting_since_ms = (self.settled < self.cursor).then_some(now_ms);
@@ -155,8 +184,11 @@ impl Passage {
 
     /// How far events have passed for sure, if the proxy is live.
     pub fn standing(&self, now_ms: u64) -> Option<u64> {
-        let late = self.waiting_since_ms.is_some_and(|since_ms| now_ms >= since_ms + LATE_MS);
-        (self.connection.is_some() && !late).then_some(self.settled)
+        (self.connection.is_some() && !self.is_late(now_ms)).then_some(self.settled)
+    }
+
+    fn is_late(&self, now_ms: u64) -> bool {
+        self.waiting_since_ms.is_some_and(|since_ms| now_ms >= since_ms + LATE_MS)
     }
 
     /// When to have a look again, if nothing else happens.
@@ -172,7 +204,7 @@ impl Passage {
     }
 
     fn marker_due_ms(&self) -> Option<u64> {
-        if self.connection.is_none() || self.cursor <= self.settled {
+        if self.connection.is_none() || (self.open && self.cursor <= self.settled) {
             return None;
         }
         let retry_ms = self.markers.back().map(|marker| marker.sent_ms + MARKER_RETRY_MS);
@@ -193,8 +225,19 @@ mod tests {
         Minute::new(0)
     }
 
+    /// One whose first marker is back.
     fn passage(watermark: u64) -> Passage {
-        Passage::start(watermark, HERE, 0, &young(), 0)
+        let mut passage = Passage::start(watermark, HERE, 0, &young(), 0);
+        open(&mut passage, HERE, 0);
+        passage.last_marker_ms = None;
+        passage
+    }
+
+    /// Sends a marker alone, which comes back at once.
+    fn open(passage: &mut Passage, connection: Option<u64>, now_ms: u64) {
+        assert_eq!(passage.may_send(), None);
+        let number = mark(passage, now_ms);
+        assert!(passage.heard(number, connection, &young(), now_ms));
     }
 
     /// Sends the marker that is due.
@@ -211,11 +254,11 @@ mod tests {
         let first = mark(&mut passage, 0);
         passage.sent(7, 10, 1);
         assert_eq!(passage.standing(2), Some(3));
-        assert!(passage.heard(first, HERE, 2));
+        assert!(passage.heard(first, HERE, &young(), 2));
         assert_eq!(passage.standing(2), Some(5));
-        assert!(!passage.heard(first, HERE, 3));
+        assert!(!passage.heard(first, HERE, &young(), 3));
         let second = mark(&mut passage, MARKER_INTERVAL_MS);
-        assert!(passage.heard(second, HERE, 60));
+        assert!(passage.heard(second, HERE, &young(), 60));
         assert_eq!((passage.standing(60), passage.due_ms(60)), (Some(7), None));
     }
 
@@ -227,7 +270,7 @@ mod tests {
         let first = mark(&mut passage, 100);
         passage.sent(2, 10, 101);
         assert_eq!(passage.marker(100 + MARKER_RETRY_MS - 1), None);
-        passage.heard(first, HERE, 102);
+        passage.heard(first, HERE, &young(), 102);
         assert_eq!(passage.marker(100 + MARKER_INTERVAL_MS - 1), None);
         assert_eq!(passage.due_ms(102), Some(100 + MARKER_INTERVAL_MS));
         mark(&mut passage, 100 + MARKER_INTERVAL_MS);
@@ -240,8 +283,8 @@ mod tests {
         let first = mark(&mut passage, 0);
         let second = mark(&mut passage, MARKER_RETRY_MS);
         assert_ne!(first, second);
-        assert!(passage.heard(first, HERE, 400));
-        assert!(passage.heard(second, HERE, 401));
+        assert!(passage.heard(first, HERE, &young(), 400));
+        assert!(passage.heard(second, HERE, &young(), 401));
         assert_eq!(passage.standing(401), Some(1));
     }
 
@@ -252,7 +295,7 @@ mod tests {
         let number = mark(&mut passage, 50);
         assert_eq!(passage.standing(50 + LATE_MS - 1), Some(0));
         assert_eq!(passage.standing(50 + LATE_MS), None);
-        assert!(passage.heard(number, HERE, 5000));
+        assert!(passage.heard(number, HERE, &young(), 5000));
         assert_eq!(passage.standing(5000), Some(1));
     }
 
@@ -261,16 +304,18 @@ mod tests {
         let mut passage = passage(0);
         passage.sent(5, 10, 0);
         let first = mark(&mut passage, 0);
-        passage.heard(first, HERE, 1);
+        passage.heard(first, HERE, &young(), 1);
         passage.sent(9, 10, 60);
         let lost = mark(&mut passage, 60);
         // The marker may come back when the connection that it vouches for is gone already.
-        assert!(!passage.heard(lost, Some(3), 61));
+        assert!(!passage.heard(lost, Some(3), &young(), 61));
         assert!(passage.connected(None, &young(), 62));
         assert_eq!((passage.may_send(), passage.standing(62)), (None, None));
         assert!(passage.connected(Some(3), &young(), 63));
+        assert_eq!(passage.may_send(), None, "nobody knows whether the proxy listens");
+        open(&mut passage, Some(3), 1000);
         assert_eq!(passage.may_send(), Some(5));
-        assert!(!passage.heard(lost, Some(3), 64));
+        assert!(!passage.heard(lost, Some(3), &young(), 64));
         assert!(!passage.connected(Some(3), &young(), 65));
     }
 
@@ -280,7 +325,7 @@ mod tests {
         passage.sent(1, MAX_UNSETTLED_BYTES, 0);
         assert_eq!(passage.may_send(), None);
         let number = mark(&mut passage, 0);
-        passage.heard(number, HERE, 1);
+        passage.heard(number, HERE, &young(), 1);
         assert_eq!(passage.may_send(), Some(1));
     }
 
@@ -292,14 +337,34 @@ mod tests {
         let mut passage = Passage::start(800, None, 0, &minute, 30_500);
         assert_eq!((passage.may_send(), passage.standing(30_500)), (None, None));
         passage.connected(HERE, &minute, 61_000);
+        open(&mut passage, HERE, 61_000);
         assert_eq!(passage.may_send(), Some(500));
         // The next time it is as with everybody: what is not settled, but nothing too old.
         passage.connected(None, &minute, 62_000);
         passage.connected(Some(3), &minute, 62_001);
+        open(&mut passage, Some(3), 62_001);
         assert_eq!(passage.may_send(), Some(500));
         passage.connected(None, &minute, 63_000);
         passage.connected(Some(5), &minute, 95_000);
+        open(&mut passage, Some(5), 95_000);
         assert_eq!(passage.may_send(), Some(700));
+    }
+
+    #[test]
+    fn who_stood_still_at_the_start_gets_what_a_minute_allows_and_who_answers_does_not() {
+        let mut minute = Minute::new(0);
+        minute.note(500, 1_000);
+        let start = || Passage::start(800, HERE, 0, &minute, 60_500);
+        let mut quick = start();
+        let number = mark(&mut quick, 60_500);
+        assert!(quick.heard(number, HERE, &minute, 60_501));
+        assert_eq!(quick.may_send(), Some(800));
+        let mut slow = start();
+        let number = mark(&mut slow, 60_500);
+        assert_eq!(slow.standing(60_500 + LATE_MS), None);
+        slow.heard(number, HERE, &minute, 63_000);
+        assert_eq!((slow.may_send(), slow.standing(63_000)), (Some(500), Some(500)));
+        assert_eq!(slow.due_ms(63_000), None, "all is open, and nothing is on its way");
     }
 
     #[test]
