@@ -250,8 +250,8 @@ options! {
     /// Host or address under which other servers reach this one.
     advertise: Option<String>, "HOST", Fallback::Derived("what --listen says"),
         &[Server, Up, Demo];
-    /// Serve /livez, /readyz and /metrics by HTTP at this address; 0.0.0.0 opens them to the whole
-    /// network. Under `up` every role has one on this machine, which `recado status --json` shows.
+    /// Where a role serves /livez, /readyz and /metrics by HTTP, and where `recado health` asks; 0.0.0.0
+    /// opens them to the whole network. Under `up` every role has one on this machine, which `recado status --json` shows.
     http: Option<String>, "HOST:PORT", Fallback::Derived("none"),
         &[Broker, Proxy, Reference, Server, Health];
     /// Reach the server that advertises FROM at TO instead, both HOST:PORT: for a port that is
