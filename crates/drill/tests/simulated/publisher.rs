@@ -45,10 +45,12 @@ impl Publisher {
             return;
         }
         let boot = *replica.boot().borrow();
-        for (proxy, marker_boot, number) in markers {
-            if marker_boot == boot {
-                let connection = Some(post.connection(proxy));
-                self.ways[proxy as usize].heard(number, connection, minute, now_ms);
+        if let Publisher { ways, minute: Some(minute), .. } = self {
+            for (proxy, marker_boot, number) in markers {
+                if marker_boot == boot {
+                    let connection = Some(post.connection(proxy));
+                    ways[proxy as usize].heard(number, connection, minute, now_ms);
+                }
             }
         }
         for proxy in 0..PROXIES {
