@@ -32,6 +32,10 @@ class Terminal:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Ends the command, wherever it is."""
         self.process.kill()
         self.process.wait()
         os.close(self.master)

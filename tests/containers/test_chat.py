@@ -10,12 +10,26 @@ DETACH = "\x10\x11"
 
 
 def attached():
-    """A terminal that is attached to the client, at its prompt."""
+    """A terminal that is attached to the client, at its prompt.
+
+    The engine may refuse to attach to a container that is just being started, or attach to the
+    one that is just ending: then another attempt is made.
+    """
+    return eventually("a prompt after Enter", attach, 40)
+
+
+def attach():
+    """One attempt; none when no prompt came."""
     terminal = Terminal("docker", "attach", "client")
     # The terminal is the container's only from some moment on, and what is typed ahead may be lost.
-    eventually("a prompt after Enter", lambda: terminal.shows("> ", after="\r"), 15)
-    terminal.until_quiet()
-    return terminal
+    for _ in range(10):
+        if terminal.shows("> ", after="\r"):
+            terminal.until_quiet()
+            return terminal
+        if terminal.process.poll() is not None:
+            break
+    terminal.close()
+    return None
 
 
 def test_the_line_client_is_attached_to(_):
