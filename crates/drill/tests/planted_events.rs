@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use recado_broker::{Broker, BrokerConfig, Limits};
+use recado_broker::{Broker, BrokerConfig};
 use recado_chat::planted::{self, Bug};
 use recado_client::{Client, ClientConfig, ClientError};
 use recado_drill::check::{Findings, Promise, check};
