@@ -124,6 +124,9 @@ impl Lane {
                 reign.page = None;
                 reign.blocked = false;
             }
+            if connection.is_some() && !self.ear.connected() {
+                reign.passage.cannot_hear();
+            }
             more = reign.send(&self.desk, &self.publisher, upto)?;
             reign.mark(&self.desk, &self.publisher);
             self.last_marker = reign.passage.last_number();

@@ -105,6 +105,12 @@ impl Passage {
         };
     }
 
+    /// Markers can't be heard now: events are sent all the same, and none counts as passed.
+    pub fn cannot_hear(&mut self) {
+        self.open = true;
+        self.absent_from = None;
+    }
+
     /// How many positions are sent and not surely passed.
     pub fn unsettled(&self) -> u64 {
         self.cursor.saturating_sub(self.settled)
