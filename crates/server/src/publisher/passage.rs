@@ -37,7 +37,7 @@ pub struct Passage {
     connection: Option<u64>,
     /// The watermark at the start, as long as the proxy has not been there since.
     absent_from: Option<u64>,
-    /// Whether a marker came back over this connection.
+    /// Whether events may be sent: a marker came back over this connection, or can't be heard now.
     open: bool,
     /// Sent up to this position.
     cursor: u64,
