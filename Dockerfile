@@ -11,13 +11,14 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 
-# The manifests, with an empty file in place of every target that they name or imply. What comes out
+# The manifests, with an empty file in place of every target of ours that they name or imply; what
+# stands in for a dependency is whole. What comes out
 # stays the same, byte for byte, as long as only code changes, and with it the next stage's layer.
 FROM tools AS manifests
 COPY . .
 RUN set -eu; \
     mkdir /manifests; \
-    cp -R --parents .cargo Cargo.toml Cargo.lock crates/*/Cargo.toml /manifests; \
+    cp -R --parents .cargo Cargo.toml Cargo.lock stand-ins crates/*/Cargo.toml /manifests; \
     stub() { mkdir -p "/manifests/${1%/*}"; echo 'fn main() {}' > "/manifests/$1"; }; \
     for root in crates/*/src/lib.rs crates/*/src/main.rs; do \
         [ ! -e "$root" ] || stub "$root"; \
