@@ -39,8 +39,9 @@ impl Net {
         for proxy in size.proxies() {
             doors.insert(proxy, Relay::start(ports.second(proxy), Way::Backward).await?);
             for server in size.servers() {
-                let relay = Relay::start(ports.first(proxy), Way::Forward).await?;
-                links.insert((server, proxy), relay);
+                // Servers publish to the first port, and hear their own markers on the second.
+                let both = [ports.first(proxy), ports.second(proxy)];
+                links.insert((server, proxy), Relay::start_row(both, Way::Forward).await?);
             }
         }
         // The reference holds a replica, which speaks with the servers as they do with each other.

@@ -21,8 +21,11 @@ use super::plug::Plug;
 /// How much a relay takes from a connection at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// How many connections one relay carries at a time; more are refused.
+/// How many connections one port of a relay carries at a time; more are refused.
 const MAX_CONNECTIONS: usize = 256;
+
+/// How many times free ports in a row are looked for.
+const PORT_TRIES: u32 = 100;
 
 /// Only in an acknowledgement: what makes a chunk worth losing.
 const ACKNOWLEDGEMENT: &[u8] = b"seq";
@@ -73,7 +76,6 @@ pub struct Relay {
 }
 
 struct Shared {
-    target: u16,
     rules: watch::Sender<Rules>,
     /// How many acknowledgements are still to be lost.
     losses: AtomicU32,
@@ -90,10 +92,19 @@ impl Relay {
     /// # Errors
     /// When the system gives no port.
     pub async fn start(target: u16, replies: Way) -> io::Result<Relay> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let port = listener.local_addr()?.port();
+        Relay::start_row([target], replies).await
+    }
+
+    /// Listens on free ports in a row, one for each target: whoever knows the first address derives
+    /// the others from it. All of them are one link.
+    ///
+    /// # Errors
+    /// When the system gives no such ports.
+    pub async fn start_row<const N: usize>(targets: [u16; N], replies: Way) -> io::Result<Relay> {
+        let listeners = listen_in_a_row(N).await?;
+        let port =
+            listeners.first().map_or(Ok(0), |first| first.local_addr().map(|at| at.port()))?;
         let shared = Arc::new(Shared {
-            target,
             rules: watch::Sender::new(Rules::default()),
             losses: AtomicU32::new(0),
             lost: AtomicU32::new(0),
@@ -101,7 +112,9 @@ impl Relay {
             replies,
         });
         let mut task = JoinSet::new();
-        task.spawn(accept(listener, shared.clone()));
+        for (listener, target) in listeners.into_iter().zip(targets) {
+            task.spawn(accept(listener, target, shared.clone()));
+        }
         Ok(Relay { port, shared, _task: task })
     }
 
@@ -131,7 +144,30 @@ impl Relay {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+/// So many listeners on free ports that follow each other.
+async fn listen_in_a_row(count: usize) -> io::Result<Vec<TcpListener>> {
+    let mut tries = PORT_TRIES;
+    loop {
+        match try_to_listen_in_a_row(count).await {
+            // Another process has a port behind the one that was free.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => tries -= 1,
+            result => return result,
+        }
+    }
+}
+
+async fn try_to_listen_in_a_row(count: usize) -> io::Result<Vec<TcpListener>> {
+    let first = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let mut port = first.local_addr()?.port();
+    let mut listeners = vec![first];
+    while listeners.len() < count {
+        port = port.checked_add(1).ok_or(io::ErrorKind::AddrInUse)?;
+        listeners.push(TcpListener::bind(("127.0.0.1", port)).await?);
+    }
+    Ok(listeners)
+}
+
+async fn accept(listener: TcpListener, target: u16, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     let mut rules = shared.rules.subscribe();
     // Our own, by which the listener was made deaf.
@@ -147,7 +183,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 Ok((client, _)) if !shared.rules.borrow().cut
                     && connections.len() < MAX_CONNECTIONS =>
                 {
-                    connections.spawn(carry(client, shared.clone()));
+                    connections.spawn(carry(client, target, shared.clone()));
                 }
                 Ok(_) => {}
                 // Out of descriptors: whoever connects tries again.
@@ -157,7 +193,6 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             // The sender lives as long as the relay.
             _ = rules.changed() => {}
         }
-        shared.connections.store(connections.len(), Ordering::Relaxed);
     }
 }
 
@@ -171,12 +206,13 @@ async fn stay_deaf(listener: &TcpListener, rules: &mut watch::Receiver<Rules>) -
 }
 
 /// Carries one connection until both sides are done, the link is cut or a reply was lost.
-async fn carry(client: TcpStream, shared: Arc<Shared>) {
+async fn carry(client: TcpStream, target: u16, shared: Arc<Shared>) {
+    shared.connections.fetch_add(1, Ordering::Relaxed);
     let mut rules = shared.rules.subscribe();
     let work = async {
         // A network that is gone answers no attempt to connect either.
         until_passing(&mut shared.rules.subscribe(), Way::Forward).await;
-        let Ok(server) = TcpStream::connect(("127.0.0.1", shared.target)).await else { return };
+        let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else { return };
         // Failing only costs time.
         _ = client.set_nodelay(true);
         _ = server.set_nodelay(true);
@@ -194,6 +230,7 @@ async fn carry(client: TcpStream, shared: Arc<Shared>) {
         () = work => {}
         _ = rules.wait_for(|rules| rules.cut) => {}
     }
+    shared.connections.fetch_sub(1, Ordering::Relaxed);
 }
 
 /// Why a pump ended.
@@ -293,6 +330,25 @@ mod tests {
         assert_eq!(read(&mut client).await, b"answer");
         drop(client);
         assert_eq!(read(&mut server).await, b"");
+    }
+
+    #[tokio::test]
+    async fn ports_in_a_row_are_one_link() {
+        let mut listeners = Vec::new();
+        for _ in 0..2 {
+            listeners.push(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        }
+        let target = |index: usize| listeners[index].local_addr().unwrap().port();
+        let relay = Relay::start_row([target(0), target(1)], Way::Forward).await.unwrap();
+        for (listener, port) in listeners.iter().zip(relay.port()..) {
+            let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let (mut server, _) = listener.accept().await.unwrap();
+            client.write_all(b"ask").await.unwrap();
+            assert_eq!(read(&mut server).await, b"ask");
+            relay.change(|rules| rules.cut = true);
+            assert_eq!(read(&mut client).await, b"");
+            relay.change(|rules| rules.cut = false);
+        }
     }
 
     #[tokio::test]

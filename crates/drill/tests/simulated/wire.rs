@@ -179,9 +179,9 @@ impl PeerTransport for Transport {
         }
     }
 
-    fn connected(&self, node: NodeId, _lane: Lane) -> bool {
-        let Some(to) = self.place(node) else { return false };
-        self.post.lock().connected.contains(&(self.me, to))
+    fn connection(&self, node: NodeId, _lane: Lane) -> Option<u64> {
+        let to = self.place(node)?;
+        self.post.lock().connected.contains(&(self.me, to)).then_some(1)
     }
 
     fn send(
@@ -191,7 +191,7 @@ impl PeerTransport for Transport {
         kind: u8,
         body: Bytes,
     ) -> Result<PendingAnswer, PeerError> {
-        if !self.connected(node, lane) {
+        if self.connection(node, lane).is_none() {
             return Err(PeerError::NotConnected);
         }
         let to = self.place(node).ok_or(PeerError::NotConnected)?;
