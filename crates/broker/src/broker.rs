@@ -2,20 +2,22 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use recado_protocol::backend::{BrokerFacts, ConnectedServer};
 use recado_protocol::{Incoming, Reply, Request, codec};
 use recado_transport::{Connections, Io, PlainPump, Responder, UnreadLimits};
 use recado_watch::{BEAT_INTERVAL_MS, Vitals};
-use tokio::time::MissedTickBehavior;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::{Action, BrokerError, Connected, Dispatcher, Lack, Limits, Metrics, Myself};
 
-/// How often the dispatcher has a look at the time when nothing comes in.
+/// How often the dispatcher has a look at the time while requests are held …
 const TURN_INTERVAL: Duration = Duration::from_millis(10);
+/// … and while none are: then nobody waits for what time brings.
+const IDLE_INTERVAL: Duration = Duration::from_millis(BEAT_INTERVAL_MS);
 /// How many messages are taken from a socket at once.
 const BATCH: usize = 256;
 /// How long the last answers have to get out of the socket.
@@ -148,8 +150,7 @@ impl Dealing {
 
     async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
-        let mut ticks = tokio::time::interval(TURN_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next_turn = pin!(tokio::time::sleep(TURN_INTERVAL));
         self.vitals.serves();
         loop {
             // Not in a fixed order: under load none of these may wait for another.
@@ -172,11 +173,16 @@ impl Dealing {
                     let Some(gone) = gone else { break };
                     self.dispatcher.server_gone(&gone);
                 }
-                _ = ticks.tick() => {}
+                () = &mut next_turn => {}
             }
             self.dispatcher.turn(self.now());
             self.act();
             self.show();
+            let idle = self.dispatcher.held() == 0;
+            let next = Instant::now() + if idle { IDLE_INTERVAL } else { TURN_INTERVAL };
+            if next_turn.is_elapsed() || next < next_turn.deadline() {
+                next_turn.as_mut().reset(next);
+            }
         }
         self.dispatcher.end(self.now());
         if self.act() > 0 {

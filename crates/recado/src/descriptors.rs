@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// How often it is looked whether any is left.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(5);
 /// So long nothing more is said about it while it lasts.
 const QUIET: Duration = Duration::from_secs(60);
 

@@ -62,6 +62,8 @@ struct Place {
     /// Since when it is looked for at the first address, and was not met there.
     since: Instant,
     met: bool,
+    /// The connection over which it was asked for the latest time.
+    connection: Option<u64>,
     asking: bool,
     /// When the latest question left.
     asked: Option<Instant>,
@@ -93,6 +95,7 @@ impl Place {
     fn begin(&mut self, now: Instant) {
         self.since = now;
         self.met = false;
+        self.connection = None;
         self.asking = false;
         self.asked = None;
     }
@@ -104,8 +107,8 @@ impl Book {
         let rank = if let Word::Of(rank) = word { rank } else { 0 };
         let Some(place) = self.places.get_mut(&node) else {
             let addresses = [address.to_owned()].into();
-            let (met, asking, asked) = (false, false, None);
-            let place = Place { addresses, rank, since: now, met, asking, asked };
+            let (met, connection, asking, asked) = (false, None, false, None);
+            let place = Place { addresses, rank, since: now, met, connection, asking, asked };
             self.places.insert(node, place);
             return true;
         };
@@ -129,12 +132,19 @@ impl Book {
         self.places.retain(|node, _| !removed(*node));
     }
 
-    /// What is to be done now; `connected` tells whether a connection to a node stands.
-    pub fn look(&mut self, now: Instant, connected: impl Fn(NodeId) -> bool) -> Vec<Step> {
+    /// Whether every node was met where it is looked for.
+    pub fn is_settled(&self) -> bool {
+        self.places.values().all(|place| place.met)
+    }
+
+    /// What is to be done now; `connection` tells which connection to a node stands.
+    pub fn look(&mut self, now: Instant, connection: impl Fn(NodeId) -> Option<u64>) -> Vec<Step> {
         let mut steps = Vec::new();
         for (&node, place) in &mut self.places {
-            let connected = connected(node);
-            if place.met && !connected {
+            let connection = connection(node);
+            let connected = connection.is_some();
+            // Another one may lead to somebody else.
+            if place.met && connection != place.connection {
                 place.begin(now);
             }
             if place.met {
@@ -151,6 +161,7 @@ impl Book {
             } else if connected && !place.asking && !asked_lately {
                 place.asking = true;
                 place.asked = Some(now);
+                place.connection = connection;
                 let address = place.addresses.front().cloned().unwrap_or_default();
                 steps.push(Step::Ask { node, address });
             }
@@ -232,16 +243,28 @@ mod tests {
         let now = Instant::now();
         let mut book = Book::default();
         book.hear(A, "a", Word::Of(1), now);
-        assert_eq!(book.look(now, |_| false), []);
-        assert_eq!(book.look(now, |_| true), [ask(A, "a")]);
-        assert_eq!(book.look(now, |_| true), [], "one question at a time");
+        assert_eq!(book.look(now, |_| None), []);
+        assert_eq!(book.look(now, |_| Some(1)), [ask(A, "a")]);
+        assert_eq!(book.look(now, |_| Some(1)), [], "one question at a time");
         assert_eq!(book.answered(A, "a", None, now), []);
-        assert_eq!(book.look(now, |_| true), [], "not again at once");
-        assert_eq!(book.look(now + PATIENCE, |_| true), [ask(A, "a")]);
+        assert_eq!(book.look(now, |_| Some(1)), [], "not again at once");
+        assert_eq!(book.look(now + PATIENCE, |_| Some(1)), [ask(A, "a")]);
         assert_eq!(book.answered(A, "a", Some(A), now), []);
-        assert_eq!(book.look(now + 9 * PATIENCE, |_| true), [], "met");
-        assert_eq!(book.look(now, |_| false), []);
-        assert_eq!(book.look(now, |_| true), [ask(A, "a")]);
+        assert_eq!(book.look(now + 9 * PATIENCE, |_| Some(1)), [], "met");
+        assert_eq!(book.look(now, |_| None), []);
+        assert_eq!(book.look(now, |_| Some(1)), [ask(A, "a")]);
+    }
+
+    #[test]
+    fn whoever_is_behind_another_connection_is_asked_though_no_break_was_seen() {
+        let now = Instant::now();
+        let mut book = Book::default();
+        book.hear(A, "a", Word::Of(1), now);
+        assert_eq!(book.look(now, |_| Some(1)), [ask(A, "a")]);
+        assert_eq!(book.answered(A, "a", Some(A), now), []);
+        assert!(book.is_settled());
+        assert_eq!(book.look(now, |_| Some(3)), [ask(A, "a")]);
+        assert!(!book.is_settled());
     }
 
     #[test]
@@ -251,9 +274,9 @@ mod tests {
         book.hear(A, "a", Word::Of(2), now);
         book.hear(A, "b", Word::Of(1), now);
         let moved = |address: &str| [Step::Move { node: A, address: address.into() }];
-        assert_eq!(book.look(now + PATIENCE, |_| false), moved("b"));
-        assert_eq!(book.look(now + PATIENCE, |_| false), []);
-        assert_eq!(book.look(now + 2 * PATIENCE, |_| false), moved("a"));
+        assert_eq!(book.look(now + PATIENCE, |_| None), moved("b"));
+        assert_eq!(book.look(now + PATIENCE, |_| None), []);
+        assert_eq!(book.look(now + 2 * PATIENCE, |_| None), moved("a"));
     }
 
     #[test]
@@ -262,13 +285,13 @@ mod tests {
         let mut book = Book::default();
         book.hear(A, "a", Word::Of(2), now);
         book.hear(A, "b", Word::Of(1), now);
-        assert_eq!(book.look(now, |_| true), [ask(A, "a")]);
-        assert_eq!(book.look(now + 2 * PATIENCE, |_| true), []);
+        assert_eq!(book.look(now, |_| Some(1)), [ask(A, "a")]);
+        assert_eq!(book.look(now + 2 * PATIENCE, |_| Some(1)), []);
         book.answered(A, "a", None, now + 2 * PATIENCE);
         let moved = Step::Move { node: A, address: "b".into() };
-        assert_eq!(book.look(now + 2 * PATIENCE, |_| true), [moved]);
+        assert_eq!(book.look(now + 2 * PATIENCE, |_| Some(1)), [moved]);
         book.forget(|node| node == A);
-        assert_eq!(book.look(now + 9 * PATIENCE, |_| true), []);
+        assert_eq!(book.look(now + 9 * PATIENCE, |_| Some(1)), []);
     }
 
     #[test]
@@ -277,12 +300,12 @@ mod tests {
         let mut book = Book::default();
         book.hear(A, "a", Word::Of(1), now);
         book.hear(B, "b", Word::Of(2), now);
-        assert_eq!(book.look(now, |_| true), [ask(A, "a"), ask(B, "b")]);
+        assert_eq!(book.look(now, |_| Some(1)), [ask(A, "a"), ask(B, "b")]);
         assert_eq!(book.answered(A, "a", Some(B), now), [(B, "a".to_owned())]);
         assert_eq!(book.answered(B, "b", Some(A), now), [(A, "b".to_owned())]);
-        assert_eq!(book.look(now, |_| true), [ask(A, "b"), ask(B, "a")]);
+        assert_eq!(book.look(now, |_| Some(1)), [ask(A, "b"), ask(B, "a")]);
         assert_eq!(book.answered(A, "b", Some(A), now), []);
         assert_eq!(book.answered(B, "a", Some(B), now), []);
-        assert_eq!(book.look(now + PATIENCE, |_| true), [], "both are met");
+        assert_eq!(book.look(now + PATIENCE, |_| Some(1)), [], "both are met");
     }
 }

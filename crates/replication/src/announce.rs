@@ -20,8 +20,10 @@ use crate::shared::{Shared, lock};
 
 /// How long an announcement may be on its way.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often the member table is compared with what this server says of itself.
+/// How often the member table is compared with what this server says of itself …
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+/// … and as long as they agreed the last time: a change of either is looked at when it comes.
+const SETTLED_INTERVAL: Duration = Duration::from_millis(500);
 /// How long between two tries, so that the entry of the first can arrive.
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// A namesake that was silent for so long is gone.
@@ -182,13 +184,25 @@ pub async fn run(shared: Arc<Shared>) {
     let mut without_rank_since = tokio::time::Instant::now();
     let mut asked: Option<NodeId> = None;
     let mut refusals = 0;
+    let mut members = shared.members.subscribe();
+    let mut rank = shared.rank.subscribe();
+    let mut settled = false;
     loop {
-        tokio::time::sleep(CHECK_INTERVAL).await;
+        let pause = if settled { SETTLED_INTERVAL } else { CHECK_INTERVAL };
+        tokio::select! {
+            // One order always, for the sake of replayed simulations.
+            biased;
+            _ = members.changed() => {}
+            _ = rank.changed() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        settled = false;
         remember_the_log(&shared);
         let patience_over = without_rank_since.elapsed() > RANK_PATIENCE;
         let Some(wanted) = wanted(&shared, patience_over) else { continue };
         let known = shared.my_row().is_some_and(|row| row.announced == wanted);
         if known && !is_lonely(&shared) {
+            settled = true;
             continue;
         }
         if was_dropped(&shared, &wanted) {

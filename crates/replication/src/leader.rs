@@ -143,8 +143,8 @@ impl Leadership {
 
     fn reason_to_drop(&mut self, shared: &Shared, node: NodeId, now: Instant) -> Option<String> {
         let timing = shared.config.timing;
-        let connected =
-            [Lane::Control, Lane::Log].iter().any(|lane| shared.transport.connected(node, *lane));
+        let connection = |lane| shared.transport.connection(node, lane);
+        let connected = [Lane::Control, Lane::Log].into_iter().any(|l| connection(l).is_some());
         if connected {
             self.disconnected.remove(&node);
         } else if !self.disconnected.insert(node) || self.predecessor == Some(node) {

@@ -18,8 +18,10 @@ use crate::network::{kind, seal, unseal, unseal_named};
 use crate::peer::Lane;
 use crate::shared::{Shared, lock};
 
-/// How often connections are looked at.
+/// How often connections are looked at …
 const LOOK: Duration = Duration::from_millis(100);
+/// … and as long as all of them are with whom they should be.
+const SETTLED_LOOK: Duration = Duration::from_millis(500);
 /// How many times it is tried to reach a copy; one that is stopped or gone does not answer.
 const COPY_TRIES: u32 = 20;
 /// How long an answer is waited for.
@@ -71,11 +73,14 @@ pub async fn ask(shared: &Shared, node: NodeId) -> Option<(NodeId, Who)> {
 /// Keeps at it until the replica stops.
 pub async fn run(shared: Arc<Shared>) {
     tokio::spawn(end_as_a_copy(shared.clone()));
+    let mut settled = false;
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(if settled { SETTLED_LOOK } else { LOOK }).await;
         let mut book = lock(&shared.addresses);
-        let connected = |node| shared.transport.connected(node, Lane::Control);
-        for step in book.look(Instant::now(), connected) {
+        let connection = |node| shared.transport.connection(node, Lane::Control);
+        let steps = book.look(Instant::now(), connection);
+        settled = book.is_settled();
+        for step in steps {
             match step {
                 Step::Move { node, address } => shared.transport.set_address(node, &address),
                 Step::Ask { node, address } => {

@@ -42,8 +42,9 @@ pub trait PeerTransport: Send + Sync + 'static {
     /// Where a node is; connects at once, all lanes. A changed address replaces the connections.
     fn set_address(&self, node: NodeId, address: &str);
 
-    /// Whether the lane's connection to the node stands now.
-    fn connected(&self, node: NodeId, lane: Lane) -> bool;
+    /// Which of the lane's connections to the node stands now: each has its own number. None while
+    /// there is none.
+    fn connection(&self, node: NodeId, lane: Lane) -> Option<u64>;
 
     /// Queues a message. Messages of one lane to one node arrive in the order in which `send`
     /// was called; the returned future needs no polling for that.

@@ -446,7 +446,9 @@ fn engine_config(timing: &Timing, sizes: &Sizes) -> Result<openraft::Config, Sta
         // The lease is the upper bound.
         election_timeout_min: timing.election_ms.saturating_sub(1),
         election_timeout_max: timing.election_ms,
-        // The supervisor stands for election, in rank order.
+        // The supervisor stands for election, in rank order, and sends heartbeats as part of its own
+        // rounds: the engine's ticks would wake every idle process once more.
+        enable_tick: false,
         enable_elect: false,
         enable_pre_vote: Some(true),
         // A restarted primary has a new rank and must not take its place back.

@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
-use tokio::time::{Instant, MissedTickBehavior};
+use openraft::errors::Fatal;
+use tokio::time::Instant;
 
 use crate::NodeId;
 use crate::election::{Campaign, Candidate, slot};
 use crate::leader::{Consensus, Leadership};
 use crate::shared::{Shared, lock};
-use crate::types::Engine;
+use crate::types::{Engine, TypeConfig};
 use crate::view::{MemberView, View};
 
-/// How often everything is looked at.
+/// How often everything is looked at as long as anything moves.
 const TICK: Duration = Duration::from_millis(20);
 
 /// What consensus says at a moment.
@@ -40,22 +41,32 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
     );
     let mut leadership: Option<Leadership> = None;
     let mut silent: Option<NodeId> = None;
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut metrics = engine.server_metrics();
+    let mut members = shared.members.subscribe();
+    let mut position = shared.position.subscribe();
+    let mut heartbeat = Heartbeat::new(Duration::from_millis(timing.heartbeat_ms));
+    let mut looked = Instant::now();
+    let mut next = looked;
     loop {
         tokio::select! {
             // One order always, for the sake of replayed simulations.
             biased;
-            _ = tick.tick() => {}
+            () = tokio::time::sleep_until(next) => {}
             changed = metrics.changed() => {
                 if changed.is_err() {
                     shared.fail("the consensus engine stopped; see the log above for the reason");
                     return;
                 }
             }
+            _ = members.changed() => {}
+            _ = position.changed() => {
+                // Under load that is most of the time.
+                next = next.min(looked + TICK);
+                continue;
+            }
         }
         let now = Instant::now();
+        looked = now;
         let standing = standing(&engine);
         lock(&shared.gate).set_voters(standing.voters.clone());
         if standing.leads {
@@ -91,7 +102,53 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
             }
         }
         publish_view(&shared, &standing, now);
+        next = now + TICK;
+        if standing.leads {
+            trigger(&shared, heartbeat.beat(&engine, now).await);
+            if is_settled(&shared) {
+                next = heartbeat.due().map_or(next, |due| next.max(due));
+            }
+        } else {
+            // What time alone brings is that the primary was silent for too long.
+            next = next.max(*lock(&shared.quiet) + Duration::from_millis(timing.election_ms));
+        }
     }
+}
+
+/// The heartbeats of a primary, which also tell it that it still leads.
+struct Heartbeat {
+    interval: Duration,
+    latest: Option<Instant>,
+}
+
+impl Heartbeat {
+    fn new(interval: Duration) -> Heartbeat {
+        Heartbeat { interval, latest: None }
+    }
+
+    /// Sends one to everybody if the latest is an interval ago.
+    async fn beat(&mut self, engine: &Engine, now: Instant) -> Result<(), Fatal<TypeConfig>> {
+        if self.latest.is_some_and(|at| now < at + self.interval) {
+            return Ok(());
+        }
+        self.latest = Some(now);
+        engine.trigger().heartbeat().await
+    }
+
+    /// When the next one is due.
+    fn due(&self) -> Option<Instant> {
+        Some(self.latest? + self.interval)
+    }
+}
+
+/// Whether nobody waits for anything on this primary: all servers are active, and no reply is held.
+fn is_settled(shared: &Shared) -> bool {
+    let view = shared.view.borrow();
+    let well = |m: &MemberView| m.member.active && m.alive;
+    view.is_primary
+        && !view.joint
+        && view.members.iter().all(well)
+        && lock(&shared.gate).held() == 0
 }
 
 fn standing(engine: &Engine) -> Standing {
@@ -142,7 +199,7 @@ async fn stand(
     }
 }
 
-fn trigger(shared: &Shared, result: Result<(), openraft::errors::Fatal<crate::types::TypeConfig>>) {
+fn trigger(shared: &Shared, result: Result<(), Fatal<TypeConfig>>) {
     if let Err(error) = result {
         shared.fail(format!("the consensus engine stopped: {error}"));
     }

@@ -73,9 +73,9 @@ impl PeerTransport for Links {
         let _ = self.wanted.send((node, address.to_owned()));
     }
 
-    fn connected(&self, node: NodeId, lane: Lane) -> bool {
+    fn connection(&self, node: NodeId, lane: Lane) -> Option<u64> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.get(&node).is_some_and(|link| link.callers[lane as usize].connected())
+        table.get(&node)?.callers[lane as usize].connection()
     }
 
     fn send(
@@ -161,7 +161,7 @@ mod tests {
         let links = Links::start(BTreeMap::new());
         let refused = links.send(7, Lane::Log, 1, Bytes::new()).err();
         assert_eq!(refused, Some(PeerError::NotConnected));
-        assert!(!links.connected(7, Lane::Control));
+        assert_eq!(links.connection(7, Lane::Control), None);
     }
 
     #[tokio::test]

@@ -41,7 +41,7 @@ const PROXY_QUEUE_MESSAGES: u32 = 16 * 1024;
 const SUBSCRIBER_SLOT_BYTES: usize = 16 * 1024 * 1024;
 
 /// How often a connecting side asks for a sign of life.
-const PING_INTERVAL: Duration = Duration::from_secs(1);
+const PING_INTERVAL: Duration = Duration::from_secs(2);
 /// After how long without one it gives the connection up.
 const PING_TIMEOUT: Duration = Duration::from_secs(4);
 /// The same two where another end point can take over: who moves on for nothing loses little, and

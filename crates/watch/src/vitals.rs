@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How often a role's loop says at the least that it turns, ms.
-pub const BEAT_INTERVAL_MS: u64 = 250;
+pub const BEAT_INTERVAL_MS: u64 = 1000;
 
 /// A loop that has not turned for so long hangs, ms. A machine that is short of processor time
 /// delays a loop by a second or two, and nobody should be killed for that.

@@ -11,8 +11,8 @@ struct Alone;
 impl PeerTransport for Alone {
     fn set_address(&self, _node: NodeId, _address: &str) {}
 
-    fn connected(&self, _node: NodeId, _lane: Lane) -> bool {
-        false
+    fn connection(&self, _node: NodeId, _lane: Lane) -> Option<u64> {
+        None
     }
 
     fn send(

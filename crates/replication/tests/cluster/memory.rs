@@ -70,9 +70,11 @@ struct Transport {
 impl PeerTransport for Transport {
     fn set_address(&self, _node: NodeId, _address: &str) {}
 
-    fn connected(&self, node: NodeId, _lane: Lane) -> bool {
+    fn connection(&self, node: NodeId, _lane: Lane) -> Option<u64> {
         let me = *self.me.get().unwrap_or(&0);
-        self.network.carries(me, node) && self.network.replicas.lock().unwrap().contains_key(&node)
+        let there = self.network.carries(me, node)
+            && self.network.replicas.lock().unwrap().contains_key(&node);
+        there.then_some(1)
     }
 
     fn send(
@@ -82,7 +84,7 @@ impl PeerTransport for Transport {
         kind: u8,
         body: Bytes,
     ) -> Result<PendingAnswer, PeerError> {
-        if !self.connected(node, lane) {
+        if self.connection(node, lane).is_none() {
             return Err(PeerError::NotConnected);
         }
         if body.len() > MAX_MESSAGE_BYTES {

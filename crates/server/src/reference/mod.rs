@@ -30,7 +30,7 @@ use witness::Witness;
 const FILE_NAME: &str = "reference";
 
 /// How often silence is looked for.
-const TICK_MS: u64 = 100;
+const TICK_MS: u64 = 250;
 
 /// Runs the reference until `shutdown` resolves.
 ///
