@@ -46,7 +46,7 @@ pub use metrics::{Metrics, ReferenceMetrics};
 #[cfg(feature = "planted")]
 pub use recado_chat::planted as bugs;
 // The rules of publishing, which a simulation runs too.
-pub use publisher::{Minute, Passage, Watermark};
+pub use publisher::{CATCH_UP_MS, Minute, Passage, Watermark};
 pub use reference::run_reference;
 pub use run::run_server;
 // Part of the configuration, so that callers need not name the crate below.

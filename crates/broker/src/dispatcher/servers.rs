@@ -1,6 +1,7 @@
 //! Who can take requests.
 
 use bytes::Bytes;
+use recado_protocol::limits::MAX_TOLD_SERVERS;
 use std::collections::VecDeque;
 
 use super::Connected;
@@ -129,6 +130,10 @@ impl Servers {
         }
         let known = self.all.iter().position(|server| server.identity == *identity);
         let replaced = if known.is_some() { Vec::new() } else { self.replace(&said) };
+        if known.is_none() && self.all.len() >= MAX_TOLD_SERVERS {
+            tracing::debug!(name = said.name, "too many servers; this one gets no requests");
+            return Announced { replaced, took_over: None };
+        }
         let index = known.unwrap_or_else(|| self.add(identity, &said, now));
         let server = &mut self.all[index];
         server.credit = said.credit;
@@ -257,5 +262,28 @@ impl Servers {
             && server.in_flight < server.credit
             && !tried(server.key);
         can.then_some(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_invents_servers_fills_no_more_than_the_list_holds() {
+        let mut servers = Servers::default();
+        for number in 0..2 * MAX_TOLD_SERVERS as u64 {
+            let said = Announcement {
+                name: format!("server-{number}"),
+                boot: number,
+                credit: 1,
+                primary: false,
+                serving: true,
+                http: None,
+            };
+            servers.announced(&Bytes::copy_from_slice(&number.to_be_bytes()), said, 0);
+        }
+        assert_eq!(servers.live(), MAX_TOLD_SERVERS);
+        assert_eq!(servers.connected().len(), MAX_TOLD_SERVERS);
     }
 }

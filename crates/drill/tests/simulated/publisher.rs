@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use recado_replication::Replica;
-use recado_server::{Minute, Passage, Watermark};
+use recado_server::{CATCH_UP_MS, Minute, Passage, Watermark};
 
 use crate::proxy::PROXIES;
 use crate::service::{Process, StoredRow};
@@ -19,7 +19,9 @@ const NOTE_MS: u64 = 1000;
 pub struct Publisher {
     term: Option<u64>,
     ways: Vec<Passage>,
-    last_numbers: [u64; PROXIES as usize],
+    last_number: u64,
+    /// The connection to each proxy, and when it came back after a break.
+    connections: [(Option<u64>, Option<u64>); PROXIES as usize],
     watermark: Option<Watermark>,
     minute: Option<Minute>,
     noted_at_ms: u64,
@@ -34,6 +36,13 @@ impl Publisher {
         if now_ms >= self.noted_at_ms + NOTE_MS {
             self.noted_at_ms = now_ms;
             minute.note(applied, now_ms);
+        }
+        for (proxy, (known, came_back_ms)) in (0..PROXIES).zip(&mut self.connections) {
+            let connection = Some(post.connection(proxy));
+            if *known != connection {
+                *came_back_ms = known.is_some().then_some(now_ms);
+                *known = connection;
+            }
         }
         let view = replica.view().borrow().clone();
         let markers = std::mem::take(&mut *process.markers.lock().unwrap());
@@ -69,8 +78,9 @@ impl Publisher {
             .get_or_insert_with(|| Watermark::new(PROXIES as usize))
             .start(term, position);
         let way = |proxy: u32| {
-            let last_number = self.last_numbers[proxy as usize];
-            Passage::start(position, Some(post.connection(proxy)), last_number, minute, now_ms)
+            let (connection, came_back_ms) = self.connections[proxy as usize];
+            let came_back = came_back_ms.is_some_and(|at_ms| now_ms < at_ms + CATCH_UP_MS);
+            Passage::start(position, connection, came_back, minute, now_ms)
         };
         self.ways = (0..PROXIES).map(way).collect();
         true
@@ -99,11 +109,12 @@ impl Publisher {
             }
             way.sent(page.through, bytes, now_ms);
         }
-        if let Some(number) = way.marker(now_ms) {
-            post.send(me, to, 0, Message::Marker { boot, number });
-            way.marked(now_ms);
+        if way.wants_marker(now_ms) {
+            // The same seed must give the same numbers, and nobody guesses here.
+            self.last_number += 1;
+            post.send(me, to, 0, Message::Marker { boot, number: self.last_number });
+            way.marked(self.last_number, now_ms);
         }
-        self.last_numbers[index] = way.last_number();
         let standing = way.standing(now_ms);
         let (Some(term), Some(watermark)) = (self.term, &mut self.watermark) else { return };
         if let Some(position) = watermark.note(term, index, standing) {

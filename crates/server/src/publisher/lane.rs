@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Desk;
 use super::feed::{self, Page};
-use super::passage::{MARKER_INTERVAL_MS, Passage};
+use super::passage::{CATCH_UP_MS, MARKER_INTERVAL_MS, Passage};
 
 /// One proxy's sockets, and who uses them.
 pub struct Lane {
@@ -22,10 +22,11 @@ pub struct Lane {
     publisher: Publisher,
     ear: Subscriber,
     reign: Option<Reign>,
-    last_marker: u64,
     /// The connection, as it was when it was last looked at, and whether there ever was one.
     connection: Option<u64>,
     was_connected: bool,
+    /// When the connection came back after a break.
+    came_back_ms: Option<u64>,
 }
 
 /// What is under way while this server is the primary.
@@ -49,9 +50,9 @@ impl Lane {
             publisher,
             ear,
             reign: None,
-            last_marker: 0,
             connection: None,
             was_connected: false,
+            came_back_ms: None,
         }
     }
 
@@ -102,7 +103,8 @@ impl Lane {
         let minute = lock(&self.desk.minute);
         let connection = self.publisher.connection();
         let now_ms = self.desk.now_ms();
-        let passage = Passage::start(watermark, connection, self.last_marker, &minute, now_ms);
+        let came_back = self.came_back_ms.is_some_and(|at_ms| now_ms < at_ms + CATCH_UP_MS);
+        let passage = Passage::start(watermark, connection, came_back, &minute, now_ms);
         self.reign = Some(Reign { term, passage, announced: false, page: None, blocked: false });
         Ok(())
     }
@@ -129,7 +131,6 @@ impl Lane {
             }
             more = reign.send(&self.desk, &self.publisher, upto)?;
             reign.mark(&self.desk, &self.publisher);
-            self.last_marker = reign.passage.last_number();
             let standing = reign.passage.standing(self.desk.now_ms());
             live = standing.is_some();
             let moved = lock(&self.desk.watermark).note(reign.term, self.number, standing);
@@ -147,6 +148,7 @@ impl Lane {
             return;
         }
         if self.was_connected {
+            self.came_back_ms = Some(self.desk.now_ms());
             let body = codec::encode_marker(0, self.desk.clocks.stamp_message());
             // A new connection's queue has room; if it is gone again, the next one is told.
             let _ = self.publisher.try_publish(Bytes::from_static(PROXY_BACK_TOPIC), body);
@@ -224,14 +226,15 @@ impl Reign {
     fn mark(&mut self, desk: &Desk, publisher: &Publisher) {
         let now_ms = desk.now_ms();
         // A page that is sent in part ends at no position.
-        let Some(number) = self.passage.marker(now_ms).filter(|_| self.page.is_none()) else {
+        if self.page.is_some() || !self.passage.wants_marker(now_ms) {
             return;
-        };
+        }
+        let number = rand::random();
         let topic = Bytes::copy_from_slice(desk.marker_topic.as_bytes());
         let body = codec::encode_marker(number, desk.clocks.stamp_message());
         // What finds no room now is due again when there is some, or when the time is over.
         if self.took(publisher, topic, body) {
-            self.passage.marked(now_ms);
+            self.passage.marked(number, now_ms);
         }
     }
 

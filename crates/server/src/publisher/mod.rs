@@ -35,7 +35,7 @@ use crate::clocks::Clocks;
 use crate::cluster::Leadership;
 use crate::facts::Facts;
 pub use minute::Minute;
-pub use passage::Passage;
+pub use passage::{CATCH_UP_MS, Passage};
 pub use watermark::Watermark;
 
 use feed::Feed;

@@ -20,6 +20,9 @@ pub const LATE_MS: u64 = 1000;
 pub const MAX_UNSETTLED_BYTES: u64 = 8 * 1024 * 1024;
 /// So many markers are remembered that are not back.
 const MAX_MARKERS: usize = 8;
+/// A proxy that came back less than so long ago may still be missing what the last primary was
+/// sending it when it died.
+pub const CATCH_UP_MS: u64 = 10_000;
 
 /// A marker on its way: everything up to its position was sent before it.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +47,6 @@ pub struct Passage {
     /// Passed up to this position, for sure.
     settled: u64,
     markers: VecDeque<Marker>,
-    last_number: u64,
     last_marker_ms: Option<u64>,
     /// Since when something is on its way and nothing came back.
     waiting_since_ms: Option<u64>,
@@ -53,16 +55,19 @@ pub struct Passage {
 }
 
 impl Passage {
-    /// At the start of a reign: through a proxy that is there, events go on behind the watermark.
-    /// Markers are numbered behind `last_number`.
+    /// At the start of a reign: through a proxy that is there, events go on behind the watermark;
+    /// through one that came back within [`CATCH_UP_MS`], as through one that is still away.
     pub fn start(
         watermark: u64,
         connection: Option<u64>,
-        last_number: u64,
+        came_back: bool,
         minute: &Minute,
         now_ms: u64,
     ) -> Passage {
-        let begin = minute.not_too_old(watermark, now_ms);
+        let begin = match came_back {
+            true => minute.after_absence(watermark, now_ms),
+            false => minute.not_too_old(watermark, now_ms),
+        };
         Passage {
             connection,
             absent_from: Some(watermark),
@@ -70,7 +75,6 @@ impl Passage {
             cursor: begin,
             settled: begin,
             markers: VecDeque::new(),
-            last_number,
             last_marker_ms: None,
             waiting_since_ms: connection.is_some().then_some(now_ms),
             sent_bytes: 0,
@@ -135,20 +139,20 @@ impl Passage {
         }
     }
 
-    /// The number of the marker to be sent now, if one is due; [`Passage::marked`] notes it.
-    pub fn marker(&self, now_ms: u64) -> Option<u64> {
-        (self.marker_due_ms()? <= now_ms).then_some(self.last_number + 1)
+    /// Whether a marker is to be sent now; [`Passage::marked`] notes it.
+    pub fn wants_marker(&self, now_ms: u64) -> bool {
+        self.marker_due_ms().is_some_and(|due_ms| due_ms <= now_ms)
     }
 
-    /// The marker that was due was sent.
-    pub fn marked(&mut self, now_ms: u64) {
-        self.last_number += 1;
+    /// A marker was sent. Nobody must be able to guess its number: whoever publishes it first would
+    /// make events count as passed that have not.
+    pub fn marked(&mut self, number: u64, now_ms: u64) {
         self.last_marker_ms = Some(now_ms);
         if self.markers.len() == MAX_MARKERS {
             self.markers.pop_front();
         }
         self.markers.push_back(Marker {
-            number: self.last_number,
+            number,
             position: self.cursor,
             bytes: self.sent_bytes,
             sent_ms: now_ms,
@@ -204,11 +208,6 @@ impl Passage {
         self.marker_due_ms().into_iter().chain(late_ms).min()
     }
 
-    /// The number of the last marker.
-    pub fn last_number(&self) -> u64 {
-        self.last_number
-    }
-
     fn marker_due_ms(&self) -> Option<u64> {
         if self.connection.is_none() || (self.open && self.cursor <= self.settled) {
             return None;
@@ -233,7 +232,7 @@ mod tests {
 
     /// One whose first marker is back.
     fn passage(watermark: u64) -> Passage {
-        let mut passage = Passage::start(watermark, HERE, 0, &young(), 0);
+        let mut passage = Passage::start(watermark, HERE, false, &young(), 0);
         open(&mut passage, HERE, 0);
         passage.last_marker_ms = None;
         passage
@@ -248,8 +247,9 @@ mod tests {
 
     /// Sends the marker that is due.
     fn mark(passage: &mut Passage, now_ms: u64) -> u64 {
-        let number = passage.marker(now_ms).unwrap();
-        passage.marked(now_ms);
+        assert!(passage.wants_marker(now_ms));
+        let number = rand::random();
+        passage.marked(number, now_ms);
         number
     }
 
@@ -271,13 +271,13 @@ mod tests {
     #[test]
     fn one_marker_is_on_its_way_at_a_time_and_none_when_nothing_is() {
         let mut passage = passage(0);
-        assert_eq!(passage.marker(1_000_000), None);
+        assert!(!passage.wants_marker(1_000_000));
         passage.sent(1, 10, 100);
         let first = mark(&mut passage, 100);
         passage.sent(2, 10, 101);
-        assert_eq!(passage.marker(100 + MARKER_RETRY_MS - 1), None);
+        assert!(!passage.wants_marker(100 + MARKER_RETRY_MS - 1));
         passage.heard(first, HERE, &young(), 102);
-        assert_eq!(passage.marker(100 + MARKER_INTERVAL_MS - 1), None);
+        assert!(!passage.wants_marker(100 + MARKER_INTERVAL_MS - 1));
         assert_eq!(passage.due_ms(102), Some(100 + MARKER_INTERVAL_MS));
         mark(&mut passage, 100 + MARKER_INTERVAL_MS);
     }
@@ -340,7 +340,7 @@ mod tests {
         let mut minute = Minute::new(0);
         minute.note(500, 1_000);
         minute.note(700, 30_000);
-        let mut passage = Passage::start(800, None, 0, &minute, 30_500);
+        let mut passage = Passage::start(800, None, false, &minute, 30_500);
         assert_eq!((passage.may_send(), passage.standing(30_500)), (None, None));
         passage.connected(HERE, &minute, 61_000);
         open(&mut passage, HERE, 61_000);
@@ -360,7 +360,7 @@ mod tests {
     fn who_stood_still_at_the_start_gets_what_a_minute_allows_and_who_answers_does_not() {
         let mut minute = Minute::new(0);
         minute.note(500, 1_000);
-        let start = || Passage::start(800, HERE, 0, &minute, 60_500);
+        let start = || Passage::start(800, HERE, false, &minute, 60_500);
         let mut quick = start();
         let number = mark(&mut quick, 60_500);
         assert!(quick.heard(number, HERE, &minute, 60_501));
@@ -374,9 +374,20 @@ mod tests {
     }
 
     #[test]
+    fn who_came_back_just_before_the_start_gets_what_a_minute_allows() {
+        let mut minute = Minute::new(0);
+        minute.note(500, 1_000);
+        let mut passage = Passage::start(800, HERE, true, &minute, 60_500);
+        let number = mark(&mut passage, 60_500);
+        assert!(passage.heard(number, HERE, &minute, 60_501));
+        assert_eq!((passage.may_send(), passage.standing(60_501)), (Some(500), Some(500)));
+    }
+
+    #[test]
     fn positions_without_events_need_no_marker() {
         let mut passage = passage(0);
         passage.sent(100, 0, 0);
-        assert_eq!((passage.standing(0), passage.marker(1000)), (Some(100), None));
+        assert_eq!(passage.standing(0), Some(100));
+        assert!(!passage.wants_marker(1000));
     }
 }

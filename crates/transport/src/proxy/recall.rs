@@ -16,8 +16,13 @@ pub const HOLD_MS: u64 = 300;
 const PASSES_MS: [u64; 2] = [1000, 5250];
 /// So many bytes are kept; the oldest go first.
 const MAX_KEPT_BYTES: usize = 32 * 1024 * 1024;
+/// What keeping one event takes beside its bytes.
+const KEPT_OVERHEAD_BYTES: usize = 128;
 /// So many different late topics are told apart; behind that everything passes again.
 const MAX_LATE_TOPICS: usize = 64 * 1024;
+/// Late topics are told apart by so many bytes: each event is compared with each length that was
+/// asked for, and a stranger may ask for all of them.
+const MAX_LATE_BYTES: usize = 64;
 
 /// A topic and a body.
 pub type Frames = (Bytes, Bytes);
@@ -55,10 +60,10 @@ impl Recall {
         }
         // Copied: a part of a message that is kept keeps all that was received with it.
         self.kept.push_back((Bytes::copy_from_slice(topic), Bytes::copy_from_slice(body)));
-        self.kept_bytes += topic.len() + body.len();
+        self.kept_bytes += weight(topic, body);
         while self.kept_bytes > MAX_KEPT_BYTES {
             let Some((topic, body)) = self.kept.pop_front() else { break };
-            self.kept_bytes -= topic.len() + body.len();
+            self.kept_bytes -= weight(&topic, &body);
             self.forgotten += 1;
         }
     }
@@ -69,8 +74,9 @@ impl Recall {
         if !self.active || self.kept.is_empty() {
             return;
         }
-        let known = self.late.contains_key(prefix) || self.late.len() < MAX_LATE_TOPICS;
-        let prefix = if known { prefix.clone() } else { Bytes::new() };
+        let length = prefix.len().min(MAX_LATE_BYTES);
+        let known = self.late.contains_key(&prefix[..length]) || self.late.len() < MAX_LATE_TOPICS;
+        let prefix = if known { Bytes::copy_from_slice(&prefix[..length]) } else { Bytes::new() };
         let length = prefix.len();
         let (shortest, longest) = self.lengths.unwrap_or((length, length));
         self.lengths = Some((shortest.min(length), longest.max(length)));
@@ -107,6 +113,11 @@ impl Recall {
         (shortest..=longest.min(topic.len()))
             .any(|length| self.late.get(&topic[..length]).is_some_and(|passed| number < *passed))
     }
+}
+
+/// What an event counts for in what is kept.
+fn weight(topic: &[u8], body: &[u8]) -> usize {
+    topic.len() + body.len() + KEPT_OVERHEAD_BYTES
 }
 
 #[cfg(test)]
@@ -185,6 +196,23 @@ mod tests {
             recall.subscribed(&Bytes::from(number.to_string()));
         }
         assert!(recall.late.len() <= MAX_LATE_TOPICS + 1);
+    }
+
+    #[test]
+    fn many_small_events_and_long_topics_are_bounded_too() {
+        let mut recall = began();
+        for _ in 0..MAX_KEPT_BYTES / KEPT_OVERHEAD_BYTES + 1000 {
+            recall.passed(b"", b"");
+        }
+        assert!(recall.kept.len() <= MAX_KEPT_BYTES / KEPT_OVERHEAD_BYTES);
+        let long = vec![b'x'; 1000];
+        recall.passed(&long, b"1");
+        for length in 0..1000 {
+            recall.subscribed(&Bytes::copy_from_slice(&long[..length]));
+        }
+        assert!(recall.late.len() <= MAX_LATE_BYTES + 1);
+        recall.late.retain(|topic, _| !topic.is_empty());
+        assert_eq!(bodies(recall.again(1000)), ["1"]);
     }
 
     #[test]
