@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use recado_metrics::count;
 use recado_replication::{Replica, View};
 use recado_watch::{BEAT_INTERVAL_MS, Vitals};
 use tokio::time::{MissedTickBehavior, interval};
@@ -43,16 +44,15 @@ impl Watched {
     /// What is a state and no event is looked at here.
     fn measure(&self, view: &View, reference_answers: bool) {
         let metrics = &self.facts.metrics;
-        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let brokers = self.brokers.iter().filter(|broker| broker.link.connected()).count();
-        metrics.brokers.set(count(brokers as u64));
+        metrics.connected_brokers.set(count(brokers));
         let proxies = self.facts.proxies().iter().filter(|proxy| proxy.connected).count();
-        metrics.proxies.set(count(proxies as u64));
-        metrics.reference.set(reference_answers.into());
+        metrics.connected_proxies.set(count(proxies));
+        metrics.connected_reference.set(reference_answers.into());
         let behind = view.applied.saturating_sub(self.replica.published());
         metrics.unpublished_positions.set(if view.is_primary { count(behind) } else { 0 });
         if let Some(offset_ms) = self.facts.offsets.borrow().get(&view.node) {
-            metrics.clock_offset.set(*offset_ms as f64 / 1000.0);
+            metrics.clock_offset_seconds.set(*offset_ms as f64 / 1000.0);
         }
     }
 }
