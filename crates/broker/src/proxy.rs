@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use recado_metrics::count;
 use recado_transport::{Connections, EventProxy, ProxyMetrics};
 use recado_watch::{BEAT_INTERVAL_MS, Vitals};
 
@@ -48,7 +49,6 @@ async fn watch(connections: &Connections, vitals: &Vitals, metrics: &ProxyMetric
     loop {
         beats.tick().await;
         vitals.beat();
-        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         metrics.publishers.set(count(connections.servers()));
         metrics.subscribers.set(count(connections.clients()));
         let silent = connections.servers() == 0;

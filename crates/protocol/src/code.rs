@@ -13,6 +13,11 @@ macro_rules! codes {
             /// All codes, in the order of PROTOCOL.md.
             pub const ALL: &[Code] = &[$(Code::$name,)+];
 
+            /// All words on the wire.
+            pub fn words() -> impl Iterator<Item = &'static str> {
+                Code::ALL.iter().map(|code| code.as_str())
+            }
+
             /// The word on the wire.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Code::$name => $word,)+ }

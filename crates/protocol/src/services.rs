@@ -192,3 +192,8 @@ pub const SERVICES: &[Service] = &[
         of(&["address", "pid", "http?", "uptime_ms", "clients", "servers"]),
     ),
 ];
+
+/// The names of all services on a link.
+pub fn names(link: Link) -> impl Iterator<Item = &'static str> {
+    SERVICES.iter().filter(move |service| service.link == link).map(|service| service.name)
+}

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use recado_broker::ProxyMetrics;
 use recado_server::ReferenceMetrics;
-use recado_watch::{Folder, PREFIX, Registry, Vitals};
+use recado_watch::{Folder, Registry, Vitals};
 
 use crate::address;
 use crate::failure::Failure;
@@ -24,7 +24,7 @@ impl Shown {
 
     /// A proxy's.
     pub fn proxy(&mut self) -> ProxyMetrics {
-        ProxyMetrics::registered(self.0.sub_registry_with_prefix(PREFIX))
+        ProxyMetrics::registered(&mut self.0)
     }
 
     /// A reference's, which keeps its data here.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use recado_metrics::count;
 use recado_replication::{Replica, View};
 use recado_watch::{BEAT_INTERVAL_MS, Vitals};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::broker_link::BrokerLink;
+use crate::clocks::Clocks;
 use crate::cluster::Node;
 use crate::facts::Facts;
 
@@ -17,6 +19,8 @@ pub struct Watched {
     pub replica: Replica,
     /// What the other parts know.
     pub facts: Arc<Facts>,
+    /// This server's clocks.
+    pub clocks: Arc<Clocks>,
     /// The ways to the brokers.
     pub brokers: Vec<Arc<BrokerLink<Node>>>,
     /// Where it is shown.
@@ -43,17 +47,23 @@ impl Watched {
     /// What is a state and no event is looked at here.
     fn measure(&self, view: &View, reference_answers: bool) {
         let metrics = &self.facts.metrics;
-        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let brokers = self.brokers.iter().filter(|broker| broker.link.connected()).count();
-        metrics.brokers.set(count(brokers as u64));
-        let proxies = self.facts.proxies().iter().filter(|proxy| proxy.connected).count();
-        metrics.proxies.set(count(proxies as u64));
-        metrics.reference.set(reference_answers.into());
+        metrics.connected_brokers.set(count(brokers));
+        let proxies = self.facts.proxies();
+        let connected = proxies.iter().filter(|proxy| proxy.connected);
+        metrics.connected_proxies.set(count(connected.clone().count()));
+        metrics.live_proxies.set(count(connected.clone().filter(|proxy| proxy.live).count()));
+        metrics
+            .unpassed_positions
+            .set(count(connected.map(|proxy| proxy.behind).max().unwrap_or(0)));
+        metrics.connected_reference.set(reference_answers.into());
         let behind = view.applied.saturating_sub(self.replica.published());
         metrics.unpublished_positions.set(if view.is_primary { count(behind) } else { 0 });
         if let Some(offset_ms) = self.facts.offsets.borrow().get(&view.node) {
-            metrics.clock_offset.set(*offset_ms as f64 / 1000.0);
+            metrics.clock_offset_seconds.set(*offset_ms as f64 / 1000.0);
         }
+        metrics.clock_correction_seconds.set(self.clocks.correction_us() as f64 / 1e6);
+        metrics.host_clock_offset_seconds.set(self.clocks.host_offset_us() as f64 / 1e6);
     }
 }
 

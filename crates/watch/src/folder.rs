@@ -23,7 +23,7 @@ impl Collector for Folder {
             ("disk_free_bytes", "Free space of the disk that holds the data folder.", free),
         ] {
             let Some(bytes) = bytes else { continue };
-            let name = format!("{}_{name}", crate::PREFIX);
+            let name = format!("{}_{name}", recado_metrics::PREFIX);
             let into = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
             ConstGauge::new(bytes as f64).encode(into)?;
         }

@@ -87,7 +87,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let mut registry = Registry::with_prefix(crate::PREFIX);
+        let mut registry = Registry::with_prefix(recado_metrics::PREFIX);
         let served = Counter::<u64>::default();
         served.inc();
         registry.register("loaves", "Loaves that were served", served);

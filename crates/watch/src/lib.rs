@@ -19,22 +19,11 @@ mod role;
 mod systemd;
 mod vitals;
 mod watcher;
-mod words;
 
 pub use folder::Folder;
 pub use http::METRICS_TYPE;
 pub use process::Process;
+pub use recado_metrics::Registry;
 pub use role::register;
 pub use vitals::{BEAT_INTERVAL_MS, HUNG_AFTER_MS, Vitals};
 pub use watcher::{WatchError, start};
-pub use words::{CounterByWord, OTHER};
-
-/// Where metrics are registered before the role starts.
-pub type Registry = prometheus_client::registry::Registry;
-
-/// The prefix of our own metrics.
-pub const PREFIX: &str = "recado";
-
-/// Upper bounds of times from half a millisecond to ten seconds, s: for answers and for disks.
-pub const SECONDS: [f64; 14] =
-    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];

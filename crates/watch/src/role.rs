@@ -25,7 +25,7 @@ impl Collector for Ready {
 /// Registers what every role has.
 pub fn register(registry: &mut Registry, vitals: &Vitals, version: &'static str) {
     registry.register_collector(Box::new(crate::Process));
-    let ours = registry.sub_registry_with_prefix(crate::PREFIX);
+    let ours = registry.sub_registry_with_prefix(recado_metrics::PREFIX);
     ours.register("build", "The program that runs", Info::new(vec![("version", version)]));
     ours.register_collector(Box::new(Ready(vitals.clone())));
 }

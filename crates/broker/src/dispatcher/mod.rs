@@ -16,11 +16,11 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use bytes::Bytes;
+use recado_metrics::{OTHER, count};
 use recado_protocol::backend::{ToBroker, ToServer};
 use recado_protocol::limits::MAX_REQUEST_BYTES;
 use recado_protocol::{Code, Refusal, Reply, Status, codec};
 use recado_transport::Envelope;
-use recado_watch::OTHER;
 
 use crate::{Limits, Metrics};
 use held::{Held, Kind, Origin};
@@ -214,10 +214,9 @@ impl Dispatcher {
 
     /// Shows how much is held now; to be called now and then.
     pub fn measure(&self) {
-        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let waiting = self.held.values().filter(|held| held.waiting).count();
-        self.metrics.queued.set(count(waiting));
-        self.metrics.in_flight.set(count(self.held.len() - waiting));
+        self.metrics.queued_requests.set(count(waiting));
+        self.metrics.in_flight_requests.set(count(self.held.len() - waiting));
         self.metrics.held_bytes.set(count(self.held_bytes));
         self.metrics.servers.set(count(self.servers.live()));
         self.metrics.sessions.set(count(self.sessions.open()));

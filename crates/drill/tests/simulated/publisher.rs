@@ -50,7 +50,7 @@ impl Publisher {
             self.term = None;
             return;
         }
-        if self.term != Some(view.term) && !self.start(&replica, view.term, now_ms, post) {
+        if self.term != Some(view.term) && !self.start(&replica, view.term, now_ms) {
             return;
         }
         let boot = *replica.boot().borrow();
@@ -68,7 +68,7 @@ impl Publisher {
     }
 
     /// Begins a reign.
-    fn start(&mut self, replica: &Replica, term: u64, now_ms: u64, post: &Post) -> bool {
+    fn start(&mut self, replica: &Replica, term: u64, now_ms: u64) -> bool {
         let Ok(position) = replica.store().reader().and_then(|rows| rows.watermark()) else {
             return false;
         };

@@ -9,8 +9,8 @@ mod witness;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use prometheus_client::metrics::histogram::Histogram;
 use recado_chat::registry::{Limits, Persistent, Registry};
+use recado_metrics::{Histogram, count};
 use recado_transport::{Envelope, Incoming, Responder};
 use recado_watch::Vitals;
 use tokio::task::JoinHandle;
@@ -115,7 +115,10 @@ impl Reference {
                 }
                 _ => continue,
             };
-            let Response { reply, persist } = self.desk.answer(body, now_ms);
+            let Response { reply, persist, refused } = self.desk.answer(body, now_ms);
+            if let Some(code) = refused {
+                self.metrics.refusals.inc(code.as_str());
+            }
             self.outgoing.add(envelope, reply, persist);
         }
         self.send_ready();
@@ -124,7 +127,7 @@ impl Reference {
     fn tick(&mut self) {
         self.desk.expire(self.now_ms());
         self.vitals.beat();
-        self.metrics.listed.set(i64::try_from(self.desk.list().len()).unwrap_or(i64::MAX));
+        self.metrics.listed_servers.set(count(self.desk.list().len()));
         let starting = self.witness.as_ref().is_some_and(|witness| !witness.runs());
         let reason = "its replica still checks its data";
         self.vitals.lacks(if starting { vec![reason.to_owned()] } else { Vec::new() });

@@ -138,7 +138,7 @@ impl EventProxy {
     async fn pass(&self, event: Message) -> bool {
         let (2, Some(topic), Some(body)) = (event.len(), event.part_slice(0), event.part_slice(1))
         else {
-            self.metrics.malformed.inc();
+            self.metrics.malformed_events.inc();
             return true;
         };
         if topic == PROXY_BACK_TOPIC {
@@ -147,7 +147,7 @@ impl EventProxy {
             return true;
         }
         if topic.len() > MAX_TOPIC_BYTES {
-            self.metrics.malformed.inc();
+            self.metrics.malformed_events.inc();
             return true;
         }
         if topic.first() != Some(&OWN_TOPICS) {

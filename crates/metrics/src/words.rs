@@ -1,10 +1,12 @@
 //! Counters for the values of one label. The values are known beforehand, so that nobody who sends
 //! requests decides how many series there are, or what stands in them.
 
+use std::fmt::Error;
+
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-
-use crate::Registry;
 
 /// What every value that is not known counts as, where that is one of the words.
 pub const OTHER: &str = "other";
@@ -34,21 +36,15 @@ impl CounterByWord {
             counter.inc();
         }
     }
+}
 
-    /// How many there were of this word.
-    pub fn get(&self, word: &str) -> u64 {
-        let found = self.counters.iter().find(|(known, _)| *known == word);
-        found.map_or(0, |(_, counter)| counter.get())
+impl EncodeMetric for CounterByWord {
+    fn encode(&self, encoder: MetricEncoder) -> Result<(), Error> {
+        self.family.encode(encoder)
     }
 
-    /// How many there were in all.
-    pub fn sum(&self) -> u64 {
-        self.counters.iter().map(|(_, counter)| counter.get()).sum()
-    }
-
-    /// Shows them under this name.
-    pub fn register(&self, registry: &mut Registry, name: &str, help: &str) {
-        registry.register(name, help, self.family.clone());
+    fn metric_type(&self) -> MetricType {
+        self.family.metric_type()
     }
 }
 
@@ -58,14 +54,17 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_other() {
+        let shown = |counters: &CounterByWord| {
+            let counts = counters.counters.iter();
+            counts.map(|(word, counter)| (*word, counter.get())).collect::<Vec<_>>()
+        };
         let counters = CounterByWord::new("fruit", ["apple", OTHER]);
         for fruit in ["apple", "pear", "ana", "apple"] {
             counters.inc(fruit);
         }
-        assert_eq!((counters.get("apple"), counters.get(OTHER), counters.get("ana")), (2, 2, 0));
-        assert_eq!(counters.sum(), 4);
+        assert_eq!(shown(&counters), [("apple", 2), (OTHER, 2)]);
         let none = CounterByWord::new("fruit", ["apple"]);
         none.inc("pear");
-        assert_eq!(none.sum(), 0);
+        assert_eq!(shown(&none), [("apple", 0)]);
     }
 }
