@@ -5,8 +5,6 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-
 use crate::clients;
 use crate::failure::Failure;
 use crate::logging;
@@ -35,7 +33,6 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     plan.check_ports()?;
     let (file, path) = logging::open_file(settings.data_dir(), "demo")?;
     let output = Output::to_file(file, settings.log_format.0)?;
-    let terminal = Terminal::remember();
     let signals = Shutdown::on_signals()?;
     print(&format!(
         "starting {}; their logs go to {}\n\
@@ -62,7 +59,6 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Failure> {
             () = end_of(&cluster) => Ok(ExitCode::FAILURE),
         }
     });
-    drop(terminal);
     print("stopping the cluster\n");
     ender.end();
     _ = cluster.join();
@@ -86,24 +82,6 @@ async fn chat(settings: &Settings) -> Result<ExitCode, Failure> {
 async fn end_of<T>(thread: &JoinHandle<T>) {
     while !thread.is_finished() {
         tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
-    }
-}
-
-/// The terminal's settings as they were. The client edits lines with other ones and is not asked
-/// to put them back when a signal ends it.
-struct Terminal(Option<Termios>);
-
-impl Terminal {
-    fn remember() -> Terminal {
-        Terminal(tcgetattr(std::io::stdin()).ok())
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        if let Some(settings) = &self.0 {
-            _ = tcsetattr(std::io::stdin(), OptionalActions::Now, settings);
-        }
     }
 }
 

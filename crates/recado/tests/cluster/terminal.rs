@@ -155,3 +155,31 @@ fn without_a_cluster_it_says_so_and_leaves_on_a_signal() {
     assert_eq!(ana.end(), Some(130));
     ana.check_left_as_found();
 }
+
+fn lines(cluster: &Cluster) -> Terminal {
+    Terminal::start(&cluster.args(&["client"]), &cluster.dir().join("memory"), (80, 24), &[])
+}
+
+#[test]
+fn the_line_client_leaves_on_a_signal_too() {
+    let cluster = Cluster::empty();
+    let mut ana = lines(&cluster);
+    ana.wait_for("can't reach the broker at tcp://127.0.0.1");
+    ana.keys("users");
+    ana.wait_for("> users");
+    ana.signal(Signal::TERM);
+    assert_eq!(ana.end(), Some(130));
+    ana.check_left_as_found();
+}
+
+#[test]
+fn lines_that_come_in_one_burst_are_all_obeyed() {
+    let cluster = Cluster::empty();
+    let mut ana = lines(&cluster);
+    ana.wait_for("> ");
+    ana.keys("first\rsecond\rthird\rquit\r");
+    assert_eq!(ana.end(), Some(0));
+    for word in ["first", "second", "third"] {
+        ana.wait_for(&format!("no command \"{word}\""));
+    }
+}

@@ -1,14 +1,15 @@
 //! Lines from a person or a pipe, read on a thread of their own.
 //!
-//! The thread reads one line and waits until it may read on. So the terminal is never being
-//! edited when the program ends, and a pipe is not read faster than its commands are done.
+//! The thread reads one line and waits until it may read on. So a pipe is not read faster than its
+//! commands are done, and no line is being edited when a command ends the program.
 
 use std::borrow::Cow;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc as blocking;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
@@ -25,6 +26,10 @@ pub(crate) const MAX_LINE_BYTES: usize = 256 * 1024;
 /// How many lines the history file holds.
 const MAX_HISTORY_LINES: usize = 1000;
 
+/// What ends a line that is still edited: pastes are plain again, and a shell's prompt stands in a
+/// line of its own.
+const LEAVE_LINE: &[u8] = b"\x1b[?2004l\r\n";
+
 /// One thing that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
@@ -37,10 +42,25 @@ pub(crate) enum Input {
     End,
 }
 
-/// The async side of the reading thread.
+/// The async side of the reading thread. When it goes while a line is edited, the terminal gets its
+/// own settings back: the thread never hears of the end.
 pub(crate) struct Lines {
     go_on: blocking::Sender<()>,
     read: mpsc::Receiver<Input>,
+    /// The terminal's settings before lines were edited, if they are.
+    terminal: Option<Termios>,
+    reading: bool,
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if let (true, Some(settings)) = (self.reading, &self.terminal) {
+            // Nothing can be done about a terminal that is gone.
+            _ = tcsetattr(stdin(), OptionalActions::Now, settings);
+            let mut out = stdout();
+            _ = out.write_all(LEAVE_LINE).and_then(|()| out.flush());
+        }
+    }
 }
 
 impl Lines {
@@ -49,11 +69,17 @@ impl Lines {
         if self.go_on.send(()).is_err() {
             return Input::End;
         }
-        self.read.recv().await.unwrap_or(Input::End)
+        self.reading = true;
+        let input = self.read.recv().await.unwrap_or(Input::End);
+        self.reading = false;
+        input
     }
 
     /// Starts a thread that reads with this function.
-    fn start(mut read_one: impl FnMut() -> Input + Send + 'static) -> std::io::Result<Lines> {
+    fn start(
+        terminal: Option<Termios>,
+        mut read_one: impl FnMut() -> Input + Send + 'static,
+    ) -> std::io::Result<Lines> {
         let (go_on, asked) = blocking::channel();
         let (send, read) = mpsc::channel(1);
         std::thread::Builder::new().name("input".to_owned()).spawn(move || {
@@ -65,18 +91,18 @@ impl Lines {
                 }
             }
         })?;
-        Ok(Lines { go_on, read })
+        Ok(Lines { go_on, read, terminal, reading: false })
     }
 
     /// Reads lines from a pipe or file.
     pub(crate) fn piped(input: impl Read + Send + 'static) -> std::io::Result<Lines> {
         let mut input = std::io::BufReader::new(input);
-        Lines::start(move || read_line(&mut input))
+        Lines::start(None, move || read_line(&mut input))
     }
 
     /// Reads lines that a person edits.
     pub(crate) fn edited(mut prompt: Prompt) -> std::io::Result<Lines> {
-        Lines::start(move || prompt.read())
+        Lines::start(tcgetattr(stdin()).ok(), move || prompt.read())
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recado_client::{AnyOf, Client, ClientConfig, ClientError};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -29,7 +30,7 @@ use session::{Next, Session};
 const EXIT_OK: u8 = 0;
 /// The exit code when a command failed.
 const EXIT_FAILED: u8 = 1;
-/// The exit code after Ctrl-C, as shells have it.
+/// The exit code after Ctrl-C, as shells have it, and after SIGTERM.
 const EXIT_INTERRUPTED: u8 = 130;
 
 /// How long the broker may be away before the person is told.
@@ -88,10 +89,18 @@ pub fn default_history_file() -> Option<PathBuf> {
 ///
 /// At a terminal: line editing, history, completion, colours (unless NO_COLOR is set); 0 when
 /// the person left. From a pipe: plain lines, errors on standard error, and 0 only when every
-/// command succeeded.
+/// command succeeded. SIGTERM ends it, also where no signal ends a process by itself: as process 1
+/// of a container. The terminal is left as it was found.
 ///
 /// The caller should end the process with the code: a thread may still wait for input.
 pub async fn run_line_client(config: LineConfig) -> u8 {
+    tokio::select! {
+        code = run_here(config) => code,
+        () = terminated() => EXIT_INTERRUPTED,
+    }
+}
+
+async fn run_here(config: LineConfig) -> u8 {
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
         let known = Known::default();
         match open_terminal(&config, &known) {
@@ -231,6 +240,17 @@ fn fail(session: &Session, sentence: &str) -> Next {
 /// Ctrl-C while a command runs. In a pipe it ends the process, as it would any other.
 async fn interrupted(interactive: bool) {
     if !interactive || tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// SIGTERM came.
+async fn terminated() {
+    let heard = match signal(SignalKind::terminate()) {
+        Ok(mut signals) => signals.recv().await,
+        Err(_) => None,
+    };
+    if heard.is_none() {
         std::future::pending::<()>().await;
     }
 }
