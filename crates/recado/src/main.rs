@@ -58,6 +58,10 @@ fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
     if let Command::Completions | Command::Man = line.command {
         return generate(&line);
     }
+    if line.list_faults {
+        print(&drill::faults());
+        return Ok(ExitCode::SUCCESS);
+    }
     let loaded = config::load(line.command, std::mem::take(&mut line.flags), line.config.take())?;
     let settings = &loaded.settings;
     if line.command == Command::Health {
@@ -86,10 +90,6 @@ fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::SUCCESS);
         }
         Command::Remove => return remove_server(settings, &line.server),
-        Command::Drill if line.list_faults => {
-            print(&drill::faults());
-            return Ok(ExitCode::SUCCESS);
-        }
         _ => {}
     }
     let mut shutdown = Shutdown::on_signals()?;

@@ -226,7 +226,7 @@ const CALLERS: &[Command] =
     &[Server, Chat, Client, Config, Bot, Status, Bench, Export, Import, Remove, Drill];
 /// Commands for people, who have a configuration file of their own.
 pub const PERSONAL: &[Command] =
-    &[Chat, Client, Demo, Config, Status, Bench, Export, Import, Remove];
+    &[Chat, Client, Demo, Config, Status, Bench, Drill, Export, Import, Remove];
 /// Commands that start a cluster.
 const CLUSTERS: &[Command] = &[Up, Demo];
 

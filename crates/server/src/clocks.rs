@@ -13,7 +13,9 @@ use recado_replication::StampSource;
 /// The clocks; shared by all parts. What they hold is two numbers, so they need no task.
 pub struct Clocks {
     started: Instant,
-    /// What the system's clock showed then, with the test offset, µs since the Unix epoch.
+    /// By how much the system's clock is set wrong, for tests.
+    wrong_us: i64,
+    /// What the system's clock showed at the start, set wrong, µs since the Unix epoch.
     started_us: i64,
     correction: Mutex<CorrectedClock>,
     logical: Mutex<LogicalClock>,
@@ -22,12 +24,11 @@ pub struct Clocks {
 impl Clocks {
     /// Starts from the system's clock, set wrong by this much.
     pub fn new(offset_ms: i64) -> Clocks {
-        // A system clock before 1970 is as wrong as any other: the rounds correct it.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let system_us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        let wrong_us = offset_ms.saturating_mul(1000);
         Clocks {
             started: Instant::now(),
-            started_us: system_us.saturating_add(offset_ms.saturating_mul(1000)),
+            wrong_us,
+            started_us: system_us().saturating_add(wrong_us),
             correction: Mutex::default(),
             logical: Mutex::default(),
         }
@@ -36,14 +37,24 @@ impl Clocks {
     /// The corrected time, µs since the Unix epoch.
     pub fn now_us(&self) -> i64 {
         let passed = self.started.elapsed();
-        let offset_ms = lock(&self.correction).offset_ms(ms(passed));
         let passed_us = i64::try_from(passed.as_micros()).unwrap_or(i64::MAX);
-        self.started_us.saturating_add(passed_us).saturating_add(offset_ms.saturating_mul(1000))
+        self.started_us.saturating_add(passed_us).saturating_add(self.correction_us())
     }
 
     /// The corrected time, ms since the Unix epoch.
     pub fn now_ms(&self) -> u64 {
         u64::try_from(self.now_us() / 1000).unwrap_or(0)
+    }
+
+    /// The correction in force: how much is added to the clock that was read at the start, µs.
+    pub fn correction_us(&self) -> i64 {
+        lock(&self.correction).offset_ms(ms(self.started.elapsed())).saturating_mul(1000)
+    }
+
+    /// How far the system's clock is ahead of the corrected time now, µs. Unlike the correction, it
+    /// shows also what was done to the system's clock since the start.
+    pub fn host_offset_us(&self) -> i64 {
+        system_us().saturating_add(self.wrong_us).saturating_sub(self.now_us())
     }
 
     /// Corrects the physical clock by this much, smoothly.
@@ -80,6 +91,12 @@ impl StampSource for Clocks {
     }
 }
 
+/// The system's clock. Before 1970 it is as wrong as any other: the rounds correct it.
+fn system_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
 fn ms(passed: Duration) -> u64 {
     u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
 }
@@ -100,6 +117,9 @@ mod tests {
         wrong.adjust(3_600_000);
         std::thread::sleep(Duration::from_millis(600));
         assert!((right.now_us() - wrong.now_us()).abs() < 1_000_000);
+        assert_eq!(wrong.correction_us(), 3_600_000_000);
+        assert!((wrong.host_offset_us() + 3_600_000_000).abs() < 1_000_000);
+        assert!(right.host_offset_us().abs() < 1_000_000);
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct ProxyView {
     pub connected: bool,
     /// Whether it passes on what it is sent, as far as this server knows; only a primary sends.
     pub live: bool,
+    /// How many log positions have not surely passed it; only a primary knows.
+    pub behind: u64,
     /// Since when it is connected, or not: ms since the Unix epoch, by this machine's clock.
     pub since_ms: u64,
     /// What it told since it is connected.
@@ -90,6 +92,7 @@ impl Facts {
             address: address.clone(),
             connected: false,
             live: false,
+            behind: 0,
             since_ms: now_ms,
             told: None,
         };
@@ -139,8 +142,9 @@ impl Facts {
         self.proxies.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether a proxy is connected, and passes on what it is sent, as far as is known.
-    pub fn proxy_is(&self, number: usize, connected: bool, live: bool) {
+    /// Whether a proxy is connected, and passes on what it is sent, as far as is known; and how many
+    /// log positions have not surely passed it.
+    pub fn proxy_is(&self, number: usize, connected: bool, live: bool, behind: u64) {
         let mut proxies = self.proxies.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(proxy) = proxies.get_mut(number) else { return };
         if proxy.connected != connected {
@@ -158,6 +162,7 @@ impl Facts {
             tracing::info!(proxy = proxy.address, "the proxy passes events on again");
         }
         proxy.live = live;
+        proxy.behind = behind;
     }
 
     /// A proxy told how it is.

@@ -26,16 +26,27 @@ metrics! {
         pub(crate) published_events: Counter,
         /// Log positions whose events are sent again, because a connection to a proxy broke.
         pub(crate) rewound_positions: Counter,
+        /// Times that an event had to wait, because the queue to a proxy was full.
+        pub(crate) blocked_publishes: Counter,
         /// Log positions that are not surely published yet; 0 on all but the primary.
         pub(crate) unpublished_positions: Gauge,
+        /// Log positions that have not surely passed the connected proxy that is furthest behind; 0
+        /// on all but the primary.
+        pub(crate) unpassed_positions: Gauge,
         /// Proxies that this server is connected to.
         pub(crate) connected_proxies: Gauge,
+        /// Proxies that pass on what this server sends them, as far as it knows.
+        pub(crate) live_proxies: Gauge,
         /// Brokers that this server is connected to.
         pub(crate) connected_brokers: Gauge,
         /// 1 while the reference answers this server, else 0.
         pub(crate) connected_reference: Gauge,
         /// How far this server's clock was ahead of the cluster's average in the latest round.
         pub(crate) clock_offset_seconds: RealGauge,
+        /// How much this server adds to the clock that it started with, by all rounds so far.
+        pub(crate) clock_correction_seconds: RealGauge,
+        /// How far the host's clock is ahead of the cluster's time now.
+        pub(crate) host_clock_offset_seconds: RealGauge,
     }
 }
 
@@ -46,6 +57,8 @@ metrics! {
         pub replica: recado_replication::Metrics,
         /// Registrations, heartbeats and questions that the reference took.
         pub(crate) requests: Counter,
+        /// Requests that the reference refused.
+        pub(crate) refusals: CounterByWord = CounterByWord::new("code", Code::words()),
         /// Time in which ranks were brought to disk.
         pub(crate) save_seconds: Histogram = Histogram::new(SECONDS),
         /// Servers whose heartbeats come in time.

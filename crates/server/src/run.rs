@@ -151,6 +151,7 @@ impl Server {
         let watched = Watched {
             replica: core.replica.clone(),
             facts: core.facts.clone(),
+            clocks: core.clocks.clone(),
             brokers: brokers.clone(),
             vitals: config.vitals,
         };

@@ -9,6 +9,7 @@ use recado_watch::{BEAT_INTERVAL_MS, Vitals};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::broker_link::BrokerLink;
+use crate::clocks::Clocks;
 use crate::cluster::Node;
 use crate::facts::Facts;
 
@@ -18,6 +19,8 @@ pub struct Watched {
     pub replica: Replica,
     /// What the other parts know.
     pub facts: Arc<Facts>,
+    /// This server's clocks.
+    pub clocks: Arc<Clocks>,
     /// The ways to the brokers.
     pub brokers: Vec<Arc<BrokerLink<Node>>>,
     /// Where it is shown.
@@ -46,14 +49,21 @@ impl Watched {
         let metrics = &self.facts.metrics;
         let brokers = self.brokers.iter().filter(|broker| broker.link.connected()).count();
         metrics.connected_brokers.set(count(brokers));
-        let proxies = self.facts.proxies().iter().filter(|proxy| proxy.connected).count();
-        metrics.connected_proxies.set(count(proxies));
+        let proxies = self.facts.proxies();
+        let connected = proxies.iter().filter(|proxy| proxy.connected);
+        metrics.connected_proxies.set(count(connected.clone().count()));
+        metrics.live_proxies.set(count(connected.clone().filter(|proxy| proxy.live).count()));
+        metrics
+            .unpassed_positions
+            .set(count(connected.map(|proxy| proxy.behind).max().unwrap_or(0)));
         metrics.connected_reference.set(reference_answers.into());
         let behind = view.applied.saturating_sub(self.replica.published());
         metrics.unpublished_positions.set(if view.is_primary { count(behind) } else { 0 });
         if let Some(offset_ms) = self.facts.offsets.borrow().get(&view.node) {
             metrics.clock_offset_seconds.set(*offset_ms as f64 / 1000.0);
         }
+        metrics.clock_correction_seconds.set(self.clocks.correction_us() as f64 / 1e6);
+        metrics.host_clock_offset_seconds.set(self.clocks.host_offset_us() as f64 / 1e6);
     }
 }
 

@@ -87,7 +87,7 @@ fn a_file_that_is_named_takes_the_place_of_ones_own() {
 fn ones_own_file_is_for_people_and_not_for_servers() {
     let home = Home::new();
     home.configure("brocker = \"hub\"\n");
-    for people in [&["config"][..], &["client"], &["status"], &["bench"]] {
+    for people in [&["config"][..], &["client"], &["status"], &["bench"], &["drill"]] {
         let sentence = home.run(&[], people).refused();
         assert!(sentence.contains("did you mean broker?"), "{people:?}: {sentence}");
     }

@@ -116,6 +116,7 @@ impl Lane {
         }
         let now_ms = self.desk.now_ms();
         let mut live = connection.is_some();
+        let mut behind = 0;
         let mut more = false;
         if let Some(reign) = &mut self.reign {
             let unsettled = reign.passage.unsettled();
@@ -129,15 +130,19 @@ impl Lane {
             }
             more = reign.send(&self.desk, &self.publisher, upto)?;
             reign.mark(&self.desk, &self.publisher);
+            if reign.blocked {
+                self.desk.facts.metrics.blocked_publishes.inc();
+            }
             self.last_marker = reign.passage.last_number();
             let standing = reign.passage.standing(self.desk.now_ms());
             live = standing.is_some();
+            behind = reign.passage.behind(upto);
             let moved = lock(&self.desk.watermark).note(reign.term, self.number, standing);
             if let Some(position) = moved {
                 self.desk.replica.set_published(position);
             }
         }
-        self.desk.facts.proxy_is(self.number, connection.is_some(), live);
+        self.desk.facts.proxy_is(self.number, connection.is_some(), live, behind);
         Ok(more)
     }
 

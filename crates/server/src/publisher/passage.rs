@@ -116,6 +116,11 @@ impl Passage {
         self.cursor.saturating_sub(self.settled)
     }
 
+    /// How many positions up to this one have not surely passed.
+    pub fn behind(&self, position: u64) -> u64 {
+        position.saturating_sub(self.settled)
+    }
+
     /// Behind which position to go on sending; none when nothing may be sent now.
     pub fn may_send(&self) -> Option<u64> {
         let room = self.sent_bytes - self.settled_bytes < MAX_UNSETTLED_BYTES;

@@ -22,6 +22,8 @@ pub struct Response {
     pub reply: Bytes,
     /// None if nothing changed.
     pub persist: Option<Persistent>,
+    /// Why the request was refused, if it was.
+    pub refused: Option<Code>,
 }
 
 /// Answers requests.
@@ -51,8 +53,12 @@ impl Desk {
             }
             Err(bad) => (bad.service, ReferenceReply::Refused(bad.refusal), None),
         };
+        let refused = match &reply {
+            ReferenceReply::Refused(refusal) => Some(refusal.code),
+            _ => None,
+        };
         let stamp = self.clocks.stamp_message();
-        Response { reply: codec::encode_reference_reply(&service, &reply, stamp), persist }
+        Response { reply: codec::encode_reference_reply(&service, &reply, stamp), persist, refused }
     }
 
     /// Takes silent servers off the list.
@@ -232,8 +238,8 @@ mod tests {
         for body in [&b""[..], b"\xff\xff", b"\x80", b"\x81\xa7service\xa4rank", &[0x91; 2000]] {
             let response = desk.answer(body, 10);
             let reply = codec::decode_reference_reply(&response.reply).unwrap().0;
-            assert!(matches!(reply, ReferenceReply::Refused(_)), "{body:?}: {reply:?}");
-            assert_eq!(response.persist, None);
+            let ReferenceReply::Refused(refusal) = reply else { panic!("{body:?}: {reply:?}") };
+            assert_eq!((response.refused, response.persist), (Some(refusal.code), None));
         }
         for name in [" ", WITNESS_NAME] {
             let (reply, persist) = ask(&mut desk, &ReferenceRequest::Rank(standard(name)));

@@ -115,7 +115,10 @@ impl Reference {
                 }
                 _ => continue,
             };
-            let Response { reply, persist } = self.desk.answer(body, now_ms);
+            let Response { reply, persist, refused } = self.desk.answer(body, now_ms);
+            if let Some(code) = refused {
+                self.metrics.refusals.inc(code.as_str());
+            }
             self.outgoing.add(envelope, reply, persist);
         }
         self.send_ready();
