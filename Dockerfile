@@ -40,6 +40,7 @@ RUN find crates -name '*.rs' -exec touch {} + \
     && cp target/release/recado /usr/local/bin/recado
 
 FROM ${RUNTIME_BASE}
+# As in Cargo.toml; a test compares them.
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="Recado" \
       org.opencontainers.image.description="A distributed chat over ZeroMQ on replicated servers" \

@@ -95,3 +95,10 @@ fn a_broken_configuration_is_not_in_the_way() {
     home.run(&[("RECADO_CONFIG", "no such file")], &["completions", "fish"]).ok();
     home.run(&[("RECADO_PORT_BASE", "many")], &["man"]).ok();
 }
+
+#[test]
+fn the_image_is_labelled_with_the_programs_version() {
+    const DOCKERFILE: &str = include_str!("../../../../Dockerfile");
+    let versions = DOCKERFILE.lines().filter_map(|line| line.strip_prefix("ARG VERSION="));
+    assert_eq!(versions.collect::<Vec<_>>(), [env!("CARGO_PKG_VERSION")]);
+}
