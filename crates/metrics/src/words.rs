@@ -36,6 +36,11 @@ impl CounterByWord {
             counter.inc();
         }
     }
+
+    /// How many there were in all.
+    pub fn sum(&self) -> u64 {
+        self.counters.iter().map(|(_, counter)| counter.get()).sum()
+    }
 }
 
 impl EncodeMetric for CounterByWord {
@@ -66,5 +71,6 @@ mod tests {
         let none = CounterByWord::new("fruit", ["apple"]);
         none.inc("pear");
         assert_eq!(shown(&none), [("apple", 0)]);
+        assert_eq!((counters.sum(), none.sum()), (4, 0));
     }
 }

@@ -1,7 +1,6 @@
 //! What `status` shows of brokers and proxies: what the servers know of each, what each broker says
 //! of itself, and what is seen from here.
 
-use recado_protocol::reply::Status;
 use serde_json::{Map, Value, json};
 
 use crate::address;
@@ -75,11 +74,6 @@ fn is_same(known: &Door, told: Option<&Door>) -> bool {
 fn neighbour(endpoint: &str, step: i16) -> Option<String> {
     let (host, port) = address::split(endpoint)?;
     Some(address::endpoint(host, port?.checked_add_signed(step)?))
-}
-
-/// What the servers know of the brokers, or of the proxies, as JSON.
-pub fn known(status: &Status) -> [Value; 2] {
-    [&status.brokers, &status.proxies].map(crate::status::to_json)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use recado_transport::unreached;
+
 use crate::address;
 use crate::failure::Failure;
 
@@ -96,20 +98,10 @@ fn connect(host: &str, port: u16, timeout: Duration) -> Result<(), String> {
     for address in addresses {
         match TcpStream::connect_timeout(&address, timeout) {
             Ok(_) => return Ok(()),
-            Err(why) => failed = in_words(&why),
+            Err(why) => failed = unreached(&why),
         }
     }
     Err(failed)
-}
-
-fn in_words(why: &std::io::Error) -> String {
-    match why.kind() {
-        ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
-        ErrorKind::TimedOut => {
-            "no answer in time: the host is off, or not to be reached".to_owned()
-        }
-        _ => why.to_string(),
-    }
 }
 
 fn try_bind(endpoint: &str) -> std::io::Result<()> {

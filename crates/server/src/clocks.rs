@@ -3,12 +3,14 @@
 //! The system's clock is read once, at start; from there on time is what passed since, so that
 //! nobody who sets the system's clock moves ours. Corrections come from the clock rounds alone.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use recado_chat::clock::{CorrectedClock, LogicalClock};
 use recado_protocol::codec;
 use recado_replication::StampSource;
+
+use crate::lock::lock;
 
 /// The clocks; shared by all parts. What they hold is two numbers, so they need no task.
 pub struct Clocks {
@@ -99,10 +101,6 @@ fn system_us() -> i64 {
 
 fn ms(passed: Duration) -> u64 {
     u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
-    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

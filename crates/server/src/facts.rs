@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use recado_protocol::backend::BrokerFacts;
@@ -11,6 +11,7 @@ use recado_protocol::marker::ProxyFacts;
 use recado_replication::NodeId;
 use tokio::sync::{Notify, watch};
 
+use crate::lock::lock;
 use crate::metrics::Metrics;
 
 /// After so many client requests a clock round is due.
@@ -27,34 +28,48 @@ pub struct ReferenceFacts {
     pub http: Option<String>,
 }
 
-/// A broker, as this server sees it.
+/// A broker or a proxy, as this server sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BrokerView {
-    /// Where it is looked for: its port for servers.
+pub struct Door<T> {
+    /// Where it is looked for: a broker's port for servers, a proxy's for publishers.
     pub address: String,
     /// Whether it is connected.
     pub connected: bool,
     /// Since when it is, or is not: ms since the Unix epoch, by this machine's clock.
     pub since_ms: u64,
     /// What it told over this connection.
-    pub told: Option<BrokerFacts>,
+    pub told: Option<T>,
 }
 
-/// A proxy, as this server sees it.
+impl<T> Door<T> {
+    /// Not connected yet.
+    fn new(address: &str) -> Door<T> {
+        Door { address: address.to_owned(), connected: false, since_ms: now_ms(), told: None }
+    }
+
+    /// Notes whether it is connected; true if that is new. What it told belongs to the connection.
+    fn note(&mut self, connected: bool) -> bool {
+        if self.connected == connected {
+            return false;
+        }
+        *self = Door { connected, ..Door::new(&self.address) };
+        true
+    }
+
+    fn told(&mut self, told: T) {
+        self.told = self.connected.then_some(told);
+    }
+}
+
+/// A proxy, and what passes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyView {
-    /// Where it is looked for: its port for publishers.
-    pub address: String,
-    /// Whether it is connected.
-    pub connected: bool,
+    /// Where it is, and what it told.
+    pub door: Door<ProxyFacts>,
     /// Whether it passes on what it is sent, as far as this server knows; only a primary sends.
     pub live: bool,
     /// How many log positions have not surely passed it; only a primary knows.
     pub behind: u64,
-    /// Since when it is connected, or not: ms since the Unix epoch, by this machine's clock.
-    pub since_ms: u64,
-    /// What it told since it is connected.
-    pub told: Option<ProxyFacts>,
 }
 
 /// Offsets from the cluster's average in the latest round, ms.
@@ -69,7 +84,7 @@ pub struct Facts {
     /// Written by the publisher: the proxies, in the order of the configuration.
     proxies: Mutex<Vec<ProxyView>>,
     /// Written by the links: the brokers, in the order of the configuration.
-    brokers: Mutex<Vec<BrokerView>>,
+    brokers: Mutex<Vec<Door<BrokerFacts>>>,
     /// Written by whoever measured: the primary's round, or on a backup the primary's message.
     pub offsets: watch::Sender<Offsets>,
     /// What all parts count and measure.
@@ -81,26 +96,13 @@ pub struct Facts {
 impl Facts {
     /// Nothing known yet.
     pub fn new(reference_address: &str, brokers: &[String], proxies: &[String]) -> Facts {
-        let now_ms = now_ms();
-        let broker = |address: &String| BrokerView {
-            address: address.clone(),
-            connected: false,
-            since_ms: now_ms,
-            told: None,
-        };
-        let proxy = |address: &String| ProxyView {
-            address: address.clone(),
-            connected: false,
-            live: false,
-            behind: 0,
-            since_ms: now_ms,
-            told: None,
-        };
+        let proxy =
+            |address: &String| ProxyView { door: Door::new(address), live: false, behind: 0 };
         Facts {
             reference_address: reference_address.to_owned(),
             reference: watch::Sender::default(),
             proxies: Mutex::new(proxies.iter().map(proxy).collect()),
-            brokers: Mutex::new(brokers.iter().map(broker).collect()),
+            brokers: Mutex::new(brokers.iter().map(|address| Door::new(address)).collect()),
             offsets: watch::Sender::default(),
             metrics: Metrics::default(),
             requests: AtomicU64::default(),
@@ -114,62 +116,52 @@ impl Facts {
     }
 
     /// The brokers, as this server sees them.
-    pub fn brokers(&self) -> Vec<BrokerView> {
-        self.brokers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn brokers(&self) -> Vec<Door<BrokerFacts>> {
+        lock(&self.brokers).clone()
     }
 
-    /// Whether a broker is connected; what it told belongs to the connection.
+    /// Whether a broker is connected.
     pub fn broker_is(&self, number: usize, connected: bool) {
-        let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(broker) = brokers.get_mut(number) else { return };
-        if broker.connected != connected {
-            broker.connected = connected;
-            broker.since_ms = now_ms();
-            broker.told = None;
+        if let Some(broker) = lock(&self.brokers).get_mut(number) {
+            broker.note(connected);
         }
     }
 
     /// A broker told how it is.
     pub fn broker_told(&self, number: usize, told: BrokerFacts) {
-        let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(broker) = brokers.get_mut(number).filter(|broker| broker.connected) {
-            broker.told = Some(told);
+        if let Some(broker) = lock(&self.brokers).get_mut(number) {
+            broker.told(told);
         }
     }
 
     /// The proxies, as this server sees them.
     pub fn proxies(&self) -> Vec<ProxyView> {
-        self.proxies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.proxies).clone()
     }
 
     /// Whether a proxy is connected, and passes on what it is sent, as far as is known; and how many
     /// log positions have not surely passed it.
     pub fn proxy_is(&self, number: usize, connected: bool, live: bool, behind: u64) {
-        let mut proxies = self.proxies.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut proxies = lock(&self.proxies);
         let Some(proxy) = proxies.get_mut(number) else { return };
-        if proxy.connected != connected {
-            proxy.connected = connected;
-            proxy.since_ms = now_ms();
-            if connected {
-                tracing::info!(proxy = proxy.address, "the proxy is connected");
-            } else {
-                proxy.told = None;
-                tracing::warn!(proxy = proxy.address, "the proxy is away");
-            }
+        let is_new = proxy.door.note(connected);
+        let address = proxy.door.address.as_str();
+        if is_new && connected {
+            tracing::info!(proxy = address, "the proxy is connected");
+        } else if is_new {
+            tracing::warn!(proxy = address, "the proxy is away");
         } else if proxy.live && !live {
-            tracing::warn!(proxy = proxy.address, "the proxy passes nothing on");
+            tracing::warn!(proxy = address, "the proxy passes nothing on");
         } else if live && !proxy.live {
-            tracing::info!(proxy = proxy.address, "the proxy passes events on again");
+            tracing::info!(proxy = address, "the proxy passes events on again");
         }
-        proxy.live = live;
-        proxy.behind = behind;
+        (proxy.live, proxy.behind) = (live, behind);
     }
 
     /// A proxy told how it is.
     pub fn proxy_told(&self, number: usize, told: ProxyFacts) {
-        let mut proxies = self.proxies.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(proxy) = proxies.get_mut(number).filter(|proxy| proxy.connected) {
-            proxy.told = Some(told);
+        if let Some(proxy) = lock(&self.proxies).get_mut(number) {
+            proxy.door.told(told);
         }
     }
 

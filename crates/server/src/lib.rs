@@ -26,6 +26,7 @@ mod facts;
 mod frames;
 mod journal;
 mod links;
+mod lock;
 mod metrics;
 mod namesake;
 mod peer_port;

@@ -26,7 +26,7 @@ metrics! {
         pub(crate) published_events: Counter,
         /// Log positions whose events are sent again, because a connection to a proxy broke.
         pub(crate) rewound_positions: Counter,
-        /// Times that an event had to wait, because the queue to a proxy was full.
+        /// Attempts to publish that found the queue to a proxy full.
         pub(crate) blocked_publishes: Counter,
         /// Log positions that are not surely published yet; 0 on all but the primary.
         pub(crate) unpublished_positions: Gauge,

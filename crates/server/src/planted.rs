@@ -1,6 +1,6 @@
 //! The bugs that are planted in this crate, out of the way of its code.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use bytes::Bytes;
 use recado_chat::Command;
@@ -10,6 +10,8 @@ use recado_replication::Replica;
 use recado_storage::{HistoryOf, PageLimit};
 use recado_transport::Publisher;
 use tokio::sync::Notify;
+
+use crate::lock::lock;
 
 /// What was proposed and not published yet. One a process: there is one server in it.
 static PROPOSED: Mutex<Vec<Command>> = Mutex::new(Vec::new());
@@ -26,7 +28,7 @@ pub fn topic(event: &Event) -> &str {
 /// A command is about to be proposed.
 pub fn proposed(command: &Command) {
     if on(Bug::PublishBeforeCommit) {
-        PROPOSED.lock().unwrap_or_else(PoisonError::into_inner).push(command.clone());
+        lock(&PROPOSED).push(command.clone());
         MORE.notify_one();
     }
 }
@@ -35,8 +37,7 @@ pub fn proposed(command: &Command) {
 pub async fn publish_early(publisher: Publisher, replica: Replica) {
     while on(Bug::PublishBeforeCommit) {
         MORE.notified().await;
-        let proposed =
-            std::mem::take(&mut *PROPOSED.lock().unwrap_or_else(PoisonError::into_inner));
+        let proposed = std::mem::take(&mut *lock(&PROPOSED));
         for command in proposed {
             let Some(event) = event(&replica, command) else { continue };
             let topic = Bytes::copy_from_slice(event.topic().as_bytes());

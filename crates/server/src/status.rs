@@ -1,10 +1,11 @@
 //! The answer to `status`, from what this server sees.
 
+use recado_protocol::backend::BrokerFacts;
 use recado_protocol::reply::{MemberStatus, Role, Status};
 use recado_replication::{MemberView, View};
 use rmpv::Value;
 
-use crate::facts::{BrokerView, Facts, ProxyView};
+use crate::facts::{Door, Facts, ProxyView};
 
 /// The cluster as this view shows it. The broker puts itself in on the way back.
 pub fn status(view: &View, facts: &Facts) -> Status {
@@ -58,13 +59,18 @@ fn role(view: &View, row: &MemberView) -> Role {
     }
 }
 
-fn broker(view: BrokerView) -> Value {
-    let mut map = vec![
-        ("address".into(), view.address.into()),
-        ("connected".into(), view.connected.into()),
-        ("since".into(), view.since_ms.into()),
-    ];
-    if let Some(told) = view.told {
+/// What is known of a broker or a proxy without its telling.
+fn door<T>(door: &Door<T>) -> Vec<(Value, Value)> {
+    vec![
+        ("address".into(), door.address.as_str().into()),
+        ("connected".into(), door.connected.into()),
+        ("since".into(), door.since_ms.into()),
+    ]
+}
+
+fn broker(broker: Door<BrokerFacts>) -> Value {
+    let mut map = door(&broker);
+    if let Some(told) = broker.told {
         let servers = told.servers.into_iter().map(|server| {
             let since = ("since".into(), server.since.into());
             Value::Map(vec![("name".into(), server.name.into()), since])
@@ -78,13 +84,9 @@ fn broker(view: BrokerView) -> Value {
 }
 
 fn proxy(view: ProxyView) -> Value {
-    let mut map = vec![
-        ("address".into(), view.address.into()),
-        ("connected".into(), view.connected.into()),
-        ("since".into(), view.since_ms.into()),
-        ("live".into(), view.live.into()),
-    ];
-    if let Some(told) = view.told {
+    let mut map = door(&view.door);
+    map.push(("live".into(), view.live.into()));
+    if let Some(told) = view.door.told {
         push_process(&mut map, told.pid, told.http, told.uptime_ms);
         map.push(("publishers".into(), told.publishers.into()));
         map.push(("subscribers".into(), told.subscribers.into()));

@@ -50,7 +50,7 @@ impl Watched {
         let brokers = self.brokers.iter().filter(|broker| broker.link.connected()).count();
         metrics.connected_brokers.set(count(brokers));
         let proxies = self.facts.proxies();
-        let connected = proxies.iter().filter(|proxy| proxy.connected);
+        let connected = proxies.iter().filter(|proxy| proxy.door.connected);
         metrics.connected_proxies.set(count(connected.clone().count()));
         metrics.live_proxies.set(count(connected.clone().filter(|proxy| proxy.live).count()));
         metrics

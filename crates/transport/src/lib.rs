@@ -34,6 +34,7 @@ pub use outbox::{MAX_UNREAD_BYTES, MAX_UNREAD_BYTES_IN_ALL, MAX_UNREAD_MESSAGES,
 pub use proxy::{EventProxy, MAX_SUBSCRIPTIONS, MAX_TOPIC_BYTES};
 pub use publish::Publisher;
 pub use pump::{Connections, PlainPump};
+pub use redial::unreached;
 pub use responder::Responder;
 pub use subscriber::Subscriber;
 

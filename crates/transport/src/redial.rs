@@ -1,6 +1,7 @@
 //! Which end point is dialled next, after which pause, and what is said of those that can't be
 //! reached.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -141,8 +142,17 @@ async fn why(endpoint: &str) -> String {
     let address = endpoint.trim_start_matches("tcp://");
     match timeout(PROBE_TIMEOUT, TcpStream::connect(address)).await {
         Ok(Ok(_)) => "what listens there does not answer as ZeroMQ does".into(),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer".into(),
+        Ok(Err(error)) => unreached(&error),
+        Err(_) => unreached(&ErrorKind::TimedOut.into()),
+    }
+}
+
+/// Why nothing was reached, for people.
+pub fn unreached(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
+        ErrorKind::TimedOut => "no answer in time: the host is off, or can't be reached".to_owned(),
+        _ => error.to_string(),
     }
 }
 

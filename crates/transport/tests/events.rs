@@ -3,6 +3,8 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -10,10 +12,8 @@ use bytes::Bytes;
 use recado_transport::{CallError, EventProxy, Publisher, Subscriber};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 
-const LONG: Duration = Duration::from_secs(10);
-const ANY: &str = "tcp://127.0.0.1:0";
+use support::{LONG, heard, proxy};
 
 /// Polls until something is true; the tests wait for conditions, never for times.
 async fn until(mut condition: impl FnMut() -> bool) {
@@ -23,31 +23,6 @@ async fn until(mut condition: impl FnMut() -> bool) {
         }
     };
     tokio::time::timeout(LONG, wait).await.expect("the condition within the time");
-}
-
-async fn proxy() -> ([String; 2], oneshot::Sender<()>) {
-    let proxy = EventProxy::bind(ANY, ANY).await.unwrap();
-    let endpoints = proxy.endpoints().map(str::to_owned);
-    let (stop, stopped) = oneshot::channel::<()>();
-    tokio::spawn(proxy.run(async {
-        let _ = stopped.await;
-    }));
-    (endpoints, stop)
-}
-
-/// Publishes on a topic until the subscriber hears it.
-async fn heard(publisher: &Publisher, subscriber: &Subscriber, topic: &str) {
-    let knock = async {
-        loop {
-            let _ = publisher.publish(topic.to_owned().into(), "knock".into()).await;
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::select! {
-        () = knock => {}
-        event = subscriber.receive() => assert_eq!(event.unwrap().0, topic),
-        () = tokio::time::sleep(LONG) => panic!("nothing heard"),
-    }
 }
 
 #[tokio::test]

@@ -3,18 +3,18 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use recado_transport::{
-    AnyOf, CallError, Caller, DIAL_TIMEOUT_MS, EventProxy, Publisher, Responder, Subscriber,
+    AnyOf, CallError, Caller, DIAL_TIMEOUT_MS, Publisher, Responder, Subscriber,
 };
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-const LONG: Duration = Duration::from_secs(10);
-const ANY: &str = "tcp://127.0.0.1:0";
+use support::{ANY, LONG, heard, proxy};
 
 /// Answers everything with its own end point.
 async fn named() -> (Responder, JoinHandle<()>) {
@@ -99,32 +99,6 @@ async fn a_name_that_cannot_be_resolved_is_passed_and_tried_again() {
     let to = all(&["tcp://no-such-host.invalid:1", two.endpoint()]).called("the broker");
     let caller = Caller::connect(to).await.unwrap();
     assert_eq!(who_answers(&caller).await, two.endpoint());
-}
-
-async fn proxy() -> ([String; 2], oneshot::Sender<()>) {
-    let proxy = EventProxy::bind(ANY, ANY).await.unwrap();
-    let endpoints = proxy.endpoints().map(str::to_owned);
-    let (stop, stopped) = oneshot::channel::<()>();
-    tokio::spawn(proxy.run(async {
-        let _ = stopped.await;
-    }));
-    (endpoints, stop)
-}
-
-/// Publishes on a topic until the subscriber hears it.
-async fn heard(publisher: &Publisher, subscriber: &Subscriber, topic: &'static str) {
-    let knock = async {
-        loop {
-            let _ = publisher.publish(topic.into(), "knock".into()).await;
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let listen = async { while subscriber.receive().await.unwrap().0 != topic {} };
-    tokio::select! {
-        () = knock => {}
-        () = listen => {}
-        () = tokio::time::sleep(LONG) => panic!("{topic} was not heard"),
-    }
 }
 
 #[tokio::test]

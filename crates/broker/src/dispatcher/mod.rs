@@ -4,6 +4,8 @@
 //! what is to be done comes out as [`Action`]s. Every request is answered exactly once: by the
 //! first server that answers, or by the broker when the time is over.
 
+mod action;
+mod answers;
 mod held;
 mod servers;
 mod sessions;
@@ -17,12 +19,13 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use bytes::Bytes;
 use recado_metrics::{OTHER, count};
-use recado_protocol::backend::{ToBroker, ToServer};
+use recado_protocol::backend::ToBroker;
 use recado_protocol::limits::MAX_REQUEST_BYTES;
-use recado_protocol::{Code, Refusal, Reply, Status, codec};
+use recado_protocol::{Code, Refusal, Reply, codec};
 use recado_transport::Envelope;
 
 use crate::{Limits, Metrics};
+pub use action::{Action, Connected};
 use held::{Held, Kind, Origin};
 use servers::{Announcement, Servers};
 use sessions::Sessions;
@@ -34,59 +37,6 @@ const COPY_BYTES: usize = 1024;
 const MAX_REFUSAL_BYTES: usize = 4096;
 /// How long a failed attempt to open a session is not repeated.
 const SESSION_PAUSE_MS: u64 = 100;
-
-/// What is to be done.
-#[derive(Debug, PartialEq)]
-pub enum Action {
-    /// Send a request to a server.
-    Deal {
-        /// The server's connection.
-        server: Bytes,
-        /// The header.
-        header: ToServer,
-        /// The client's request, untouched.
-        body: Bytes,
-    },
-    /// Pass a server's reply on.
-    Reply {
-        /// Whom to.
-        to: Envelope,
-        /// The reply, untouched.
-        body: Bytes,
-    },
-    /// Refuse a request.
-    Refuse {
-        /// Whom to.
-        to: Envelope,
-        /// The service that the refusal names.
-        service: String,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// Tell servers how the broker is.
-    Tell {
-        /// Their connections.
-        to: Vec<Bytes>,
-        /// All servers that are connected.
-        servers: Vec<Connected>,
-    },
-    /// Answer `status`.
-    Status {
-        /// Whom to.
-        to: Envelope,
-        /// What the servers say; the broker's part is filled in.
-        status: Box<Status>,
-    },
-}
-
-/// A server that is connected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Connected {
-    /// Its name.
-    pub name: String,
-    /// Since when, on the clock of the calls.
-    pub since_ms: u64,
-}
 
 /// An attempt: which request is with which server.
 #[derive(Clone, Copy, Debug)]
@@ -126,17 +76,6 @@ pub enum Lack {
     NoneServes,
 }
 
-/// What the broker says of itself in `status`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Requests that were answered, by whomever.
-    pub answered: u64,
-    /// Attempts after the first.
-    pub retried: u64,
-    /// Requests that the broker refused itself.
-    pub refused: u64,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Dispatcher {
@@ -164,7 +103,6 @@ pub struct Dispatcher {
     /// All requests by age, with when the broker answers them.
     requests_due: VecDeque<(u64, u64)>,
     due: BinaryHeap<Reverse<(u64, u64, Due)>>,
-    counters: Counters,
     /// When the servers are told again how the broker is.
     tell_due_ms: u64,
     metrics: Metrics,
@@ -200,7 +138,6 @@ impl Dispatcher {
             attempts_forgotten: VecDeque::new(),
             requests_due: VecDeque::new(),
             due: BinaryHeap::new(),
-            counters: Counters::default(),
             tell_due_ms: 0,
             metrics: Metrics::default(),
             actions: Vec::new(),
@@ -391,14 +328,6 @@ impl Dispatcher {
         }
     }
 
-    /// How long a client waited.
-    fn note_time(&self, held: &Held, now: u64) {
-        if let Origin::Client(_) = held.origin {
-            let waited_ms = now.saturating_sub(held.since_ms);
-            self.metrics.request_seconds.observe(waited_ms as f64 / 1000.0);
-        }
-    }
-
     /// The reply to our own request for a session.
     fn session_answered(&mut self, body: &[u8], now: u64) {
         match codec::decode_reply(body) {
@@ -469,83 +398,6 @@ impl Dispatcher {
             self.sessions.answered(id);
         }
         Some(held)
-    }
-
-    /// Answers what no server has answered in time.
-    fn time_over(&mut self, key: u64, now: u64) {
-        let Some(held) = self.release(key) else { return };
-        self.note_time(&held, now);
-        self.give_up(held, "no server could take the request; try again", now);
-    }
-
-    /// Answers without the servers.
-    fn give_up(&mut self, held: Held, text: &str, now: u64) {
-        let uncertain = held.kind == Kind::Write && (held.uncertain || held.open());
-        let to = match held.origin {
-            Origin::Client(to) => to,
-            Origin::Session => return self.session_failed(now),
-        };
-        if held.kind == Kind::Status {
-            return self.answer_status(to, no_members(), now);
-        }
-        let service = codec::peek_service(&held.body).unwrap_or("error").to_owned();
-        if uncertain {
-            let text = "the answer was lost and the request may be done; look before you repeat it";
-            return self.refuse(to, &service, Code::Unknown, text);
-        }
-        self.refuse(to, &service, Code::Unavailable, text);
-    }
-
-    fn refuse(&mut self, to: Envelope, service: &str, code: Code, text: &str) {
-        self.counters.refused += 1;
-        self.metrics.refusals.inc(code.as_str());
-        let refusal = Refusal::new(code, text);
-        self.answer(Action::Refuse { to, service: service.to_owned(), refusal });
-    }
-
-    /// Every answer to a client goes out here.
-    fn answer(&mut self, action: Action) {
-        self.counters.answered += 1;
-        self.metrics.answers.inc();
-        self.actions.push(action);
-    }
-
-    /// Adds the broker's own part to a status.
-    fn answer_status(&mut self, to: Envelope, mut status: Status, now: u64) {
-        let waiting = self.held.values().filter(|held| held.waiting).count();
-        let part = [
-            ("pid", u64::from(self.myself.pid)),
-            ("servers", self.servers.live() as u64),
-            ("in_flight", (self.held.len() - waiting) as u64),
-            ("queued", waiting as u64),
-            ("answered", self.counters.answered),
-            ("retried", self.counters.retried),
-            ("refused", self.counters.refused),
-            ("sessions", self.sessions.open() as u64),
-            ("uptime_ms", now),
-        ];
-        let mut part: Vec<(rmpv::Value, rmpv::Value)> =
-            part.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
-        if let Some(http) = &self.myself.http {
-            part.push(("http".into(), http.as_str().into()));
-        }
-        status.broker = rmpv::Value::Map(part);
-        for member in &mut status.members {
-            member.http = self.servers.http(&member.name);
-        }
-        self.answer(Action::Status { to, status: Box::new(status) });
-    }
-}
-
-/// A status without anything from the servers.
-fn no_members() -> Status {
-    Status {
-        members: Vec::new(),
-        broker: rmpv::Value::Nil,
-        proxy: rmpv::Value::Nil,
-        reference: rmpv::Value::Nil,
-        brokers: rmpv::Value::Nil,
-        proxies: rmpv::Value::Nil,
     }
 }
 

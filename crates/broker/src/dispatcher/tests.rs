@@ -506,7 +506,7 @@ fn status_is_completed_by_the_broker() {
     let mut scene = Scene::with_servers(Limits::default(), &["a"], 8);
     scene.ask(1, encode(Request::Status, None));
     let dealt = scene.turn().remove(0);
-    let status = Reply::Status(Box::new(super::no_members()));
+    let status = Reply::Status(Box::new(super::answers::no_members()));
     scene.done(&dealt, codec::encode_reply("status", &status, Stamp::default()));
     scene.turn();
     let (_, Answer::Status(broker)) = &scene.answers[0] else { panic!("a status") };

@@ -158,9 +158,7 @@ impl Dispatcher {
             let server = self.servers.get(index);
             server.in_flight += 1;
             held.waiting = false;
-            let again = u64::from(!held.attempts.is_empty());
-            self.counters.retried += again;
-            self.metrics.retries.inc_by(again);
+            self.metrics.retries.inc_by(u64::from(!held.attempts.is_empty()));
             held.attempts.retain(|(key, _)| *key != server.key);
             held.attempts.push((server.key, true));
             self.attempts.insert(n, Attempt { request: key, server: server.key });

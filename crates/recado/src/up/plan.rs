@@ -49,23 +49,20 @@ impl Plan {
         let mut reference = listener(settings);
         reference.push(with_http(settings, port_table::REFERENCE_HTTP, &mut http));
         let mut middle = vec![role("reference", Command::Reference, &reference)];
-        for number in 1..=settings.brokers {
-            let name = numbered("broker", number);
+        let brokers = (1..=settings.brokers).map(|number| {
+            let ends = own.broker(number).into_iter().zip(["clients", "servers"]);
+            (Command::Broker, number, port_table::broker_http(number), ends)
+        });
+        let proxies = (1..=settings.proxies).map(|number| {
+            let ends = own.proxy(number).into_iter().zip(["servers", "clients"]);
+            (Command::Proxy, number, port_table::proxy_http(number), ends)
+        });
+        for (command, number, page, ends) in brokers.chain(proxies) {
+            let name = numbered(command.word(), number);
             let mut flags = one_of(settings, number);
-            flags.push(with_http(settings, port_table::broker_http(number), &mut http));
-            middle.push(role(&name, Command::Broker, &flags));
-            let [front, back] = own.broker(number);
-            endpoints.push((name.clone(), front, "clients"));
-            endpoints.push((name, back, "servers"));
-        }
-        for number in 1..=settings.proxies {
-            let name = numbered("proxy", number);
-            let mut flags = one_of(settings, number);
-            flags.push(with_http(settings, port_table::proxy_http(number), &mut http));
-            middle.push(role(&name, Command::Proxy, &flags));
-            let [publishers, subscribers] = own.proxy(number);
-            endpoints.push((name.clone(), publishers, "servers"));
-            endpoints.push((name, subscribers, "clients"));
+            flags.push(with_http(settings, page, &mut http));
+            middle.push(role(&name, command, &flags));
+            endpoints.extend(ends.map(|(endpoint, whom)| (name.clone(), endpoint, whom)));
         }
         endpoints.push(("reference".to_owned(), own.reference(), "servers"));
         let mut servers = Vec::new();

@@ -1,5 +1,6 @@
 //! Berkeley: a server whose clock is wrong is corrected, be it a backup or the primary.
 
+use crate::support::http::{get, value};
 use crate::support::{Cluster, chat, eventually_async};
 
 /// How wrong the clock is at the start.
@@ -8,19 +9,21 @@ const SKEW_MS: &str = "700";
 /// How near all clocks must come.
 const LIMIT_MS: i64 = 5;
 
-async fn check_corrected(skewed: usize) {
+/// How near what a page shows must come to what was set.
+const SHOWN_WITHIN_S: f64 = 0.05;
+
+async fn check_corrected(skewed: usize) -> (Cluster, String) {
     let mut cluster = Cluster::empty();
+    let http = format!("127.0.0.1:{}", cluster.base + 70);
+    let wrong = ["--clock-offset-ms", SKEW_MS, "--http", &http];
     for role in ["reference", "broker", "proxy"] {
         cluster.start(role, &[role]);
     }
-    cluster.start_server(1, if skewed == 1 { &["--clock-offset-ms", SKEW_MS] } else { &[] });
-    // The first one there gets the lowest rank.
-    cluster.wait_active(1);
-    for number in [2, 3] {
-        let wrong = number == skewed;
-        cluster.start_server(number, if wrong { &["--clock-offset-ms", SKEW_MS] } else { &[] });
+    // One after the other, so that the first one leads, and the right ones outvote a wrong third.
+    for number in 1..=3 {
+        cluster.start_server(number, if number == skewed { &wrong } else { &[] });
+        cluster.wait_active(number);
     }
-    cluster.wait_active(3);
     let client = chat::connect(&cluster).await;
     client.create_channel("general").await.unwrap();
     // Requests make rounds due.
@@ -33,11 +36,20 @@ async fn check_corrected(skewed: usize) {
     .await;
     client.publish("ana", "general", "after").await.unwrap();
     chat::check_order(&chat::channel_history(&client, "general").await);
+    (cluster, http)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backups_clock_is_corrected() {
-    check_corrected(3).await;
+async fn a_backups_clock_is_corrected_and_its_host_is_shown_to_be_off() {
+    let (_cluster, http) = check_corrected(3).await;
+    let off_s = SKEW_MS.parse::<f64>().unwrap() / 1000.0;
+    let (_, page) = get(&http, "/metrics").unwrap();
+    for (series, expected) in
+        [("recado_host_clock_offset_seconds", off_s), ("recado_clock_correction_seconds", -off_s)]
+    {
+        let shown = value(&page, series);
+        assert!((shown - expected).abs() < SHOWN_WITHIN_S, "{series} {shown}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use recado_transport::Caller;
 use rustix::process::Signal;
 
-use crate::support::http::{addresses, get};
+use crate::support::http::{addresses, get, value};
 use crate::support::{Cluster, signal};
 
 /// How long an answer of the cluster may take.
@@ -28,13 +28,6 @@ fn every_role_under_up_answers() {
         assert!(code == 200 && metrics.ends_with("# EOF\n"), "{name}: {metrics}");
         assert!(metrics.contains("\nprocess_cpu_seconds_total "), "{name}: {metrics}");
     }
-}
-
-/// The value of a series, by its whole name with labels.
-fn value(page: &str, series: &str) -> f64 {
-    let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    let line = line.unwrap_or_else(|| panic!("no {series} in\n{page}"));
-    line.trim().parse().unwrap()
 }
 
 /// What a service answers, about.

@@ -164,7 +164,7 @@ fn lines(cluster: &Cluster) -> Terminal {
 fn the_line_client_leaves_on_a_signal_too() {
     let cluster = Cluster::empty();
     let mut ana = lines(&cluster);
-    ana.wait_for("can't reach the broker at 127.0.0.1");
+    ana.wait_for("can't reach the broker at tcp://127.0.0.1");
     ana.keys("users");
     ana.wait_for("> users");
     ana.signal(Signal::TERM);

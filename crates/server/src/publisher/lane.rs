@@ -1,6 +1,6 @@
 //! The way through one proxy: sends events and markers, and listens for the markers.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Desk;
 use super::feed::{self, Page};
 use super::passage::{CATCH_UP_MS, MARKER_INTERVAL_MS, Passage};
+use crate::lock::lock;
 
 /// One proxy's sockets, and who uses them.
 pub struct Lane {
@@ -258,9 +259,4 @@ fn election(desk: &Desk) -> Event {
         timestamp: stamp.timestamp,
         clock: stamp.clock,
     }
-}
-
-/// A panic while it was held ends the process anyway.
-pub fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

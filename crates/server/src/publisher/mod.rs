@@ -34,12 +34,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::clocks::Clocks;
 use crate::cluster::Leadership;
 use crate::facts::Facts;
+use crate::lock::lock;
 pub use minute::Minute;
 pub use passage::{CATCH_UP_MS, Passage};
 pub use watermark::Watermark;
 
 use feed::Feed;
-use lane::{Lane, lock};
+use lane::Lane;
 use minute::NOTE_INTERVAL_MS;
 
 /// The part that publishes.

@@ -22,6 +22,13 @@ pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
     Some((status, body.to_owned()))
 }
 
+/// The value of a series, by its whole name with labels.
+pub fn value(page: &str, series: &str) -> f64 {
+    let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    let line = line.unwrap_or_else(|| panic!("no {series} in\n{page}"));
+    line.trim().parse().unwrap()
+}
+
 /// Every role that `status --json` shows, with the address of its pages.
 pub fn addresses(status: &Value) -> Vec<(String, String)> {
     let at = |role: &Value| role["http"].as_str().map(str::to_owned);
