@@ -21,7 +21,7 @@ pub enum Refusal {
     UnknownUser,
     /// The name breaks the rules.
     InvalidName,
-    /// A user and a channel can't share a name.
+    /// A user and a channel can't share a name, nor can two servers.
     NameTaken,
     /// Another request came under the same id.
     IdConflict,

@@ -372,10 +372,27 @@ fn members_come_go_and_come_back() {
 }
 
 #[test]
+fn of_two_servers_with_one_name_the_first_one_stays_until_it_is_removed() {
+    let mut chat = Chat::with([announce(1, 7, 1)]);
+    let Command::Member(MemberCommand::Announce(first)) = announce(1, 7, 1) else { panic!() };
+    let namesake = || {
+        let second = Announcement { node: 2, boot: 8, ..first.clone() };
+        Command::Member(MemberCommand::Announce(second))
+    };
+    let refused = chat.apply(None, namesake());
+    assert_eq!(refused.outcome, Outcome::Refused(Refusal::NameTaken));
+    assert!(!chat.rows.members.contains_key(&2));
+    chat.run(Command::Member(MemberCommand::Remove { node: 1 }));
+    chat.run(namesake());
+    assert!(chat.rows.members.contains_key(&2));
+}
+
+#[test]
 fn a_witness_is_never_active() {
     let mut chat = Chat::with([announce(1, 7, 1)]);
     let announced = Announcement { witness: true, ..chat.rows.members[&1].announced.clone() };
-    chat.run(Command::Member(MemberCommand::Announce(Announcement { node: 2, ..announced })));
+    let announced = Announcement { node: 2, name: "s2".into(), ..announced };
+    chat.run(Command::Member(MemberCommand::Announce(announced)));
     let activate = Command::Member(MemberCommand::Activate { node: 2 });
     assert!(!chat.apply(None, activate).members_changed);
     assert!(!chat.rows.members[&2].active);

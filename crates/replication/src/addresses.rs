@@ -137,6 +137,12 @@ impl Book {
         self.places.values().all(|place| place.met)
     }
 
+    /// Whether this connection leads to the node itself.
+    pub fn was_met(&self, node: NodeId, connection: Option<u64>) -> bool {
+        let met = |place: &Place| place.met && place.connection == connection;
+        connection.is_some() && self.places.get(&node).is_some_and(met)
+    }
+
     /// What is to be done now; `connection` tells which connection to a node stands.
     pub fn look(&mut self, now: Instant, connection: impl Fn(NodeId) -> Option<u64>) -> Vec<Step> {
         let mut steps = Vec::new();
@@ -263,6 +269,8 @@ mod tests {
         assert_eq!(book.look(now, |_| Some(1)), [ask(A, "a")]);
         assert_eq!(book.answered(A, "a", Some(A), now), []);
         assert!(book.is_settled());
+        assert!(book.was_met(A, Some(1)));
+        assert!(!book.was_met(A, Some(3)) && !book.was_met(A, None) && !book.was_met(B, Some(1)));
         assert_eq!(book.look(now, |_| Some(3)), [ask(A, "a")]);
         assert!(!book.is_settled());
     }

@@ -96,6 +96,8 @@ pub async fn receive_announcement(shared: &Arc<Shared>, announcement: Announceme
     match proposals.change_members(MemberCommand::Announce(announcement)).await {
         Ok(committed) => match committed.outcome {
             recado_chat::Outcome::Refused(recado_chat::Refusal::Removed) => Announced::Removed,
+            // A namesake was a moment quicker: the next try finds it in the table.
+            recado_chat::Outcome::Refused(recado_chat::Refusal::NameTaken) => Announced::Later,
             recado_chat::Outcome::Refused(refusal) => Announced::Refused(format!("{refusal:?}")),
             _ => Announced::Welcome { cluster },
         },
@@ -150,8 +152,13 @@ async fn settle(
     }
 }
 
-/// Whether a server is there or was a moment ago.
+/// Whether a server is there or was a moment ago. One that stands still keeps its connections for a
+/// while, and its place with them.
 fn was_heard(shared: &Shared, server: &Announcement) -> bool {
+    let connection = shared.transport.connection(server.node, Lane::Control);
+    if lock(&shared.addresses).was_met(server.node, connection) {
+        return true;
+    }
     // Who was not heard of in a young term may only not have answered yet.
     let gate = lock(&shared.gate);
     let heard = gate.heard(server.node).max(gate.since());

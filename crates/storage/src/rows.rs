@@ -269,6 +269,17 @@ impl Rows for TableRows<'_> {
         }
     }
 
+    fn members_named(&mut self, name: &str) -> Result<Vec<u64>> {
+        let mut named = Vec::new();
+        for row in self.members.iter()? {
+            let member = values::read_member(row?.1.value())?;
+            if member.announced.name == name {
+                named.push(member.announced.node);
+            }
+        }
+        Ok(named)
+    }
+
     fn put_member(&mut self, row: &Member) -> Result<()> {
         self.members.insert(row.announced.node, values::member(row)?.as_slice())?;
         Ok(())

@@ -17,10 +17,15 @@ pub(super) fn apply<R: Rows>(rows: &mut R, command: &MemberCommand) -> Result<Ap
     }
 }
 
-/// Another boot starts inactive, whatever it was before: it may have missed entries.
+/// Another boot starts inactive, whatever it was before: it may have missed entries. Of two nodes
+/// with one name the first one stays.
 fn announce<R: Rows>(rows: &mut R, announced: &Announcement) -> Result<Applied, R::Error> {
     if rows.is_removed(announced.node)? {
         return Ok(Applied::refused(Refusal::Removed));
+    }
+    let others = rows.members_named(&announced.name)?;
+    if others.iter().any(|node| *node != announced.node) {
+        return Ok(Applied::refused(Refusal::NameTaken));
     }
     let row = match rows.member(announced.node)? {
         Some(old) if old.announced == *announced => return Ok(changed(false)),

@@ -186,6 +186,11 @@ impl Rows for MemoryRows {
         Ok(self.members.get(&node).cloned())
     }
 
+    fn members_named(&mut self, name: &str) -> Result<Vec<u64>, Infallible> {
+        let named = self.members.values().filter(|row| row.announced.name == name);
+        Ok(named.map(|row| row.announced.node).collect())
+    }
+
     fn put_member(&mut self, row: &Member) -> Result<(), Infallible> {
         self.members.insert(row.announced.node, row.clone());
         Ok(())

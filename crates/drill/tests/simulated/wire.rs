@@ -76,8 +76,10 @@ struct Posted {
 #[derive(Default)]
 struct Shared {
     outbox: Vec<Posted>,
-    /// Which servers are connected, directed, as the side that asks sees it.
-    connected: BTreeSet<(usize, usize)>,
+    /// Which servers are connected, directed, as the side that asks sees it, and by which
+    /// connection.
+    connected: BTreeMap<(usize, usize), u64>,
+    last_connection: u64,
     pending: BTreeMap<u64, Pending>,
     last_id: u64,
     /// How often each proxy died: connections to it have that number.
@@ -131,6 +133,15 @@ impl Post {
         }
     }
 
+    /// Connects, unless they are connected.
+    fn connect(&self, link: (usize, usize)) {
+        let Shared { connected, last_connection, .. } = &mut *self.lock();
+        connected.entry(link).or_insert_with(|| {
+            *last_connection += 1;
+            *last_connection
+        });
+    }
+
     /// Breaks the connection over which `from` asks `to`; all that waits on it hears of it.
     fn disconnect(&self, from: usize, to: usize) {
         let broken: Vec<Pending> = {
@@ -181,7 +192,7 @@ impl PeerTransport for Transport {
 
     fn connection(&self, node: NodeId, _lane: Lane) -> Option<u64> {
         let to = self.place(node)?;
-        self.post.lock().connected.contains(&(self.me, to)).then_some(1)
+        self.post.lock().connected.get(&(self.me, to)).copied()
     }
 
     fn send(
@@ -309,7 +320,7 @@ impl Wire {
     }
 
     fn break_connections(&mut self) {
-        let standing: Vec<(usize, usize)> = self.post.lock().connected.iter().copied().collect();
+        let standing: Vec<(usize, usize)> = self.post.lock().connected.keys().copied().collect();
         for (from, to) in standing {
             if !self.possible(from, to) {
                 self.post.disconnect(from, to);
@@ -340,7 +351,7 @@ impl Wire {
                 let draw = draw(self.seed, (link, now_ms));
                 let at = *self.connecting.entry(link).or_insert(now_ms + 1 + draw % CONNECT_MS);
                 if at <= now_ms {
-                    self.post.lock().connected.insert(link);
+                    self.post.connect(link);
                 }
             }
         }

@@ -72,9 +72,12 @@ impl PeerTransport for Transport {
 
     fn connection(&self, node: NodeId, _lane: Lane) -> Option<u64> {
         let me = *self.me.get().unwrap_or(&0);
-        let there = self.network.carries(me, node)
-            && self.network.replicas.lock().unwrap().contains_key(&node);
-        there.then_some(1)
+        if !self.network.carries(me, node) {
+            return None;
+        }
+        // Whoever answers there, each start has a connection of its own.
+        let replicas = self.network.replicas.lock().unwrap();
+        replicas.get(&node).map(|replica| *replica.boot().borrow())
     }
 
     fn send(
