@@ -4,6 +4,7 @@
 
 mod addresses;
 mod announce;
+mod bounds;
 mod election;
 mod entropy;
 mod folder;

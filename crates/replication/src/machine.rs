@@ -27,7 +27,8 @@ fn encode_marks(applied: Option<&LogId>, membership: &StoredMembership) -> io::R
     })
 }
 
-fn decode_marks(marks: &Marks) -> io::Result<(Option<LogId>, StoredMembership)> {
+/// What a store's marks, or a snapshot's, say: its last entry and the membership.
+pub fn decode_marks(marks: &Marks) -> io::Result<(Option<LogId>, StoredMembership)> {
     if marks.applied.is_empty() {
         return Ok((None, StoredMembership::default()));
     }

@@ -145,6 +145,9 @@ pub enum ProposeError {
     /// Certainly not done: the queue is full or the node is stopping.
     #[error("busy")]
     Busy,
+    /// Certainly not done, and never will be: what the log can't hold, in a clause.
+    #[error("out of bounds: {0}")]
+    OutOfBounds(String),
     /// The primary lost its place while the entry was on its way; it may be done.
     #[error("outcome unknown")]
     Uncertain,

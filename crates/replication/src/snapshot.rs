@@ -9,10 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use recado_storage::{STORE_FILE, free_bytes, verify_snapshot};
+use recado_storage::{STORE_FILE, SnapshotInfo, free_bytes, verify_snapshot};
 use serde::{Deserialize, Serialize};
 
 use crate::NodeId;
+use crate::bounds::message;
+use crate::inbound::known;
+use crate::machine;
 use crate::network::{call, kind};
 use crate::peer::Lane;
 use crate::shared::Shared;
@@ -128,6 +131,7 @@ async fn send_file(
         match answer {
             ChunkAnswer::Next if next < length => offset = next,
             ChunkAnswer::Installed(response) => {
+                message::answered(&response.vote, vote.leader_id.term)?;
                 shared.config.metrics.snapshots_sent.inc();
                 return Ok(response);
             }
@@ -147,20 +151,25 @@ pub async fn receive_chunk(shared: &Arc<Shared>, chunk: Chunk) -> ChunkAnswer {
 
 async fn take_chunk(shared: &Arc<Shared>, chunk: Chunk) -> Result<ChunkAnswer, String> {
     let path = shared.config.dir.join(format!("snapshot-{:016x}.in", chunk.transfer));
+    let engine = shared.engine().ok_or("this node is only just starting")?;
+    if let Some((vote, meta)) = &chunk.end {
+        message::snapshot(vote, meta, known(shared, engine))?;
+    }
     let end = chunk.end.clone();
     let written = path.clone();
     let dir = shared.config.dir.clone();
     blocking(shared.files, move || write_chunk(&dir, &written, &chunk)).await?;
     let Some((vote, meta)) = end else { return Ok(ChunkAnswer::Next) };
-    let engine = shared.engine().ok_or("this node is only just starting")?;
     // Under another name, or the next transfer's first piece would remove it while it is read.
     let whole = path.with_extension("whole");
     let renamed = whole.clone();
     let cleanup = RemoveOnDrop(whole.clone());
+    let expected = meta.clone();
     // What was damaged on its way is sent again; the engine would take it for a broken store.
     blocking(shared.files, move || {
         fs::rename(&path, &renamed)?;
-        verify_snapshot(&renamed).map(|_| ()).map_err(io::Error::other)
+        let info = verify_snapshot(&renamed).map_err(io::Error::other)?;
+        is_what_it_says(&info, &expected)
     })
     .await?;
     let snapshot = Snapshot { meta, snapshot: SnapshotData::File(Arc::from(whole.as_path())) };
@@ -171,8 +180,21 @@ async fn take_chunk(shared: &Arc<Shared>, chunk: Chunk) -> Result<ChunkAnswer, S
     Ok(ChunkAnswer::Installed(response))
 }
 
+/// The engine goes by what it is told, the store by what the file holds.
+fn is_what_it_says(info: &SnapshotInfo, meta: &SnapshotMeta) -> io::Result<()> {
+    let held = machine::decode_marks(&info.marks)?;
+    let position = meta.last_log_id.map_or(0, |id| id.index);
+    if (&held.0, &held.1, info.position) == (&meta.last_log_id, &meta.last_membership, position) {
+        return Ok(());
+    }
+    Err(io::Error::other("the snapshot is not the one that was announced"))
+}
+
 /// Writes a piece where it belongs. The first one begins a file and removes older transfers.
 fn write_chunk(dir: &Path, path: &Path, chunk: &Chunk) -> io::Result<()> {
+    if chunk.bytes.len() > CHUNK_BYTES {
+        return Err(io::Error::other("a piece of the snapshot is too long"));
+    }
     if chunk.offset == 0 {
         remove_leftovers(dir, ".in")?;
     }

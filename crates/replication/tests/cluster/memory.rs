@@ -17,6 +17,9 @@ use recado_replication::{
 /// How long a condition may take before the test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The cluster's id.
+pub const CLUSTER: u64 = 4711;
+
 /// The name of the reference's replica.
 const WITNESS: &str = "reference";
 
@@ -172,7 +175,7 @@ impl Cluster {
         std::fs::create_dir(&dir).unwrap();
         let server = self.boot(name, dir).await;
         if self.servers.is_empty() {
-            server.replica().form(4711).await.unwrap();
+            server.replica().form(CLUSTER).await.unwrap();
         }
         self.servers.push(server);
         self.list();
@@ -214,7 +217,7 @@ impl Cluster {
         ReplicaConfig {
             dir: dir.to_owned(),
             name: name.to_owned(),
-            address: format!("memory://{name}"),
+            address: address_of(name),
             boot: self.ranks + 1000,
             pid: 1,
             witness: name == WITNESS,
@@ -246,7 +249,7 @@ impl Cluster {
             .servers
             .iter()
             .filter(|s| s.runs() && s.name != WITNESS)
-            .map(|s| Peer { node: s.node, address: String::new(), rank: s.rank })
+            .map(|s| Peer { node: s.node, address: s.address(), rank: s.rank })
             .collect();
         for server in self.servers.iter().filter(|s| s.runs()) {
             server.replica().learn_peers(&peers);
@@ -286,7 +289,7 @@ impl Cluster {
     /// Gives every server another rank, as a reference would that knows them all.
     pub fn rank(&self, ranks: [u64; 3]) {
         let peers: Vec<Peer> = (self.servers.iter().zip(ranks))
-            .map(|(s, rank)| Peer { node: s.node, address: String::new(), rank })
+            .map(|(s, rank)| Peer { node: s.node, address: s.address(), rank })
             .collect();
         for (server, rank) in self.servers.iter().zip(ranks) {
             server.replica().learn_peers(&peers);
@@ -447,7 +450,16 @@ impl Cluster {
     }
 }
 
+/// Where the server of this name is.
+fn address_of(name: &str) -> String {
+    format!("memory://{name}")
+}
+
 impl Server {
+    fn address(&self) -> String {
+        address_of(&self.name)
+    }
+
     /// The replica of a running server.
     pub fn replica(&self) -> &Replica {
         &self.running.as_ref().expect("it runs").replica
