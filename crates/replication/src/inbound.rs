@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::announce::{Announced, receive_announcement};
 use crate::bounds::message::{self, Known};
+use crate::confirm;
 use crate::meet;
 use crate::network::{NO_CLUSTER, kind, seal, unseal, unseal_newcomer};
 use crate::reads::Reads;
@@ -78,6 +79,7 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
             answer(&shared, &answered)
         }
         kind::WHO => answer(&shared, &meet::answer(&shared, &body)?),
+        kind::HOLD => answer(&shared, &confirm::answer(&shared, &reads, &body).await?),
         _ => None,
     }
 }

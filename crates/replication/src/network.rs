@@ -47,6 +47,8 @@ pub mod kind {
     pub const ANNOUNCE: u8 = 7;
     /// Who is there, and is the node that asks a removed one?
     pub const WHO: u8 = 8;
+    /// Does the cluster have what a damaged server held?
+    pub const HOLD: u8 = 9;
 }
 
 /// How long entries may be on their way before they are sent again. Longer than a slow disk

@@ -23,8 +23,9 @@ use crate::types::{Snapshot, SnapshotData, SnapshotMeta, SnapshotResponse, Vote}
 
 /// One chunk; well below the longest frame.
 const CHUNK_BYTES: usize = 1024 * 1024;
-/// Files on their way out, on their way in, and complete.
-pub const TRANSFER_SUFFIXES: [&str; 3] = [".out", ".in", ".whole"];
+/// Files on their way out, before and after they are complete; on their way in; and complete.
+const TRANSFER_SUFFIXES: [&str; 4] = [".out.tmp", ".out", IN_SUFFIX, ".whole"];
+const IN_SUFFIX: &str = ".in";
 /// What a snapshot on its way leaves free on the disk.
 const SPARED_BYTES: u64 = 8 * 1024 * 1024;
 /// How long a chunk may take; the last one is answered after the installation.
@@ -196,7 +197,7 @@ fn write_chunk(dir: &Path, path: &Path, chunk: &Chunk) -> io::Result<()> {
         return Err(io::Error::other("a piece of the snapshot is too long"));
     }
     if chunk.offset == 0 {
-        remove_leftovers(dir, ".in")?;
+        remove(dir, &[IN_SUFFIX])?;
     }
     need_room(dir, chunk.bytes.len() as u64)?;
     let mut file =
@@ -225,12 +226,19 @@ fn need_room(dir: &Path, bytes: u64) -> io::Result<()> {
     ))
 }
 
-/// Removes what interrupted transfers left.
-pub fn remove_leftovers(dir: &Path, suffix: &str) -> io::Result<()> {
+/// Removes what interrupted transfers left in a data folder that no replica works on.
+///
+/// # Errors
+/// The folder can't be read, or a file can't be removed.
+pub fn remove_leftovers(dir: &Path) -> io::Result<()> {
+    remove(dir, &TRANSFER_SUFFIXES)
+}
+
+fn remove(dir: &Path, suffixes: &[&str]) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with("snapshot-") && name.ends_with(suffix) {
+        if name.starts_with("snapshot-") && suffixes.iter().any(|suffix| name.ends_with(suffix)) {
             fs::remove_file(&path)?;
         }
     }

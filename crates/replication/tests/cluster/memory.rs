@@ -13,6 +13,7 @@ use recado_replication::{
     Committed, Lane, Metrics, NodeId, Peer, PeerError, PeerTransport, PendingAnswer, ProposeError,
     Replica, ReplicaConfig, Sizes, StampSource, Timing, View,
 };
+use tokio::sync::watch;
 
 /// How long a condition may take before the test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -194,7 +195,8 @@ impl Cluster {
         let start = Instant::now();
         loop {
             let clock = Arc::new(Clock(AtomicU64::new(0)));
-            match Replica::start(self.config(name, dir), self.transport(), clock).await {
+            let (config, listed) = (self.config(name, dir), self.listed());
+            match Replica::start(config, self.transport(), clock, listed).await {
                 Ok(replica) => {
                     replica.shutdown().await;
                     return Ok(());
@@ -230,7 +232,7 @@ impl Cluster {
     async fn boot(&mut self, name: String, dir: PathBuf) -> Server {
         let (transport, config) = (self.transport(), self.config(&name, &dir));
         let clock = Arc::new(Clock(AtomicU64::new(0)));
-        let replica = start_when_free(config, transport.clone(), clock).await;
+        let replica = start_when_free(config, transport.clone(), clock, self.listed()).await;
         let node = replica.node();
         transport.me.set(node).unwrap();
         self.network.replicas.lock().unwrap().insert(node, replica.clone());
@@ -243,14 +245,22 @@ impl Cluster {
         Server { name, dir, node, running: Some(Running { replica, registration }), rank }
     }
 
-    /// Tells everybody who is there.
-    fn list(&self) {
-        let peers: Vec<Peer> = self
-            .servers
+    fn peers(&self) -> Vec<Peer> {
+        self.servers
             .iter()
             .filter(|s| s.runs() && s.name != WITNESS)
             .map(|s| Peer { node: s.node, address: s.address(), rank: s.rank })
-            .collect();
+            .collect()
+    }
+
+    /// The reference's list for a server that is starting.
+    fn listed(&self) -> watch::Receiver<Vec<Peer>> {
+        watch::channel(self.peers()).1
+    }
+
+    /// Tells everybody who is there.
+    fn list(&self) {
+        let peers = self.peers();
         for server in self.servers.iter().filter(|s| s.runs()) {
             server.replica().learn_peers(&peers);
         }
@@ -479,10 +489,12 @@ async fn start_when_free(
     config: ReplicaConfig,
     transport: Arc<Transport>,
     clock: Arc<Clock>,
+    listed: watch::Receiver<Vec<Peer>>,
 ) -> Replica {
     let start = Instant::now();
     loop {
-        match Replica::start(config.clone(), transport.clone(), clock.clone()).await {
+        match Replica::start(config.clone(), transport.clone(), clock.clone(), listed.clone()).await
+        {
             Ok(replica) => return replica,
             Err(error) => assert!(start.elapsed() < PATIENCE, "{error}"),
         }

@@ -15,8 +15,9 @@ pub const TRANSFER: u8 = 5;
 pub const READ_INDEX: u8 = 6;
 pub const ANNOUNCE: u8 = 7;
 pub const WHO: u8 = 8;
+pub const HOLD: u8 = 9;
 /// One more than the kinds that there are.
-pub const END: u8 = 9;
+pub const END: u8 = 10;
 
 /// Term and candidate, and whether a majority gave its vote.
 pub type Vote = ((u64, Option<u64>), bool);
@@ -66,6 +67,15 @@ pub enum Announced {
     NameTaken { address: String },
     Removed,
     Refused(String),
+}
+
+/// What a damaged server is answered.
+#[derive(Debug, PartialEq, Deserialize)]
+pub enum Held {
+    All,
+    /// Term and index.
+    Less((u64, u64)),
+    NotPrimary,
 }
 
 mod bin {
