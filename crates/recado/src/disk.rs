@@ -20,6 +20,7 @@ pub fn with_room(
     shutdown: &Shutdown,
     role: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    space::clean(dir);
     space::wait_for_room(dir, || shutdown.wanted());
     if shutdown.wanted() {
         return Ok(());

@@ -5,17 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use recado_chat::MemberCommand;
 use recado_chat::members::Announcement;
+use recado_chat::{Member, MemberCommand};
 use serde::{Deserialize, Serialize};
 
 use crate::NodeId;
 use crate::addresses::Word;
+use crate::bounds::{self, MAX_MEMBERS};
 use crate::entropy::id;
 use crate::meet;
 use crate::network::{call, kind};
 use crate::peer::Lane;
 use crate::propose::Proposals;
+use crate::replica::ProposeError;
 use crate::shared::{Shared, lock};
 
 /// How long an announcement may be on its way.
@@ -65,9 +67,6 @@ pub enum Announced {
     Refused(String),
 }
 
-/// How long the name and the address of a server may be, bytes.
-const MAX_LABEL_BYTES: usize = 300;
-
 /// The primary's side. That a node was removed everybody says who knows it.
 pub async fn receive_announcement(shared: &Arc<Shared>, announcement: Announcement) -> Announced {
     let Some(cluster) = shared.cluster() else { return Announced::Later };
@@ -79,10 +78,10 @@ pub async fn receive_announcement(shared: &Arc<Shared>, announcement: Announceme
     if known {
         return Announced::Welcome { cluster };
     }
-    // What is too long here would stand in every log.
-    let longest = announcement.name.len().max(announcement.address.len());
-    if longest > MAX_LABEL_BYTES {
-        let why = format!("a name or an address of {longest} bytes; {MAX_LABEL_BYTES} are allowed");
+    // Before anything is done for it.
+    if let Err(why) =
+        bounds::announcement(&announcement).and_then(|()| place(shared, &announcement))
+    {
         return Announced::Refused(why);
     }
     let Some(proposals) = shared.proposals.get() else { return Announced::Later };
@@ -101,8 +100,20 @@ pub async fn receive_announcement(shared: &Arc<Shared>, announcement: Announceme
             recado_chat::Outcome::Refused(refusal) => Announced::Refused(format!("{refusal:?}")),
             _ => Announced::Welcome { cluster },
         },
+        Err(ProposeError::OutOfBounds(why)) => Announced::Refused(why),
         Err(_) => Announced::Later,
     }
+}
+
+/// Whether there is room for one more server, unless it is known, or takes the place of another one.
+fn place(shared: &Shared, announcement: &Announcement) -> Result<(), String> {
+    let members = shared.members();
+    let known =
+        |m: &Member| m.announced.node == announcement.node || m.announced.name == announcement.name;
+    if members.len() < MAX_MEMBERS || members.iter().any(known) {
+        return Ok(());
+    }
+    Err(format!("the cluster has {MAX_MEMBERS} servers; remove those that won't come back"))
 }
 
 /// Who may run under the same name, or even with a copy of the same folder. Most often it is what

@@ -2,19 +2,27 @@
 //!
 //! A node that lost something (a vote, an acknowledged entry, rows) must not take part under its
 //! old node id. What is damaged is moved aside, and the server starts as a new node with nothing,
-//! which the others bring level. Only where nobody else needs to have the data it does not.
+//! which the others bring level: once whoever leads has confirmed that they can, and never where
+//! nobody else needs to have the data.
+//!
+//! Damaged is what does not fit its checksum, or is gone. What can't be understood was written by
+//! another version, or by a mistake: the server stops, and nothing is moved.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use recado_chat::Member;
 use recado_storage::{OpenError, STORE_FILE, Store, reread};
 
+use crate::NodeId;
+use crate::confirm::{Others, Reach};
 use crate::entropy::Entropy;
 use crate::identity::{IDENTITY_FILE, Identity};
 use crate::log::{self, Log, NodeLog};
 use crate::machine;
 use crate::replica::StartError;
+use crate::tail;
 
 /// The folder of the log's files.
 const LOG_FOLDER: &str = "log";
@@ -31,11 +39,17 @@ pub struct Folder {
     pub store: Store,
 }
 
-/// Opens the data folder of the server of this name; a damaged one is begun anew.
-pub async fn open(dir: &Path, name: &str, entropy: &dyn Entropy) -> Result<Folder, StartError> {
+/// Opens the data folder of the server of this name; a damaged one is begun anew when the others
+/// have it all.
+pub async fn open(
+    dir: &Path,
+    name: &str,
+    entropy: &dyn Entropy,
+    others: &Others,
+) -> Result<Folder, StartError> {
     match open_whole(dir, entropy).await {
         Err(StartError::Damaged(what)) => {
-            begin_anew(dir, name, &what, entropy)?;
+            begin_anew(dir, name, &what, entropy, others).await?;
             open_whole(dir, entropy).await
         }
         opened => opened,
@@ -106,7 +120,13 @@ pub fn find_a_gap(
 }
 
 /// Moves what is damaged aside and makes the folder a new node's, of the same cluster.
-fn begin_anew(dir: &Path, name: &str, what: &str, entropy: &dyn Entropy) -> Result<(), StartError> {
+async fn begin_anew(
+    dir: &Path,
+    name: &str,
+    what: &str,
+    entropy: &dyn Entropy,
+    others: &Others,
+) -> Result<(), StartError> {
     let failed = |error: io::Error| {
         StartError::Failed(format!(
             "{what}, and its files in {} can't be moved aside: {error}",
@@ -121,7 +141,9 @@ fn begin_anew(dir: &Path, name: &str, what: &str, entropy: &dyn Entropy) -> Resu
         read => read?,
     };
     let by_identity = identity.and_then(|identity| identity.standing);
-    if by_identity.map_or_else(|| held_alone(dir, name), |standing| standing.only_voter) {
+    let rows = left_rows(dir);
+    let alone = || rows.as_ref().is_none_or(|rows| rows.held_alone(name));
+    if by_identity.map_or_else(alone, |standing| standing.only_voter) {
         return Err(StartError::Failed(format!(
             "{what}, and this server may be the only one that holds the cluster's newest data; it \
              does not start without it: restore {dir} from a backup, or remove it on purpose, \
@@ -129,6 +151,21 @@ fn begin_anew(dir: &Path, name: &str, what: &str, entropy: &dyn Entropy) -> Resu
             dir = dir.display()
         )));
     }
+    let cluster = identity.and_then(|identity| identity.cluster);
+    let entry = tail::last_entry(&log_dir).ok().flatten();
+    let reach = entry.map(|(term, index)| Reach { term, index });
+    let reach = reach.max(rows.as_ref().map(|rows| rows.reach)).unwrap_or_default();
+    tracing::warn!("{what}; asking the others whether they have everything that it held");
+    let members = rows.map(|rows| rows.members).unwrap_or_default();
+    let known: Vec<(NodeId, String)> =
+        members.into_iter().map(|m| (m.announced.node, m.announced.address)).collect();
+    others.hold(cluster, reach, &known).await.map_err(|why| {
+        StartError::Failed(format!(
+            "{what}, and {why}; nothing was moved: start the reference and the other servers, \
+             then this one again, or restore {} from a backup",
+            dir.display()
+        ))
+    })?;
     if let Some(identity) = identity {
         // If this is interrupted, the next start misses the log.
         Identity { has_log: true, ..identity }.save(dir)?;
@@ -136,7 +173,6 @@ fn begin_anew(dir: &Path, name: &str, what: &str, entropy: &dyn Entropy) -> Resu
     let aside = make_aside(dir).map_err(failed)?;
     move_aside(dir, &aside).map_err(failed)?;
     // The last step, and one at once: until here the old identity tells that something is amiss.
-    let cluster = identity.and_then(|identity| identity.cluster);
     Identity::fresh(cluster, entropy).save(dir)?;
     tracing::warn!(
         "{what}; its files are kept in {}, and this server starts anew, as another node, and gets \
@@ -146,20 +182,33 @@ fn begin_anew(dir: &Path, name: &str, what: &str, entropy: &dyn Entropy) -> Resu
     Ok(())
 }
 
-/// Whether the rows can't rule out that this server was the only voter.
-fn held_alone(dir: &Path, name: &str) -> bool {
+/// What rows that can be read tell, in a folder that is damaged elsewhere.
+struct LeftRows {
+    voters: Vec<NodeId>,
+    members: Vec<Member>,
+    reach: Reach,
+}
+
+fn left_rows(dir: &Path) -> Option<LeftRows> {
     if !dir.join(STORE_FILE).exists() {
-        return true;
+        return None;
     }
-    let Ok(store) = Store::open(dir) else { return true };
-    let Ok(voters) = store.marks().map_err(io::Error::other).and_then(|m| machine::voters(&m))
-    else {
-        return true;
-    };
-    let [only] = voters[..] else { return voters.is_empty() };
+    let store = Store::open(dir).ok()?;
+    let (applied, membership) = machine::decode_marks(&store.marks().ok()?).ok()?;
+    let reach =
+        applied.map_or(Reach::default(), |id| Reach { term: id.leader_id.term, index: id.index });
     let members = store.reader().and_then(|rows| rows.members()).unwrap_or_default();
-    let mine = members.iter().find(|member| member.announced.name == name);
-    mine.is_none_or(|member| member.announced.node == only)
+    let voters = membership.membership().voter_ids().collect();
+    Some(LeftRows { voters, members, reach })
+}
+
+impl LeftRows {
+    /// Whether they can't rule out that the server of this name was the only voter.
+    fn held_alone(&self, name: &str) -> bool {
+        let [only] = self.voters[..] else { return self.voters.is_empty() };
+        let mine = self.members.iter().find(|member| member.announced.name == name);
+        mine.is_none_or(|member| member.announced.node == only)
+    }
 }
 
 /// A folder that was not there before.

@@ -96,7 +96,15 @@ impl Identity {
         if u32::from_be_bytes(*sum) != crc32fast::hash(body) {
             return Err(damaged());
         }
-        let (format, body) = body.split_first_chunk::<4>().ok_or_else(damaged)?;
+        // What fits its checksum is as it was written: if it can't be understood, that is no damage.
+        let not_understood = || {
+            StartError::Failed(format!(
+                "{} is whole, but this version of recado can't make sense of it; run the version \
+                 that wrote it, nothing was changed",
+                path.display()
+            ))
+        };
+        let (format, body) = body.split_first_chunk::<4>().ok_or_else(not_understood)?;
         let format = u32::from_be_bytes(*format);
         if format > FORMAT {
             return Err(StartError::Failed(format!(
@@ -105,7 +113,7 @@ impl Identity {
                 path.display(),
             )));
         }
-        rmp_serde::from_slice(body).map_err(|_| damaged())
+        rmp_serde::from_slice(body).map_err(|_| not_understood())
     }
 
     /// Writes the identity durably: another name first, then a rename, then the folder.
@@ -180,6 +188,18 @@ mod tests {
         let error = Identity::read(dir.path()).unwrap_err();
         assert!(matches!(error, StartError::Failed(_)), "{error}");
         assert!(error.to_string().contains("newer"), "{error}");
+    }
+
+    #[test]
+    fn what_fits_its_checksum_is_no_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        for body in [&b""[..], b"abc", &[&FORMAT.to_be_bytes()[..], b"not an identity"].concat()] {
+            let bytes = [&crc32fast::hash(body).to_be_bytes()[..], body].concat();
+            fs::write(dir.path().join(IDENTITY_FILE), bytes).unwrap();
+            let error = Identity::read(dir.path()).unwrap_err();
+            assert!(matches!(error, StartError::Failed(_)), "{body:?}: {error}");
+            assert!(error.to_string().contains("can't make sense"), "{error}");
+        }
     }
 
     #[test]

@@ -10,8 +10,10 @@ use recado_chat::planted::{self, Bug};
 use serde::Serialize;
 
 use crate::announce::{Announced, receive_announcement};
+use crate::bounds::message::{self, Known};
+use crate::confirm;
 use crate::meet;
-use crate::network::{kind, seal, unseal};
+use crate::network::{NO_CLUSTER, kind, seal, unseal, unseal_newcomer};
 use crate::reads::Reads;
 use crate::shared::Shared;
 use crate::snapshot::{Chunk, receive_chunk};
@@ -19,14 +21,15 @@ use crate::types::{AppendRequest, Engine, VoteRequest};
 #[cfg(feature = "planted")]
 use crate::types::{Vote, VoteResponse};
 
-/// Answers a peer's message; none when it is not one of this cluster's for this node, or can't be
-/// answered.
+/// Answers a peer's message; none when it is not one of this cluster's for this node, is out of
+/// bounds, or can't be answered.
 pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) -> Option<Bytes> {
     let engine = shared.engine()?;
     let (cluster, me) = (shared.cluster(), Some(shared.node));
     match kind {
         kind::APPEND => {
             let request: AppendRequest = unseal(cluster, me, &body)?;
+            within_bounds("entries", message::append(&request, known(&shared, engine)))?;
             // On receipt, not when it is answered: that waits for the disk, and a slow disk is no
             // reason to stand for election.
             if request.vote.leader_id.term >= current_term(engine) {
@@ -58,6 +61,7 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
         }
         kind::TRANSFER => {
             let request = unseal(cluster, me, &body)?;
+            within_bounds("a hand-over", message::transfer(&request, known(&shared, engine)))?;
             answer(&shared, &engine.handle_transfer_leader(request).await.ok()?)
         }
         kind::SNAPSHOT => {
@@ -70,11 +74,12 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
         }
         kind::ANNOUNCE => {
             // A newcomer does not know the cluster's id yet, and perhaps only where somebody is.
-            let announcement: Announcement = unseal(None, None, &body)?;
+            let announcement: Announcement = unseal_newcomer(cluster, &body)?;
             let answered: Announced = receive_announcement(&shared, announcement).await;
             answer(&shared, &answered)
         }
         kind::WHO => answer(&shared, &meet::answer(&shared, &body)?),
+        kind::HOLD => answer(&shared, &confirm::answer(&shared, &reads, &body).await?),
         _ => None,
     }
 }
@@ -82,12 +87,27 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
 /// A request for a vote; none when a removed node asks, which has no say.
 fn vote_request(shared: &Shared, body: &[u8]) -> Option<VoteRequest> {
     let request: VoteRequest = unseal(shared.cluster(), Some(shared.node), body)?;
+    let engine = shared.engine()?;
+    within_bounds("a vote", message::vote(&request, known(shared, engine)))?;
     (!shared.is_removed(request.vote.leader_id.voted_for)).then_some(request)
+}
+
+/// What this node knows of itself, to tell what can't be.
+pub fn known(shared: &Shared, engine: &Engine) -> Known {
+    let committed = engine.data_metrics().borrow_watched().local_committed;
+    Known { me: shared.node, term: current_term(engine), committed }
+}
+
+/// Says why a message is refused, and drops it: nobody of ours waits for an answer to it.
+fn within_bounds(what: &str, checked: Result<(), String>) -> Option<()> {
+    checked
+        .inspect_err(|why| tracing::warn!("another server sends {what} out of bounds: {why}"))
+        .ok()
 }
 
 fn answer<T: Serialize>(shared: &Shared, message: &T) -> Option<Bytes> {
     // A node without a cluster answers the one that is taking it in, which checks nothing yet.
-    seal(shared.cluster().unwrap_or(0), shared.node, message).ok()
+    seal(shared.cluster().unwrap_or(NO_CLUSTER), shared.node, message).ok()
 }
 
 #[cfg(feature = "planted")]

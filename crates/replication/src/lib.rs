@@ -4,6 +4,8 @@
 
 mod addresses;
 mod announce;
+mod bounds;
+mod confirm;
 mod election;
 mod entropy;
 mod folder;
@@ -43,6 +45,7 @@ pub use replica::{
     Committed, Peer, ProposeError, ReadError, Replica, ReplicaConfig, Sizes, StampSource,
     StartError, Timing,
 };
+pub use snapshot::remove_leftovers;
 pub use view::{MemberView, View};
 
 /// Identifies a data folder for ever; given once, never used again. Not a rank.

@@ -39,6 +39,10 @@ const QUEUE_BYTES: usize = 128 * 1024 * 1024;
 /// connection. One entry always fits.
 const MESSAGE_BYTES: usize = 1024 * 1024;
 
+/// The format of the log's files, which stands in each of them. It changes when an older program
+/// would misread them. A log that names none is of the first one.
+const FORMAT: u32 = 1;
+
 /// A log, as the replica needs it beside what the engine does with it.
 pub trait NodeLog: RaftLogStorage<TypeConfig> {
     /// The last entry that this start appended and that is on disk, and its changes.
@@ -124,7 +128,10 @@ impl raft_log::Types for LogTypes {
     }
 
     fn payload_size(payload: &DiskPayload) -> u64 {
-        payload_bytes(&payload.0)
+        match payload {
+            DiskPayload::Known(payload) => payload_bytes(payload),
+            DiskPayload::Unknown { bytes, .. } => bytes.len() as u64,
+        }
     }
 }
 
@@ -192,14 +199,16 @@ pub fn hold(dir: &Path) -> Result<chunked_wal::WalLock, StartError> {
 }
 
 impl Log {
-    /// Opens or creates the log in this folder, which exists. A torn last record is cut off;
-    /// everything else that can't be read is [`StartError::Damaged`]. What was written but not
+    /// Opens or creates the log in this folder, which exists. A torn last record is cut off. What
+    /// does not fit its checksum, or is gone, is [`StartError::Damaged`]. What was written but not
     /// synced before a kill is synced: from now on it counts as being on disk.
     pub async fn open(dir: &Path) -> Result<Log, StartError> {
         let held = hold(dir)?;
         let failed = |error: io::Error| {
             StartError::Failed(format!("can't open the log in {}: {error}", dir.display()))
         };
+        let named = tail::format(dir).map_err(failed)?;
+        check_format(dir, named.as_deref())?;
         let begins_well = tail::begins_well(dir).map_err(failed)?;
         // Whoever opens or mends it holds it again.
         drop(held);
@@ -215,7 +224,7 @@ impl Log {
             Some(log) => log,
             None => {
                 mend(dir)?;
-                Log::open_whole(dir).map_err(|error| damaged_or(failed, dir, error))?
+                Log::open_whole(dir).map_err(|error| not_understood_or(failed, dir, error))?
             }
         };
         let log = Log {
@@ -225,6 +234,9 @@ impl Log {
             sync_seconds: None,
         };
         log.begins_behind_what_was_removed(dir)?;
+        if named.is_none() {
+            log.lock().save_user_data(Some(FORMAT.to_string())).map_err(failed)?;
+        }
         log.sync().await.map_err(|error| {
             StartError::Failed(format!("can't write the log in {}: {error}", dir.display()))
         })?;
@@ -272,7 +284,15 @@ impl Log {
     }
 
     /// A record that can't be read any more ends this node: the next start looks at all of them.
-    fn readable<T>(&self, read: io::Result<T>) -> io::Result<T> {
+    fn entry(&self, record: io::Result<((u64, u64), DiskPayload)>) -> io::Result<Entry> {
+        let read = record.and_then(|(id, payload)| match payload {
+            DiskPayload::Known(payload) => Ok(openraft::Entry { log_id: from_disk(&id), payload }),
+            DiskPayload::Unknown { tag, .. } => Err(io::Error::other(format!(
+                "its entry {} is of a kind ({tag}) that this version of recado does not know; run \
+                 the version that wrote it",
+                id.1
+            ))),
+        });
         read.inspect_err(|error| self.trouble.tell("can't be read", error))
     }
 
@@ -344,16 +364,34 @@ fn mend(dir: &Path) -> Result<(), StartError> {
     }
 }
 
-fn damaged_or(
+/// Every record has a good checksum by now. If they make no log all the same, their writer is to
+/// blame, and not the disk.
+fn not_understood_or(
     failed: impl Fn(io::Error) -> StartError,
     dir: &Path,
     error: io::Error,
 ) -> StartError {
-    if is_damage(&error) {
-        StartError::Damaged(format!("the log in {} is damaged ({error})", dir.display()))
-    } else {
-        failed(error)
+    if !is_damage(&error) {
+        return failed(error);
     }
+    StartError::Failed(format!(
+        "the log in {} is whole, but this version of recado can't make sense of it ({error}); run \
+         the version that wrote it, nothing was changed",
+        dir.display()
+    ))
+}
+
+/// Refuses a log that this version may misread.
+fn check_format(dir: &Path, named: Option<&str>) -> Result<(), StartError> {
+    if named.is_none_or(|named| named.parse() == Ok(FORMAT)) {
+        return Ok(());
+    }
+    Err(StartError::Failed(format!(
+        "the log in {} was written by a newer version of recado (format {}, this one knows \
+         {FORMAT}); run that version, or start with an empty data folder",
+        dir.display(),
+        named.unwrap_or_default()
+    )))
 }
 
 /// The half-open range of indexes that `range` names.
@@ -381,20 +419,12 @@ impl RaftLogReader<TypeConfig> for Log {
             return Ok(Vec::new());
         }
         let log = self.lock();
-        log.read(start, end)
-            .map(|record| {
-                let (id, payload) = self.readable(record)?;
-                Ok(openraft::Entry { log_id: from_disk(&id), payload: payload.0 })
-            })
-            .collect()
+        log.read(start, end).map(|record| self.entry(record)).collect()
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
         let log = self.lock();
-        within_a_message(log.read(start, end).map(|record| {
-            let (id, payload) = self.readable(record)?;
-            Ok(openraft::Entry { log_id: from_disk(&id), payload: payload.0 })
-        }))
+        within_a_message(log.read(start, end).map(|record| self.entry(record)))
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
@@ -455,7 +485,7 @@ impl RaftLogStorage<TypeConfig> for Log {
         let mut last = None;
         log.append(entries.into_iter().map(|entry| {
             last = Some(entry.log_id);
-            (to_disk(&entry.log_id), DiskPayload(entry.payload))
+            (to_disk(&entry.log_id), DiskPayload::Known(entry.payload))
         }))?;
         #[cfg(feature = "planted")]
         if planted::on(Bug::AckBeforeFsync) && last.is_some() {
@@ -493,3 +523,6 @@ impl RaftLogStorage<TypeConfig> for Log {
         log.flush(true, Some(Flushed::Nobody(self.trouble.clone())))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::shared::{Shared, lock};
 use crate::types::{
-    LogId, Response, Snapshot, SnapshotData, SnapshotMeta, StoredMembership, TypeConfig,
+    LogId, Payload, Response, Snapshot, SnapshotData, SnapshotMeta, StoredMembership, TypeConfig,
 };
 use crate::writer::{Batch, Job, Jobs};
 
@@ -27,7 +27,8 @@ fn encode_marks(applied: Option<&LogId>, membership: &StoredMembership) -> io::R
     })
 }
 
-fn decode_marks(marks: &Marks) -> io::Result<(Option<LogId>, StoredMembership)> {
+/// What a store's marks, or a snapshot's, say: its last entry and the membership.
+pub fn decode_marks(marks: &Marks) -> io::Result<(Option<LogId>, StoredMembership)> {
     if marks.applied.is_empty() {
         return Ok((None, StoredMembership::default()));
     }
@@ -35,11 +36,6 @@ fn decode_marks(marks: &Marks) -> io::Result<(Option<LogId>, StoredMembership)> 
         rmp_serde::from_slice(&marks.applied).map_err(fatal)?,
         rmp_serde::from_slice(&marks.membership).map_err(fatal)?,
     ))
-}
-
-/// Who votes, as a store's marks have it.
-pub fn voters(marks: &Marks) -> io::Result<Vec<crate::NodeId>> {
-    Ok(decode_marks(marks)?.1.membership().voter_ids().collect())
 }
 
 /// The state machine, as the engine drives it.
@@ -105,6 +101,19 @@ impl Machine {
         result.await.map_err(|_| gone())?.map_err(fatal)
     }
 
+    /// An entry whose checksum fitted and that can't be read was written by another version.
+    fn read(&self, position: u64, payload: &Payload) -> io::Result<LogEntry> {
+        LogEntry::decode(&payload.0)
+            .inspect_err(|error| {
+                self.shared.fail(format!(
+                    "the log in {} holds an entry at {position} that this version of recado can't \
+                     read ({error}); run the version that wrote it, nothing was changed",
+                    self.shared.config.dir.display()
+                ));
+            })
+            .map_err(fatal)
+    }
+
     fn meta(&self) -> SnapshotMeta {
         SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() }
     }
@@ -130,7 +139,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
             let position = entry.log_id.index;
             let chat = match entry.payload {
                 Kind::Blank => None,
-                Kind::Normal(payload) => Some(LogEntry::decode(&payload.0).map_err(fatal)?),
+                Kind::Normal(payload) => Some(self.read(position, &payload)?),
                 Kind::Membership(membership) => {
                     self.membership = StoredMembership::new(Some(entry.log_id), membership);
                     new_membership = true;

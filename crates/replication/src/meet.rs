@@ -14,7 +14,7 @@ use crate::NodeId;
 use crate::addresses::Step;
 use crate::announce::name_taken;
 use crate::identity::Identity;
-use crate::network::{kind, seal, unseal, unseal_named};
+use crate::network::{NO_CLUSTER, kind, seal, unseal, unseal_named, unseal_newcomer};
 use crate::peer::Lane;
 use crate::shared::{Shared, lock};
 
@@ -41,8 +41,10 @@ pub struct Who {
 /// The message that asks who is there, before this server takes part: its kind and body; none if it
 /// can't be made. The data folder says who asks; an empty one is nobody yet.
 pub fn question(dir: &Path) -> Option<(u8, Bytes)> {
-    let asking = Identity::read(dir).ok().flatten().map_or(NOBODY, |identity| identity.node);
-    Some((kind::WHO, seal(0, NOBODY, &asking).ok()?))
+    let identity = Identity::read(dir).ok().flatten();
+    let cluster = identity.and_then(|identity| identity.cluster).unwrap_or(NO_CLUSTER);
+    let asking = identity.map_or(NOBODY, |identity| identity.node);
+    Some((kind::WHO, seal(cluster, NOBODY, &asking).ok()?))
 }
 
 /// The answer to [`question`]; none if it is none.
@@ -55,7 +57,7 @@ const NOBODY: NodeId = 0;
 
 /// Answers whoever asks.
 pub fn answer(shared: &Shared, body: &[u8]) -> Option<Who> {
-    let asking: NodeId = unseal(None, None, body)?;
+    let asking: NodeId = unseal_newcomer(shared.cluster(), body)?;
     let boot = *shared.boot.borrow();
     let removed = shared.is_removed(asking);
     Some(Who { name: shared.config.name.clone(), boot, removed })
@@ -64,7 +66,7 @@ pub fn answer(shared: &Shared, body: &[u8]) -> Option<Who> {
 /// Asks the node, over the connection to where it is looked for, who is there.
 pub async fn ask(shared: &Shared, node: NodeId) -> Option<(NodeId, Who)> {
     let cluster = shared.cluster();
-    let body = seal(cluster.unwrap_or(0), node, &shared.node).ok()?;
+    let body = seal(cluster.unwrap_or(NO_CLUSTER), node, &shared.node).ok()?;
     let pending = shared.transport.send(node, Lane::Control, kind::WHO, body).ok()?;
     let answer = tokio::time::timeout(ASK_TIMEOUT, pending).await.ok()?.ok()?;
     unseal_named(cluster, &answer)

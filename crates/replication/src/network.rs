@@ -1,6 +1,6 @@
 //! The engine's network over [`PeerTransport`](crate::PeerTransport): every message carries the
 //! cluster's id, so that servers of different clusters that meet by mistake don't understand each
-//! other.
+//! other. What is not meant for this node is not even decoded.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use futures::stream::{self, Stream, StreamExt};
 use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential};
-use openraft::raft::{StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse};
+use openraft::raft::{StreamAppendResult, TransferLeaderResponse};
 use openraft::{EmptyNode, OptionalSend};
 #[cfg(feature = "planted")]
 use recado_chat::planted::{self, Bug};
@@ -19,13 +19,14 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
 use crate::NodeId;
+use crate::bounds::message;
 use crate::peer::Lane;
 use crate::propose::LARGE_BATCH;
 use crate::shared::{Shared, lock};
 use crate::snapshot::send_snapshot;
 use crate::types::{
-    AppendRequest, AppendResponse, RpcError, Snapshot, SnapshotData, SnapshotResponse, TypeConfig,
-    Vote, VoteRequest, VoteResponse,
+    AppendRequest, AppendResponse, RpcError, Snapshot, SnapshotData, SnapshotResponse,
+    TransferRequest, TypeConfig, Vote, VoteRequest, VoteResponse,
 };
 
 /// Kinds of peer messages, the first byte of each.
@@ -46,11 +47,19 @@ pub mod kind {
     pub const ANNOUNCE: u8 = 7;
     /// Who is there, and is the node that asks a removed one?
     pub const WHO: u8 = 8;
+    /// Does the cluster have what a damaged server held?
+    pub const HOLD: u8 = 9;
 }
 
 /// How long entries may be on their way before they are sent again. Longer than a slow disk
 /// needs; a dead peer is known by its closed connection.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Stands for the cluster's id where it is not known.
+pub const NO_CLUSTER: u64 = 0;
+
+/// How deep a message may nest; the deepest that is ever sent has nine levels.
+const MAX_DEPTH: usize = 32;
 
 /// Entries for a witness that does not vote wait so long for company: nobody waits for it, and
 /// few large messages cost much less than many small ones.
@@ -78,8 +87,15 @@ pub fn unseal<T: DeserializeOwned>(
     node: Option<NodeId>,
     bytes: &[u8],
 ) -> Option<T> {
-    let (named, message) = unseal_named(cluster, bytes)?;
-    node.is_none_or(|node| node == named).then_some(message)
+    let (_, named, body) = open(cluster, bytes)?;
+    node.is_none_or(|node| node == named).then(|| decode(body)).flatten()
+}
+
+/// Reads a message of who may not know the cluster's id yet, which leaves it out.
+pub fn unseal_newcomer<T: DeserializeOwned>(cluster: Option<u64>, bytes: &[u8]) -> Option<T> {
+    let (theirs, _, body) = open(None, bytes)?;
+    let fits = theirs == NO_CLUSTER || cluster.is_none_or(|mine| mine == theirs);
+    fits.then(|| decode(body)).flatten()
 }
 
 /// Reads a message, if it is one of this cluster, and whom it is for, or from.
@@ -87,12 +103,25 @@ pub fn unseal_named<T: DeserializeOwned>(
     cluster: Option<u64>,
     bytes: &[u8],
 ) -> Option<(NodeId, T)> {
+    let (_, named, body) = open(cluster, bytes)?;
+    Some((named, decode(body)?))
+}
+
+/// The head of a message, cluster and node, and what is behind it; none for another cluster's.
+fn open(cluster: Option<u64>, bytes: &[u8]) -> Option<(u64, NodeId, &[u8])> {
     let (theirs, rest) = bytes.split_first_chunk::<8>()?;
     let (named, body) = rest.split_first_chunk::<8>()?;
-    if cluster.is_some_and(|mine| mine != u64::from_be_bytes(*theirs)) {
+    let theirs = u64::from_be_bytes(*theirs);
+    if cluster.is_some_and(|mine| mine != theirs) {
         return None;
     }
-    Some((u64::from_be_bytes(*named), rmp_serde::from_slice(body).ok()?))
+    Some((theirs, u64::from_be_bytes(*named), body))
+}
+
+fn decode<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    let mut reader = rmp_serde::Deserializer::from_read_ref(body);
+    reader.set_max_depth(MAX_DEPTH);
+    T::deserialize(&mut reader).ok()
 }
 
 fn unreachable(why: impl Into<String>) -> RpcError {
@@ -135,6 +164,18 @@ impl Link {
     ) -> Result<A, RpcError> {
         call(&self.shared, self.target, lane, kind, request, timeout).await.map_err(unreachable)
     }
+
+    async fn ask_for_vote(
+        &self,
+        kind: u8,
+        request: VoteRequest,
+        option: RPCOption,
+    ) -> Result<VoteResponse, RpcError> {
+        let answer: VoteResponse =
+            self.call(Lane::Control, kind, &request, option.hard_ttl()).await?;
+        message::answered(&answer.vote, request.vote.leader_id.term).map_err(unreachable)?;
+        Ok(answer)
+    }
 }
 
 /// Asks a peer; every failure is a reason in words.
@@ -147,7 +188,7 @@ pub async fn call<Q: Serialize, A: DeserializeOwned>(
     timeout: Duration,
 ) -> Result<A, String> {
     let cluster = shared.cluster();
-    let body = seal(cluster.unwrap_or(0), target, request)?;
+    let body = seal(cluster.unwrap_or(NO_CLUSTER), target, request)?;
     let pending =
         shared.transport.send(target, lane, kind, body).map_err(|error| error.to_string())?;
     let answer = tokio::time::timeout(timeout, pending).await;
@@ -165,6 +206,7 @@ async fn append(
     request: AppendRequest,
 ) -> Result<AppendResponse, RpcError> {
     let term = request.vote.leader_id.term;
+    let before = request.prev_log_id;
     let last = request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id);
     if !request.entries.is_empty() && lock(&shared.gate).only_watches(target) {
         tokio::time::sleep(WITNESS_PAUSE).await;
@@ -177,6 +219,7 @@ async fn append(
             Err(_) if planted::on(Bug::AckBeforeQuorum) => AppendResponse::Success,
             Err(why) => return Err(unreachable(why)),
         };
+    message::appended(&response, (before, last), term).map_err(unreachable)?;
     let matched = match &response {
         // Answered when everything that it accepted is on disk.
         AppendResponse::Success => Some(last),
@@ -252,7 +295,7 @@ impl RaftNetworkV2<TypeConfig> for Link {
         request: VoteRequest,
         option: RPCOption,
     ) -> Result<VoteResponse, RpcError> {
-        self.call(Lane::Control, kind::VOTE, &request, option.hard_ttl()).await
+        self.ask_for_vote(kind::VOTE, request, option).await
     }
 
     async fn pre_vote(
@@ -260,7 +303,7 @@ impl RaftNetworkV2<TypeConfig> for Link {
         request: VoteRequest,
         option: RPCOption,
     ) -> Result<VoteResponse, RpcError> {
-        self.call(Lane::Control, kind::PRE_VOTE, &request, option.hard_ttl()).await
+        self.ask_for_vote(kind::PRE_VOTE, request, option).await
     }
 
     async fn full_snapshot(
@@ -281,7 +324,7 @@ impl RaftNetworkV2<TypeConfig> for Link {
 
     async fn transfer_leader(
         &mut self,
-        request: TransferLeaderRequest<TypeConfig>,
+        request: TransferRequest,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, RpcError> {
         self.call(Lane::Control, kind::TRANSFER, &request, option.hard_ttl()).await

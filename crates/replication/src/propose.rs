@@ -12,10 +12,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use crate::bounds;
 use crate::metrics::Metrics;
 use crate::replica::{Committed, ProposeError};
 use crate::shared::{Shared, Waiting, lock};
-use crate::types::{Engine, LogId, Payload};
+use crate::types::{Engine, LogId};
 
 /// So many proposals may wait for the next batch.
 const QUEUE_PROPOSALS: usize = 8192;
@@ -78,7 +79,9 @@ impl Proposals {
                 self.metrics.ack_seconds.observe(asked.elapsed().as_secs_f64());
             }
             Err(ProposeError::Uncertain) => _ = self.metrics.unknown_writes.inc(),
-            Err(ProposeError::NotPrimary { .. } | ProposeError::Busy) => {}
+            Err(
+                ProposeError::NotPrimary { .. } | ProposeError::Busy | ProposeError::OutOfBounds(_),
+            ) => {}
         }
         committed
     }
@@ -173,14 +176,21 @@ async fn commit(
     let mut payloads = Vec::with_capacity(batch.len());
     let mut sent = Vec::with_capacity(batch.len());
     for Proposal { command, origin, reply, gated } in batch.drain(..) {
-        let mut stamp = shared.stamps.stamp();
+        let mut stamp = bounds::cut(shared.stamps.stamp());
         stamp.time_ms = stamp.time_ms.max(*last_stamp_ms);
         *last_stamp_ms = stamp.time_ms;
         #[cfg(feature = "planted")]
         let gated = gated && !planted_repeat(origin);
-        let entry = LogEntry { stamp, origin, published, command };
-        payloads.push(Payload(entry.encode().into()));
-        sent.push((stamp, reply, gated));
+        match bounds::admit(&LogEntry { stamp, origin, published, command }) {
+            Ok(payload) => {
+                payloads.push(payload);
+                sent.push((stamp, reply, gated));
+            }
+            Err(why) => _ = reply.send(Err(ProposeError::OutOfBounds(why))),
+        }
+    }
+    if payloads.is_empty() {
+        return None;
     }
     let mut sent = sent.into_iter();
     let mut last = None;

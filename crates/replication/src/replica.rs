@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::addresses::Word;
+use crate::confirm::Others;
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::folder::{self, Folder};
 use crate::identity::Identity;
@@ -26,7 +27,7 @@ use crate::peer::PeerTransport;
 use crate::propose::Proposals;
 use crate::reads::Reads;
 use crate::shared::{Shared, lock};
-use crate::snapshot::{Files, TRANSFER_SUFFIXES, remove_leftovers};
+use crate::snapshot::{Files, remove_leftovers};
 use crate::types::Engine;
 use crate::view::View;
 use crate::writer::{Jobs, StoreThread, Writer};
@@ -145,6 +146,9 @@ pub enum ProposeError {
     /// Certainly not done: the queue is full or the node is stopping.
     #[error("busy")]
     Busy,
+    /// Certainly not done, and never will be: what the log can't hold, in a clause.
+    #[error("out of bounds: {0}")]
+    OutOfBounds(String),
     /// The primary lost its place while the entry was on its way; it may be done.
     #[error("outcome unknown")]
     Uncertain,
@@ -199,18 +203,21 @@ impl Replica {
     /// Opens the data folder and starts taking part. Must run within a tokio runtime.
     ///
     /// Damaged data is moved aside, into a folder beside it, and the replica starts as a new node
-    /// without any, unless nobody else needs to have it.
+    /// without any, once whoever leads has confirmed that the cluster has what it held. `listed`
+    /// are the servers that the reference knows: some of those who are asked then.
     ///
     /// # Errors
-    /// The folder can't be used: it is locked, not writable, of a newer format, or damaged where
-    /// this was the only voter.
+    /// The folder can't be used: it is locked, not writable, of a newer format, or damaged and
+    /// nobody confirmed that the others have it all.
     pub async fn start(
         config: ReplicaConfig,
         transport: Arc<dyn PeerTransport>,
         stamps: Arc<dyn StampSource>,
+        listed: watch::Receiver<Vec<Peer>>,
     ) -> Result<Replica, StartError> {
         let entropy = Arc::new(SystemEntropy);
-        let folder = folder::open(&config.dir, &config.name, entropy.as_ref()).await?;
+        let others = Others { transport: transport.clone(), listed };
+        let folder = folder::open(&config.dir, &config.name, entropy.as_ref(), &others).await?;
         let Folder { identity, log, store } = folder;
         let parts = Parts { identity, log, store, entropy, files: Files::Threads };
         let start_writer = |writer: Writer| {
@@ -232,10 +239,7 @@ impl Replica {
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             StartError::Failed(format!("can't use {}: {what}: {error}", config.dir.display()))
         };
-        for suffix in TRANSFER_SUFFIXES {
-            remove_leftovers(&config.dir, suffix)
-                .map_err(|error| failed("old snapshot files stay", &error))?;
-        }
+        remove_leftovers(&config.dir).map_err(|error| failed("old snapshot files stay", &error))?;
         let flushed = log.flushed();
         log.measure(config.metrics.log_sync_seconds.clone());
         let mut shared = Shared::new(config.clone(), identity, transport, stamps, entropy, files);
@@ -256,7 +260,11 @@ impl Replica {
             machine,
         )
         .await
-        .map_err(|error| failed("the consensus engine does not start", &error))?;
+        .map_err(|error| match shared.failed.borrow().clone() {
+            // Said in words that tell what to do.
+            Some(why) => StartError::Failed(why),
+            None => failed("the consensus engine does not start", &error),
+        })?;
         let (proposals, proposing) = Proposals::start(shared.clone(), flushed);
         let (reads, reading) = Reads::start(shared.clone());
         let _ = shared.proposals.set(proposals.clone());

@@ -9,10 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use recado_storage::{STORE_FILE, free_bytes, verify_snapshot};
+use recado_storage::{STORE_FILE, SnapshotInfo, free_bytes, verify_snapshot};
 use serde::{Deserialize, Serialize};
 
 use crate::NodeId;
+use crate::bounds::message;
+use crate::inbound::known;
+use crate::machine;
 use crate::network::{call, kind};
 use crate::peer::Lane;
 use crate::shared::Shared;
@@ -20,8 +23,9 @@ use crate::types::{Snapshot, SnapshotData, SnapshotMeta, SnapshotResponse, Vote}
 
 /// One chunk; well below the longest frame.
 const CHUNK_BYTES: usize = 1024 * 1024;
-/// Files on their way out, on their way in, and complete.
-pub const TRANSFER_SUFFIXES: [&str; 3] = [".out", ".in", ".whole"];
+/// Files on their way out, before and after they are complete; on their way in; and complete.
+const TRANSFER_SUFFIXES: [&str; 4] = [".out.tmp", ".out", IN_SUFFIX, ".whole"];
+const IN_SUFFIX: &str = ".in";
 /// What a snapshot on its way leaves free on the disk.
 const SPARED_BYTES: u64 = 8 * 1024 * 1024;
 /// How long a chunk may take; the last one is answered after the installation.
@@ -128,6 +132,7 @@ async fn send_file(
         match answer {
             ChunkAnswer::Next if next < length => offset = next,
             ChunkAnswer::Installed(response) => {
+                message::answered(&response.vote, vote.leader_id.term)?;
                 shared.config.metrics.snapshots_sent.inc();
                 return Ok(response);
             }
@@ -147,20 +152,25 @@ pub async fn receive_chunk(shared: &Arc<Shared>, chunk: Chunk) -> ChunkAnswer {
 
 async fn take_chunk(shared: &Arc<Shared>, chunk: Chunk) -> Result<ChunkAnswer, String> {
     let path = shared.config.dir.join(format!("snapshot-{:016x}.in", chunk.transfer));
+    let engine = shared.engine().ok_or("this node is only just starting")?;
+    if let Some((vote, meta)) = &chunk.end {
+        message::snapshot(vote, meta, known(shared, engine))?;
+    }
     let end = chunk.end.clone();
     let written = path.clone();
     let dir = shared.config.dir.clone();
     blocking(shared.files, move || write_chunk(&dir, &written, &chunk)).await?;
     let Some((vote, meta)) = end else { return Ok(ChunkAnswer::Next) };
-    let engine = shared.engine().ok_or("this node is only just starting")?;
     // Under another name, or the next transfer's first piece would remove it while it is read.
     let whole = path.with_extension("whole");
     let renamed = whole.clone();
     let cleanup = RemoveOnDrop(whole.clone());
+    let expected = meta.clone();
     // What was damaged on its way is sent again; the engine would take it for a broken store.
     blocking(shared.files, move || {
         fs::rename(&path, &renamed)?;
-        verify_snapshot(&renamed).map(|_| ()).map_err(io::Error::other)
+        let info = verify_snapshot(&renamed).map_err(io::Error::other)?;
+        is_what_it_says(&info, &expected)
     })
     .await?;
     let snapshot = Snapshot { meta, snapshot: SnapshotData::File(Arc::from(whole.as_path())) };
@@ -171,10 +181,23 @@ async fn take_chunk(shared: &Arc<Shared>, chunk: Chunk) -> Result<ChunkAnswer, S
     Ok(ChunkAnswer::Installed(response))
 }
 
+/// The engine goes by what it is told, the store by what the file holds.
+fn is_what_it_says(info: &SnapshotInfo, meta: &SnapshotMeta) -> io::Result<()> {
+    let held = machine::decode_marks(&info.marks)?;
+    let position = meta.last_log_id.map_or(0, |id| id.index);
+    if (&held.0, &held.1, info.position) == (&meta.last_log_id, &meta.last_membership, position) {
+        return Ok(());
+    }
+    Err(io::Error::other("the snapshot is not the one that was announced"))
+}
+
 /// Writes a piece where it belongs. The first one begins a file and removes older transfers.
 fn write_chunk(dir: &Path, path: &Path, chunk: &Chunk) -> io::Result<()> {
+    if chunk.bytes.len() > CHUNK_BYTES {
+        return Err(io::Error::other("a piece of the snapshot is too long"));
+    }
     if chunk.offset == 0 {
-        remove_leftovers(dir, ".in")?;
+        remove(dir, &[IN_SUFFIX])?;
     }
     need_room(dir, chunk.bytes.len() as u64)?;
     let mut file =
@@ -203,12 +226,19 @@ fn need_room(dir: &Path, bytes: u64) -> io::Result<()> {
     ))
 }
 
-/// Removes what interrupted transfers left.
-pub fn remove_leftovers(dir: &Path, suffix: &str) -> io::Result<()> {
+/// Removes what interrupted transfers left in a data folder that no replica works on.
+///
+/// # Errors
+/// The folder can't be read, or a file can't be removed.
+pub fn remove_leftovers(dir: &Path) -> io::Result<()> {
+    remove(dir, &TRANSFER_SUFFIXES)
+}
+
+fn remove(dir: &Path, suffixes: &[&str]) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with("snapshot-") && name.ends_with(suffix) {
+        if name.starts_with("snapshot-") && suffixes.iter().any(|suffix| name.ends_with(suffix)) {
             fs::remove_file(&path)?;
         }
     }

@@ -5,6 +5,10 @@
 //! it, and it is cut off. Everything else that can't be read is damage, in the last record too:
 //! it may have been acknowledged, or be the vote that this node gave.
 //!
+//! What has a good checksum and can't be understood is no damage: another version wrote it. Each
+//! log names its format for that, and within a format that is known all kinds of records are: an
+//! unknown one is a flipped bit.
+//!
 //! raft-log alone can't tell: it takes every early end for a torn tail, and a flipped bit in a
 //! record's kind makes a whole record look like a longer one that was cut off.
 
@@ -12,9 +16,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use raft_log::RaftLogRecord;
 use raft_log::chunked_wal;
 use raft_log::codeq::Decode;
+use raft_log::{RaftLogAction, RaftLogRecord, WALRecord};
 
 use crate::log::LogTypes;
 use crate::log_codec::{HEAD_BYTES, NORMAL, payload_bytes};
@@ -76,6 +80,61 @@ pub fn begins_well(dir: &Path) -> io::Result<bool> {
     let mut bytes = Vec::new();
     File::open(path)?.take(FIRST_BYTES).read_to_end(&mut bytes)?;
     Ok(Record::decode(&bytes[..]).is_ok())
+}
+
+/// The format that the log names, in the words that stand there; none when it names none.
+///
+/// # Errors
+/// The folder or a file can't be read.
+pub fn format(dir: &Path) -> io::Result<Option<String>> {
+    for (_, path) in files(dir)?.into_iter().rev() {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(FIRST_BYTES).read_to_end(&mut bytes)?;
+        let mut rest = &bytes[..];
+        // Every file begins with what the log had come to. The first one began before the format
+        // was noted, right behind.
+        for _ in 0..2 {
+            match Record::decode(&mut rest) {
+                Ok(WALRecord::Checkpoint(state)) if state.user_data.is_some() => {
+                    return Ok(state.user_data);
+                }
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The last entry that any whole record tells of, term and index, before damage or behind it.
+///
+/// # Errors
+/// The folder or a file can't be read.
+pub fn last_entry(dir: &Path) -> io::Result<Option<(u64, u64)>> {
+    let mut last = None;
+    for (_, path) in files(dir)? {
+        let bytes = fs::read(path)?;
+        let mut rest = &bytes[..];
+        while rest.len() >= KIND_BYTES {
+            let here = rest;
+            match may_begin(rest).then(|| Record::decode(&mut rest)) {
+                Some(Ok(record)) => last = last.max(entry_of(record)),
+                _ => rest = &here[1..],
+            }
+        }
+    }
+    Ok(last)
+}
+
+/// The last entry that is there by this record.
+fn entry_of(record: Record) -> Option<(u64, u64)> {
+    match record {
+        WALRecord::Action(
+            RaftLogAction::Append(id, _) | RaftLogAction::Commit(id) | RaftLogAction::PurgeUpto(id),
+        ) => Some(id),
+        WALRecord::Action(_) => None,
+        WALRecord::Checkpoint(state) => state.last().copied(),
+    }
 }
 
 /// Reads the whole log.
@@ -214,10 +273,11 @@ fn is_whole_but_for_a_bit(tail: &[u8]) -> bool {
 
 /// Whether a whole record begins anywhere in it: nothing is written behind a torn one.
 fn holds_a_record(bytes: &[u8]) -> bool {
-    bytes
-        .windows(KIND_BYTES)
-        .enumerate()
-        .any(|(at, kind)| matches!(kind, [0, 0, 0, 0..=5]) && Record::decode(&bytes[at..]).is_ok())
+    (0..bytes.len()).any(|at| may_begin(&bytes[at..]) && Record::decode(&bytes[at..]).is_ok())
+}
+
+fn may_begin(bytes: &[u8]) -> bool {
+    matches!(bytes, [0, 0, 0, 0..=5, ..])
 }
 
 #[cfg(test)]

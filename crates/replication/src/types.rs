@@ -84,6 +84,7 @@ pub type AppendRequest = openraft::raft::AppendEntriesRequest<TypeConfig>;
 pub type AppendResponse = openraft::raft::AppendEntriesResponse<TypeConfig>;
 pub type VoteRequest = openraft::raft::VoteRequest<TypeConfig>;
 pub type VoteResponse = openraft::raft::VoteResponse<TypeConfig>;
+pub type TransferRequest = openraft::raft::TransferLeaderRequest<TypeConfig>;
 pub type SnapshotResponse = openraft::raft::SnapshotResponse<TypeConfig>;
 pub type RpcError = openraft::errors::RPCError<TypeConfig>;
 

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::clocks::Clocks;
 use crate::cluster::Leadership;
 use crate::facts::Facts;
-use crate::frames::{ADJUST, Adjust};
+use crate::frames::{self, ADJUST, Adjust};
 use crate::links::Links;
 
 /// Between two rounds at the least; a correction is followed faster than that, so a round never
@@ -163,6 +163,7 @@ impl ClockRounds {
         let body = codec::encode_server_request(&request, self.clocks.stamp_message());
         let own = self.replica.node();
         let payload = Adjust { node: own, term, offset_ms, body }.encode();
+        let payload = frames::seal(self.replica.cluster(), &payload);
         let Ok(answer) = self.links.send(node, Lane::Control, ADJUST, payload) else {
             return;
         };

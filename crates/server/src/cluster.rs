@@ -130,6 +130,7 @@ impl Cluster for Node {
     }
 
     fn forward(&self, to: NodeId, message: Bytes) -> Result<PendingAnswer, PeerError> {
-        self.links.send(to, Lane::Forward, frames::FORWARD, message)
+        let sealed = frames::seal(self.replica.cluster(), &message);
+        self.links.send(to, Lane::Forward, frames::FORWARD, sealed)
     }
 }

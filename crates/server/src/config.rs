@@ -39,6 +39,9 @@ pub const REFERENCE_TIMEOUT_MS: u64 = 2000;
 /// How long a start waits for the reference, to ask who else bears the server's name.
 pub const NAMESAKE_WAIT_MS: u64 = 300;
 
+/// How often a server that is starting asks the reference who else is there.
+pub const LIST_INTERVAL_MS: u64 = 250;
+
 /// How many messages are read from the store at a time for publishing.
 pub const PUBLISH_PAGE_ROWS: usize = 256;
 

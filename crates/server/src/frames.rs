@@ -1,6 +1,8 @@
 //! Our own messages between servers, beside replication's: a byte for the kind, then the payload.
 //!
-//! Numbers are big-endian. Whoever reads them takes nothing for granted: the port is open.
+//! Numbers are big-endian. Whoever reads them takes nothing for granted: the port is open. The
+//! cluster's id stands in front of all of them: where another cluster's server listens by now,
+//! nothing is carried out.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use recado_protocol::RequestId;
@@ -11,6 +13,20 @@ pub const FORWARD: u8 = FIRST_SERVER_KIND;
 
 /// The primary corrects a clock: [`Adjust`], answered by a standard body.
 pub const ADJUST: u8 = FIRST_SERVER_KIND + 1;
+
+/// A payload for servers of this cluster; [`open`] reads it.
+pub fn seal(cluster: Option<u64>, payload: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(8 + payload.len());
+    out.put_u64(cluster.unwrap_or(0));
+    out.put_slice(payload);
+    out.freeze()
+}
+
+/// What is behind the cluster's id; none when it is another one's.
+pub fn open(cluster: Option<u64>, mut sealed: Bytes) -> Option<Bytes> {
+    let named = number(&sealed, 0)?;
+    (cluster == Some(named)).then(|| sealed.split_off(8))
+}
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,6 +172,16 @@ mod tests {
             let forward = Forward { id, body: Bytes::from_static(b"body") };
             assert_eq!(Forward::decode(forward.encode()), Some(forward));
         }
+    }
+
+    #[test]
+    fn only_the_own_cluster_is_understood() {
+        let sealed = seal(Some(7), b"payload");
+        assert_eq!(open(Some(7), sealed.clone()), Some(Bytes::from_static(b"payload")));
+        assert_eq!(open(Some(8), sealed.clone()), None);
+        assert_eq!(open(None, sealed), None);
+        assert_eq!(open(None, seal(None, b"payload")), None, "who has no cluster has no primary");
+        assert_eq!(open(Some(7), Bytes::from_static(b"short")), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use recado_protocol::codec;
-use recado_protocol::reference::{ReferenceReply, ReferenceRequest};
+use recado_protocol::reference::{Listed, ReferenceReply, ReferenceRequest};
 use recado_replication::meet;
 use recado_transport::Caller;
 use tokio::net::TcpStream;
@@ -50,14 +50,20 @@ pub struct Search {
 }
 
 impl Search {
-    /// A namesake that answers now. An address that is `own` is passed over.
-    pub async fn run(&self, own: Option<&str>) -> Option<Namesake> {
+    /// The servers that the reference lists now; none when it does not answer.
+    pub async fn list(&self) -> Option<Vec<Listed>> {
         let request = ReferenceRequest::List;
         let body = codec::encode_reference_request(&request, self.clocks.stamp_message());
         let answer = self.reference.call(vec![body], STEP_TIMEOUT).await.ok()?;
         let (reply, stamp) = codec::decode_reference_reply(answer.first()?).ok()?;
         self.clocks.observe(stamp.clock);
         let ReferenceReply::List(list) = reply else { return None };
+        Some(list)
+    }
+
+    /// A namesake that answers now. An address that is `own` is passed over.
+    pub async fn run(&self, own: Option<&str>) -> Option<Namesake> {
+        let list = self.list().await?;
         let listed = list.into_iter().find(|listed| listed.name == self.name)?;
         let address = listed.address.filter(|address| Some(address.as_str()) != own)?;
         let who = self.look(&address).await?;

@@ -19,7 +19,7 @@ use crate::clocks::Clocks;
 use crate::cluster::{Cluster, Leadership};
 use crate::config::{BATCH_REQUESTS, MAX_FORWARDED_REQUESTS};
 use crate::facts::Facts;
-use crate::frames::{ADJUST, Adjust, Answer, FORWARD, Forward};
+use crate::frames::{self, ADJUST, Adjust, Answer, FORWARD, Forward};
 use crate::service::{Asked, Service};
 
 /// Serves the port until the socket is closed.
@@ -65,8 +65,13 @@ impl<C: Cluster> PeerPort<C> {
     }
 
     fn take_ours(&self, envelope: Envelope, kind: u8, payload: Bytes) {
+        if kind < FIRST_SERVER_KIND {
+            return self.take_replication(envelope, kind, payload);
+        }
+        let Some(payload) = frames::open(self.replica.cluster(), payload) else {
+            return tracing::debug!(kind, "a message of another cluster");
+        };
         match kind {
-            0..FIRST_SERVER_KIND => self.take_replication(envelope, kind, payload),
             FORWARD => self.take_forward(envelope, payload),
             ADJUST => {
                 if let Some(answer) = self.clock_port.adjust(payload) {

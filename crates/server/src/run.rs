@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recado_replication::{
-    PeerTransport, Replica, ReplicaConfig, Sizes, StampSource, name_taken, was_removed,
+    Peer, PeerTransport, Replica, ReplicaConfig, Sizes, StampSource, name_taken, was_removed,
 };
 use recado_transport::{AnyOf, BackendLink, Caller, Publisher, Responder, Subscriber};
 use tokio::sync::watch;
@@ -15,14 +15,14 @@ use crate::berkeley::ClockRounds;
 use crate::broker_link::BrokerLink;
 use crate::clocks::Clocks;
 use crate::cluster::{Cluster, Leadership, Node};
-use crate::config::{NAMESAKE_WAIT_MS, ServerConfig};
+use crate::config::{LIST_INTERVAL_MS, NAMESAKE_WAIT_MS, ServerConfig};
 use crate::error::{ServerError, prepare_folder};
 use crate::facts::Facts;
 use crate::links::{Links, WITNESS_ADDRESS};
 use crate::namesake::{Namesake, Search};
 use crate::peer_port::{ClockPort, PeerPort};
 use crate::publisher::EventPublisher;
-use crate::registration::Registrar;
+use crate::registration::{Registrar, peers};
 use crate::service::Service;
 use crate::watched::Watched;
 
@@ -38,8 +38,11 @@ pub async fn run_server(
     config: ServerConfig,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let server = Server::start(config).await?;
-    server.run(shutdown).await
+    let mut shutdown = std::pin::pin!(shutdown);
+    match Server::start(config, shutdown.as_mut()).await? {
+        Some(server) => server.run(shutdown).await,
+        None => Ok(()),
+    }
 }
 
 /// A started server.
@@ -91,7 +94,11 @@ struct Core {
 }
 
 impl Server {
-    async fn start(config: ServerConfig) -> Result<Server, ServerError> {
+    /// None when it was told to stop before it had started.
+    async fn start(
+        config: ServerConfig,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<Option<Server>, ServerError> {
         prepare_folder(&config.data_dir)?;
         let sockets = Sockets::open(&config).await?;
         let bound = || sockets.responder.endpoint().to_owned();
@@ -113,7 +120,16 @@ impl Server {
         };
         refuse_second(&search, &address).await?;
         let links = Links::start(routes);
-        let replica = start_replica(&config, &address, boot, &links, &clocks).await?;
+        let (tell, listed) = watch::channel(Vec::new());
+        let listening = tokio::spawn(hear_of_others(search.clone(), tell));
+        let starting = start_replica(&config, &address, boot, &links, &clocks, listed);
+        let started = tokio::select! {
+            replica = starting => Some(replica),
+            // A damaged one may ask the others for a while.
+            () = shutdown => None,
+        };
+        listening.abort();
+        let Some(replica) = started.transpose()? else { return Ok(None) };
         tracing::info!(name = %config.name, %address, node = replica.node(), "server started");
 
         let node = Node::new(replica.clone(), links.clone(), clocks.clone());
@@ -159,7 +175,8 @@ impl Server {
         for broker in &brokers {
             spawn(&mut parts, "the link to the broker", broker.clone().run());
         }
-        Ok(Server { responder: sockets.responder, replica: core.replica, brokers, parts })
+        let replica = core.replica;
+        Ok(Some(Server { responder: sockets.responder, replica, brokers, parts }))
     }
 
     async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
@@ -256,6 +273,16 @@ async fn refuse_second(search: &Search, address: &str) -> Result<(), ServerError
     }
 }
 
+/// Keeps the reference's list, as long as the replica is only starting: a damaged one asks them.
+async fn hear_of_others(search: Search, tell: watch::Sender<Vec<Peer>>) {
+    loop {
+        if let Some(list) = search.list().await {
+            tell.send_replace(peers(&list, 0));
+        }
+        tokio::time::sleep(Duration::from_millis(LIST_INTERVAL_MS)).await;
+    }
+}
+
 fn spawn(parts: &mut Parts, what: &'static str, part: impl Future<Output = ()> + Send + 'static) {
     parts.spawn(async move {
         part.await;
@@ -269,6 +296,7 @@ async fn start_replica(
     boot: u64,
     links: &Links,
     clocks: &Arc<Clocks>,
+    listed: watch::Receiver<Vec<Peer>>,
 ) -> Result<Replica, ServerError> {
     let replica = ReplicaConfig {
         dir: config.data_dir.clone(),
@@ -283,5 +311,5 @@ async fn start_replica(
     };
     let transport: Arc<dyn PeerTransport> = Arc::new(links.clone());
     let stamps: Arc<dyn StampSource> = clocks.clone();
-    Ok(Replica::start(replica, transport, stamps).await?)
+    Ok(Replica::start(replica, transport, stamps, listed).await?)
 }

@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use recado_replication::remove_leftovers;
 use recado_storage::free_bytes;
+
+use crate::reference::replica_folder;
 
 /// A role with data starts only when so much is free on its disk: enough to mend and open what is
 /// there, and for some thousand messages before it would have to stop again.
@@ -18,6 +21,16 @@ const MIB: u64 = 1024 * 1024;
 /// is wrong with it shows soon enough.
 pub fn is_short(dir: &Path) -> bool {
     free_bytes(dir).is_ok_and(|free| free < RESERVE_BYTES)
+}
+
+/// Removes what interrupted snapshots left in the folder of a server, or of the reference, that
+/// nobody works on. To be called before anything waits for room: this may be what takes it.
+pub fn clean(folder: &Path) {
+    for dir in [folder, &replica_folder(folder)].into_iter().filter(|dir| dir.is_dir()) {
+        if let Err(why) = remove_leftovers(dir) {
+            tracing::warn!("what a snapshot left in {} can't be removed: {why}", dir.display());
+        }
+    }
 }
 
 /// Waits until there is room, or until `ended` says that it need not be any more. Says so in the
@@ -39,4 +52,26 @@ pub fn wait_for_room(dir: &Path, ended: impl Fn() -> bool) {
         std::thread::sleep(Duration::from_millis(LOOK_MS));
     }
     tracing::info!("there is room on the disk of {} again; starting", dir.display());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_snapshot_left_goes_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let left = ["snapshot-1.out", "snapshot-1.out.tmp", "snapshot-2.in", "snapshot-2.whole"];
+        let kept = ["chat.redb", "identity", "snapshot-3.kept", "other.out"];
+        for name in left.iter().chain(&kept) {
+            std::fs::write(dir.path().join(name), b"x").unwrap();
+        }
+        clean(dir.path());
+        for name in left {
+            assert!(!dir.path().join(name).exists(), "{name}");
+        }
+        for name in kept {
+            assert!(dir.path().join(name).exists(), "{name}");
+        }
+    }
 }

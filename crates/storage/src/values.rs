@@ -8,7 +8,7 @@ use recado_chat::{Member, Outcome, Refusal, Stamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error::StoreError;
-use crate::tables::VERSION;
+use crate::tables::{STATE_COUNTERS, STATE_PUBLISHED, VERSION};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -350,6 +350,28 @@ pub(crate) fn read_member(value: &[u8]) -> Result<Member> {
         witness: row.witness,
     };
     Ok(Member { announced, active: row.active })
+}
+
+/// Checks that this version can read a row of the table of this number (see
+/// [`crate::tables::each_table`]), whose key and value have the width of its table.
+pub(crate) fn check(table: u8, key: &[u8], value: &[u8]) -> Result<()> {
+    match (table, key) {
+        (1, [STATE_COUNTERS]) => read_counters(value).map(drop),
+        (1, [STATE_PUBLISHED]) => read_number("watermark", value).map(drop),
+        (2, _) => read_name(value).map(drop),
+        (3, _) => read_user(value).map(drop),
+        (4, _) => read_channel(value).map(drop),
+        (5, _) => read_login(value).map(drop),
+        (6, _) => read_head(value).map(drop),
+        (7, _) => read_message(value).map(drop),
+        (8, _) => read_number("index", value).map(drop),
+        (10, _) => read_session(value).map(drop),
+        (12, _) => read_slot(value).map(drop),
+        (13, _) => read_member(value).map(drop),
+        // These have no value.
+        (9 | 11 | 14, _) => Ok(()),
+        _ => Err(StoreError::unreadable("row")),
+    }
 }
 
 #[cfg(test)]

@@ -155,6 +155,7 @@ async fn propose(replica: &Replica, command: Command, origin: Option<Origin>) ->
             _ => Reply::Done,
         },
         Err(ProposeError::NotPrimary { .. } | ProposeError::Busy) => Reply::Elsewhere,
+        Err(ProposeError::OutOfBounds(why)) => Reply::Refused(why),
         Err(ProposeError::Uncertain) => Reply::Perhaps,
     }
 }

@@ -12,6 +12,7 @@ mod descriptors;
 mod failover;
 mod fsync;
 mod full_disk;
+mod hostile;
 mod http;
 mod in_use;
 mod last_server;

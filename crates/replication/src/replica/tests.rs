@@ -48,7 +48,8 @@ async fn alone(dir: &std::path::Path) -> Replica {
         metrics: Metrics::default(),
     };
     let clock = Arc::new(Counter(AtomicU64::new(1)));
-    let replica = Replica::start(config, Arc::new(Alone), clock).await.unwrap();
+    let (_, listed) = tokio::sync::watch::channel(Vec::new());
+    let replica = Replica::start(config, Arc::new(Alone), clock, listed).await.unwrap();
     replica.set_rank(1);
     replica.form(1).await.unwrap();
     replica.view().wait_for(|view| view.is_primary).await.unwrap();

@@ -19,16 +19,16 @@ fn write(dir: &Path, last: Last, records_a_file: usize) -> usize {
     log.save_vote(DiskVote(Vote::new_committed(1, 77))).unwrap();
     for index in 0..8u64 {
         let text = format!("entry {index} {}", "x".repeat(20)).into_bytes();
-        let payload = DiskPayload(Kind::Normal(Payload(text.into())));
+        let payload = DiskPayload::Known(Kind::Normal(Payload(text.into())));
         log.append([((1, index), payload)]).unwrap();
         log.commit((1, index)).unwrap();
     }
     match last {
         Last::Vote => log.save_vote(DiskVote(Vote::new(2, 78))).unwrap(),
         Last::Commit => log.commit((1, 7)).unwrap(),
-        Last::Blank => log.append([((1, 8), DiskPayload(Kind::Blank))]).unwrap(),
+        Last::Blank => log.append([((1, 8), DiskPayload::Known(Kind::Blank))]).unwrap(),
         Last::Entry => {
-            let payload = DiskPayload(Kind::Normal(Payload(vec![b'y'; 700].into())));
+            let payload = DiskPayload::Known(Kind::Normal(Payload(vec![b'y'; 700].into())));
             log.append([((1, 8), payload)]).unwrap()
         }
         Last::Truncation => log.truncate(8).unwrap(),

@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 use recado_replication::{Lane, Sizes};
 
-use crate::memory::Cluster;
+use crate::memory::{CLUSTER, Cluster};
 use crate::seq;
+use crate::wire::{HOLD, Held, seal, unseal};
 
 /// Small enough that the log forgets soon.
 const SMALL: Sizes = Sizes { snapshot_entries: 50, keep_entries: 10 };
 
-fn log_file(dir: &Path) -> PathBuf {
+pub fn log_file(dir: &Path) -> PathBuf {
     let mut files: Vec<PathBuf> = fs::read_dir(dir.join("log"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -248,6 +249,9 @@ async fn who_is_rebuilt_stays_in_its_cluster_and_forms_no_other() {
         cluster.stop(index).await;
     }
     flip(&log_file(&cluster.servers[0].dir));
+    for index in 1..3 {
+        cluster.restart(index).await;
+    }
     cluster.rebuild(0).await;
     let replica = cluster.servers[0].replica();
     assert_eq!(replica.cluster(), Some(4711), "so no reference lets it form one");
@@ -280,5 +284,75 @@ async fn a_snapshot_that_is_damaged_on_its_way_is_sent_again() {
     assert!(spoiled.load(Ordering::Relaxed) > 3, "it was sent again");
     let committed = cluster.publish_until_acked(session, 301).await;
     assert_eq!((seq(&committed), committed.stored), (301, 2));
+    cluster.wait_equal().await;
+}
+
+/// Nobody discards a copy before somebody else has confirmed that it is not needed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_all_are_damaged_alike_none_discards_anything() {
+    let mut cluster = Cluster::start(3).await;
+    let session = cluster.prepare().await;
+    for n in 1..=20 {
+        cluster.publish_until_acked(session, n).await;
+    }
+    for index in 0..3 {
+        cluster.stop(index).await;
+    }
+    let files: Vec<PathBuf> = cluster.servers.iter().map(|s| log_file(&s.dir)).collect();
+    files.iter().for_each(|file| flip(file));
+    for (index, file) in files.iter().enumerate() {
+        let refused = cluster.try_restart(index).await.unwrap_err();
+        assert!(refused.contains("no primary"), "{refused}");
+        let dir = &cluster.servers[index].dir;
+        assert!(!dir.join("damaged-1").exists() && file.exists(), "{}", dir.display());
+    }
+    // With the bits as they were everything is there again.
+    files.iter().for_each(|file| flip(file));
+    for index in 0..3 {
+        cluster.restart(index).await;
+    }
+    cluster.wait_active(3).await;
+    for n in (1..=21).rev() {
+        assert_eq!(seq(&cluster.publish_until_acked(session, n).await), n.min(21));
+    }
+    cluster.wait_equal().await;
+}
+
+/// Only who leads now, with a majority behind it, can say what the cluster has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leads_says_what_the_cluster_has() {
+    let cluster = Cluster::start(3).await;
+    let session = cluster.prepare().await;
+    cluster.publish_until_acked(session, 1).await;
+    let primary = cluster.primary().await;
+    let term = cluster.servers[primary].replica().view().borrow().term;
+    let hold = async |index: usize, reach: (u64, u64)| {
+        let body = seal(CLUSTER, 0, &reach);
+        let answer = cluster.servers[index].replica().handle_peer(HOLD, body).await;
+        unseal::<Held>(&answer.unwrap())
+    };
+    assert_eq!(hold(primary, (0, 0)).await, Held::All);
+    assert_eq!(hold(primary, (term, 1)).await, Held::All);
+    assert_eq!(hold(primary, (term - 1, 1_000_000)).await, Held::All, "of a term that is over");
+    for more in [(term, 1_000_000), (term + 1, 1)] {
+        assert!(matches!(hold(primary, more).await, Held::Less(_)), "{more:?}");
+    }
+    assert_eq!(hold((primary + 1) % 3, (0, 0)).await, Held::NotPrimary);
+    cluster.network.isolate(cluster.servers[primary].node, &cluster.nodes());
+    assert_eq!(hold(primary, (0, 0)).await, Held::NotPrimary, "it may be deposed by now");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_witness_is_rebuilt() {
+    let mut cluster = Cluster::start(2).await;
+    let witness = cluster.add_witness().await;
+    let session = cluster.prepare().await;
+    cluster.publish_until_acked(session, 1).await;
+    cluster.wait_voters(&[0, 1, witness]).await;
+    cluster.stop(witness).await;
+    flip(&log_file(&cluster.servers[witness].dir));
+    cluster.rebuild(witness).await;
+    cluster.wait_voters(&[0, 1, witness]).await;
+    cluster.publish_until_acked(session, 2).await;
     cluster.wait_equal().await;
 }

@@ -3,10 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod absurd;
 mod core;
 mod damage;
 mod memory;
 mod remove;
+mod unreadable;
+mod wire;
 mod witness;
 
 use recado_replication::Committed;

@@ -13,9 +13,13 @@ use recado_replication::{
     Committed, Lane, Metrics, NodeId, Peer, PeerError, PeerTransport, PendingAnswer, ProposeError,
     Replica, ReplicaConfig, Sizes, StampSource, Timing, View,
 };
+use tokio::sync::watch;
 
 /// How long a condition may take before the test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The cluster's id.
+pub const CLUSTER: u64 = 4711;
 
 /// The name of the reference's replica.
 const WITNESS: &str = "reference";
@@ -177,7 +181,7 @@ impl Cluster {
         std::fs::create_dir(&dir).unwrap();
         let server = self.boot(name, dir).await;
         if self.servers.is_empty() {
-            server.replica().form(4711).await.unwrap();
+            server.replica().form(CLUSTER).await.unwrap();
         }
         self.servers.push(server);
         self.list();
@@ -196,7 +200,8 @@ impl Cluster {
         let start = Instant::now();
         loop {
             let clock = Arc::new(Clock(AtomicU64::new(0)));
-            match Replica::start(self.config(name, dir), self.transport(), clock).await {
+            let (config, listed) = (self.config(name, dir), self.listed());
+            match Replica::start(config, self.transport(), clock, listed).await {
                 Ok(replica) => {
                     replica.shutdown().await;
                     return Ok(());
@@ -219,7 +224,7 @@ impl Cluster {
         ReplicaConfig {
             dir: dir.to_owned(),
             name: name.to_owned(),
-            address: format!("memory://{name}"),
+            address: address_of(name),
             boot: self.ranks + 1000,
             pid: 1,
             witness: name == WITNESS,
@@ -232,7 +237,7 @@ impl Cluster {
     async fn boot(&mut self, name: String, dir: PathBuf) -> Server {
         let (transport, config) = (self.transport(), self.config(&name, &dir));
         let clock = Arc::new(Clock(AtomicU64::new(0)));
-        let replica = start_when_free(config, transport.clone(), clock).await;
+        let replica = start_when_free(config, transport.clone(), clock, self.listed()).await;
         let node = replica.node();
         transport.me.set(node).unwrap();
         self.network.replicas.lock().unwrap().insert(node, replica.clone());
@@ -245,14 +250,22 @@ impl Cluster {
         Server { name, dir, node, running: Some(Running { replica, registration }), rank }
     }
 
-    /// Tells everybody who is there.
-    fn list(&self) {
-        let peers: Vec<Peer> = self
-            .servers
+    fn peers(&self) -> Vec<Peer> {
+        self.servers
             .iter()
             .filter(|s| s.runs() && s.name != WITNESS)
-            .map(|s| Peer { node: s.node, address: String::new(), rank: s.rank })
-            .collect();
+            .map(|s| Peer { node: s.node, address: s.address(), rank: s.rank })
+            .collect()
+    }
+
+    /// The reference's list for a server that is starting.
+    fn listed(&self) -> watch::Receiver<Vec<Peer>> {
+        watch::channel(self.peers()).1
+    }
+
+    /// Tells everybody who is there.
+    fn list(&self) {
+        let peers = self.peers();
         for server in self.servers.iter().filter(|s| s.runs()) {
             server.replica().learn_peers(&peers);
         }
@@ -291,7 +304,7 @@ impl Cluster {
     /// Gives every server another rank, as a reference would that knows them all.
     pub fn rank(&self, ranks: [u64; 3]) {
         let peers: Vec<Peer> = (self.servers.iter().zip(ranks))
-            .map(|(s, rank)| Peer { node: s.node, address: String::new(), rank })
+            .map(|(s, rank)| Peer { node: s.node, address: s.address(), rank })
             .collect();
         for (server, rank) in self.servers.iter().zip(ranks) {
             server.replica().learn_peers(&peers);
@@ -452,7 +465,16 @@ impl Cluster {
     }
 }
 
+/// Where the server of this name is.
+fn address_of(name: &str) -> String {
+    format!("memory://{name}")
+}
+
 impl Server {
+    fn address(&self) -> String {
+        address_of(&self.name)
+    }
+
     /// The replica of a running server.
     pub fn replica(&self) -> &Replica {
         &self.running.as_ref().expect("it runs").replica
@@ -472,10 +494,12 @@ async fn start_when_free(
     config: ReplicaConfig,
     transport: Arc<Transport>,
     clock: Arc<Clock>,
+    listed: watch::Receiver<Vec<Peer>>,
 ) -> Replica {
     let start = Instant::now();
     loop {
-        match Replica::start(config.clone(), transport.clone(), clock.clone()).await {
+        match Replica::start(config.clone(), transport.clone(), clock.clone(), listed.clone()).await
+        {
             Ok(replica) => return replica,
             Err(error) => assert!(start.elapsed() < PATIENCE, "{error}"),
         }

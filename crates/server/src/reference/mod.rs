@@ -25,6 +25,7 @@ use bytes::Bytes;
 use desk::{Desk, Response};
 use file::DurableFile;
 use witness::Witness;
+pub use witness::folder as replica_folder;
 
 /// The file with what the reference must not forget.
 const FILE_NAME: &str = "reference";

@@ -6,6 +6,7 @@
 //! checked its data or taken in what the servers wrote.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -26,6 +27,11 @@ const FOLDER_NAME: &str = "replica";
 /// So many messages wait for it; what does not fit is dropped, and servers send again.
 const QUEUE_MESSAGES: usize = 1024;
 
+/// Its data folder, within the reference's.
+pub fn folder(reference: &Path) -> PathBuf {
+    reference.join(FOLDER_NAME)
+}
+
 /// What the reference passes on to it.
 enum Order {
     /// A message of one of our kinds.
@@ -44,6 +50,8 @@ pub struct Witness {
     /// Whether it has opened its data.
     runs: watch::Receiver<bool>,
     peers: Vec<Peer>,
+    /// The same, for a start on a damaged folder.
+    listed: watch::Sender<Vec<Peer>>,
 }
 
 impl Witness {
@@ -55,14 +63,15 @@ impl Witness {
         let (orders, received) = mpsc::channel(QUEUE_MESSAGES);
         let (end, ended) = watch::channel(None);
         let (begun, runs) = watch::channel(false);
+        let (listed, others) = watch::channel(Vec::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let config = config.clone();
         std::thread::Builder::new().name("witness".into()).spawn(move || {
-            let result = runtime.block_on(run(&config, responder, received, &begun));
+            let result = runtime.block_on(run(&config, responder, received, others, &begun));
             runtime.shutdown_background();
             end.send_replace(Some(result));
         })?;
-        Ok(Witness { orders, ended, runs, peers: Vec::new() })
+        Ok(Witness { orders, ended, runs, peers: Vec::new(), listed })
     }
 
     /// Whether it takes part.
@@ -73,6 +82,7 @@ impl Witness {
     /// The servers that are there now.
     pub fn learn_peers(&mut self, peers: Vec<Peer>) {
         if peers != self.peers && self.orders.try_send(Order::Peers(peers.clone())).is_ok() {
+            self.listed.send_replace(peers.clone());
             self.peers = peers;
         }
     }
@@ -104,9 +114,15 @@ async fn run(
     config: &ReferenceConfig,
     responder: Responder,
     mut orders: mpsc::Receiver<Order>,
+    listed: watch::Receiver<Vec<Peer>>,
     begun: &watch::Sender<bool>,
 ) -> Result<(), String> {
-    let replica = start(config).await.map_err(|error| error.to_string())?;
+    let replica = tokio::select! {
+        replica = start(config, listed.clone()) => replica.map_err(|error| error.to_string())?,
+        // What comes meanwhile is sent again.
+        () = told_to_stop(&mut orders) => return Ok(()),
+    };
+    replica.learn_peers(&listed.borrow());
     begun.send_replace(true);
     loop {
         let order = tokio::select! {
@@ -129,8 +145,19 @@ async fn run(
     }
 }
 
-async fn start(config: &ReferenceConfig) -> Result<Replica, StartError> {
-    let dir = config.data_dir.join(FOLDER_NAME);
+async fn told_to_stop(orders: &mut mpsc::Receiver<Order>) {
+    while let Some(order) = orders.recv().await {
+        if matches!(order, Order::Stop) {
+            return;
+        }
+    }
+}
+
+async fn start(
+    config: &ReferenceConfig,
+    listed: watch::Receiver<Vec<Peer>>,
+) -> Result<Replica, StartError> {
+    let dir = folder(&config.data_dir);
     prepare_folder(&dir).map_err(|error| StartError::Failed(error.to_string()))?;
     let replica = ReplicaConfig {
         dir,
@@ -145,7 +172,7 @@ async fn start(config: &ReferenceConfig) -> Result<Replica, StartError> {
     };
     // It is the reference, and never asks where that is.
     let links = Arc::new(Links::start(config.routes.clone()));
-    Replica::start(replica, links, Arc::new(Clocks::new(0))).await
+    Replica::start(replica, links, Arc::new(Clocks::new(0)), listed).await
 }
 
 fn take(replica: &Replica, responder: &Responder, envelope: Envelope, kind: u8, payload: Bytes) {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use recado_chat::Origin;
 use recado_protocol::codec;
-use recado_protocol::{Incoming, Reply, Request, RequestId};
+use recado_protocol::{Code, Incoming, Refusal, Reply, Request, RequestId};
 use recado_replication::ProposeError;
 
 use crate::clocks::Clocks;
@@ -131,6 +131,9 @@ impl<C: Cluster> Service<C> {
         match self.cluster.propose(command, origin).await {
             Ok(committed) => self.done(service, &command::reply(committed, left_out)),
             Err(ProposeError::NotPrimary { .. } | ProposeError::Busy) => Answer::ELSEWHERE,
+            Err(ProposeError::OutOfBounds(why)) => {
+                self.done(service, &Reply::Refused(Refusal::new(Code::TooLarge, why)))
+            }
             Err(ProposeError::Uncertain) => Answer::PERHAPS,
         }
     }

@@ -31,6 +31,9 @@ impl<C: Cluster> Service<C> {
                 self.done("remove", &Reply::Done)
             }
             Err(ProposeError::NotPrimary { .. } | ProposeError::Busy) => Answer::ELSEWHERE,
+            Err(ProposeError::OutOfBounds(why)) => {
+                self.done("remove", &Reply::Refused(Refusal::new(Code::TooLarge, why)))
+            }
             Err(ProposeError::Uncertain) => Answer::PERHAPS,
         }
     }

@@ -12,6 +12,7 @@ use super::{
 use crate::error::StoreError;
 use crate::store::Marks;
 use crate::tables::{each_table, fits, insert_bytes};
+use crate::values;
 
 /// Reads a snapshot file from end to end and says what it is.
 ///
@@ -219,7 +220,7 @@ fn check_row(number: u8, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         ($number:expr, $table:expr) => {
             if $number == number {
                 return if fits($table, key, value) {
-                    Ok(())
+                    values::check(number, key, value)
                 } else {
                     Err(StoreError("a snapshot holds a row of another table".into()))
                 };

@@ -140,3 +140,56 @@ fn another_version_is_refused() {
     let error = read_number("watermark", &bytes).unwrap_err().to_string();
     assert!(error.contains("watermark") && error.contains("newer"), "{error}");
 }
+
+#[test]
+fn a_snapshot_brings_only_rows_that_can_be_read() {
+    let member = Member {
+        announced: Announcement {
+            node: 1,
+            name: "s".into(),
+            address: "a".into(),
+            rank: 1,
+            boot: 1,
+            pid: 1,
+            witness: false,
+        },
+        active: true,
+    };
+    let named = NameRow { holder: Holder::User(1), person: 1 };
+    let known = UserRow { name: "ana".into(), created_ms: 1, login_ms: 1, seen_ms: 1 };
+    let row = MessageRow {
+        topic: 1,
+        private: false,
+        imported: false,
+        seq: 1,
+        stamp: Stamp { time_ms: 1, clock: 1 },
+        id: [0; 16],
+        from: "ana",
+        text: "oi",
+    };
+    let (mut text, mut result) = (Vec::new(), Vec::new());
+    message(&row, &mut text);
+    slot(&SlotRow { session: 1, n: 1, digest: 1, outcome: Outcome::Done }, &mut result);
+    let rows = [
+        (1, vec![STATE_COUNTERS], counters(Counters::default()).to_vec()),
+        (1, vec![STATE_PUBLISHED], number(1).to_vec()),
+        (2, b"ana".to_vec(), name(named).to_vec()),
+        (3, vec![0; 4], user(&known)),
+        (4, vec![0; 4], channel(&ChannelRow { name: "geral".into(), created_ms: 1 })),
+        (5, vec![0; 8], login(1, 1).to_vec()),
+        (6, vec![0; 4], head(Head { seq: 1, time_ms: 1 }).to_vec()),
+        (7, vec![0; 8], text),
+        (8, vec![0; 12], number(1).to_vec()),
+        (10, vec![0; 8], session(SessionRow { opened: 1, used: 1, window: 1 }).to_vec()),
+        (12, vec![0; 4], result),
+        (13, vec![0; 8], super::member(&member).unwrap()),
+    ];
+    for (table, key, mut value) in rows {
+        check(table, &key, &value).unwrap_or_else(|why| panic!("table {table}: {why}"));
+        value[0] = VERSION + 1;
+        assert!(check(table, &key, &value).is_err(), "table {table}, another version");
+        assert!(check(table, &key, &[]).is_err(), "table {table}, nothing");
+    }
+    assert!(check(1, &[9], &number(1)).is_err(), "a state of a newer version");
+    assert!(check(15, &[0], &[VERSION]).is_err(), "a table of a newer version");
+}
