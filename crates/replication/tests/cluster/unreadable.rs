@@ -40,8 +40,8 @@ async fn a_log_of_another_version_stops_the_server_and_stays() {
         cluster.publish_until_acked(session, n).await;
     }
     cluster.wait_equal().await;
-    let view = cluster.servers[2].replica().view().borrow().clone();
-    let next = view.applied + 1;
+    let replica = cluster.servers[2].replica();
+    let (term, next) = (replica.view().borrow().term, *replica.applied().borrow() + 1);
     cluster.stop(2).await;
     let dir = cluster.servers[2].dir.clone();
     let (log, kept) = (dir.join("log"), dir.join("kept"));
@@ -54,7 +54,7 @@ async fn a_log_of_another_version_stops_the_server_and_stays() {
     for (tag, payload, reason) in cases {
         let path = log_file(&dir);
         let mut bytes = fs::read(&path).unwrap();
-        bytes.extend(committed(view.term, next, tag, payload));
+        bytes.extend(committed(term, next, tag, payload));
         fs::write(&path, bytes).unwrap();
         let refused = cluster.try_restart(2).await.unwrap_err();
         assert!(refused.contains(reason) && refused.contains("run the version"), "{refused}");
