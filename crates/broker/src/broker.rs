@@ -159,6 +159,10 @@ impl Dealing {
                 requests = self.front.receive(BATCH) => {
                     let Some(requests) = requests else { break };
                     let now = self.now();
+                    if self.dispatcher.held() == 0 {
+                        // It may not have looked for a while who is still there.
+                        self.dispatcher.turn(now);
+                    }
                     for request in requests {
                         self.dispatcher.request(request.envelope, request.body, now);
                     }

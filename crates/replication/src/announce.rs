@@ -85,10 +85,10 @@ pub async fn receive_announcement(shared: &Arc<Shared>, announcement: Announceme
         return Announced::Refused(why);
     }
     let Some(proposals) = shared.proposals.get() else { return Announced::Later };
-    if let Some(rival) = rival(shared, &announcement)
-        && let Some(answer) = settle(shared, proposals, term, &rival, &announcement).await
-    {
-        return answer;
+    for rival in rivals(shared, &announcement) {
+        if let Some(answer) = settle(shared, proposals, term, &rival, &announcement).await {
+            return answer;
+        }
     }
     shared.hear_address(announcement.node, &announcement.address, Word::Own);
     tracing::info!(server = %announcement.name, rank = announcement.rank, "a server announces itself");
@@ -118,17 +118,13 @@ fn place(shared: &Shared, announcement: &Announcement) -> Result<(), String> {
 
 /// Who may run under the same name, or even with a copy of the same folder. Most often it is what
 /// the server that announces itself was before it was started again.
-fn rival(shared: &Shared, announcement: &Announcement) -> Option<Announcement> {
-    if announcement.node == shared.node && announcement.boot == *shared.boot.borrow() {
-        return None;
-    }
-    let same_node =
-        |other: &Announcement| other.node == announcement.node && other.boot != announcement.boot;
-    let namesake =
-        |other: &Announcement| other.node != announcement.node && other.name == announcement.name;
-    let members = shared.members();
-    let rows = || members.iter().map(|m| &m.announced);
-    rows().find(|row| same_node(row)).or_else(|| rows().find(|row| namesake(row))).cloned()
+fn rivals(shared: &Shared, announcement: &Announcement) -> Vec<Announcement> {
+    let this_start = announcement.node == shared.node && announcement.boot == *shared.boot.borrow();
+    let is_rival = |other: &&Announcement| match other.node == announcement.node {
+        true => !this_start && other.boot != announcement.boot,
+        false => other.name == announcement.name,
+    };
+    shared.members().iter().map(|row| &row.announced).filter(is_rival).cloned().collect()
 }
 
 /// Two live servers can't share a name: the one that is there already stays. A server that lost
@@ -140,8 +136,8 @@ async fn settle(
     rival: &Announcement,
     announcement: &Announcement,
 ) -> Option<Announced> {
-    let answers = rival.node == shared.node || answers(shared, rival).await;
-    if answers {
+    let heard = was_heard(shared, rival);
+    if rival.node == shared.node || (heard && answers(shared, rival).await) {
         return Some(Announced::NameTaken { address: rival.address.clone() });
     }
     if rival.node == announcement.node {
@@ -152,7 +148,7 @@ async fn settle(
     if !applied {
         return Some(Announced::Later);
     }
-    if was_heard(shared, rival) {
+    if heard {
         return Some(Announced::NameInUse);
     }
     tracing::warn!(server = %rival.name, old = rival.node, new = announcement.node,
@@ -179,9 +175,6 @@ fn was_heard(shared: &Shared, server: &Announcement) -> bool {
 /// Whether the same start of a server answers where it is looked for. Having been heard of is not
 /// enough: it may have been killed a moment ago.
 async fn answers(shared: &Shared, server: &Announcement) -> bool {
-    if !was_heard(shared, server) {
-        return false;
-    }
     let answer = meet::ask(shared, server.node).await;
     answer.is_some_and(|(node, who)| node == server.node && who.boot == server.boot)
 }

@@ -96,7 +96,7 @@ fn length(payload: &Payload) -> Result<(), String> {
 fn content(entry: &LogEntry) -> Result<(), String> {
     stamp(entry.stamp)?;
     match &entry.command {
-        Command::Import { rows } => rows.iter().try_for_each(imported),
+        Command::Import { rows } => rows.iter().try_for_each(imported_row),
         Command::Member(change) => member(change),
         // The chat itself refuses what breaks its rules, and the length of the whole is bounded.
         Command::Login { .. }
@@ -107,7 +107,11 @@ fn content(entry: &LogEntry) -> Result<(), String> {
     }
 }
 
-fn imported(row: &ImportedRow) -> Result<(), String> {
+/// Whether a row of an import may be proposed.
+///
+/// # Errors
+/// Why not, in a clause.
+pub fn imported_row(row: &ImportedRow) -> Result<(), String> {
     match row {
         ImportedRow::User { login_ms, seen_ms, created_ms, .. } => {
             [login_ms, seen_ms, created_ms].into_iter().try_for_each(|ms| time(*ms))

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::NodeId;
-use crate::network::{NO_CLUSTER, kind, seal, unseal, unseal_newcomer};
+use crate::network::{NO_CLUSTER, kind, seal, unseal_named, unseal_newcomer};
 use crate::peer::{Lane, PeerTransport};
 use crate::reads::Reads;
 use crate::replica::Peer;
@@ -90,7 +90,7 @@ impl Others {
                 }
             }
             let mut answers: FuturesUnordered<_> =
-                all.keys().map(|node| self.ask(*node, cluster, reach)).collect();
+                all.keys().map(|node| self.ask(*node, cluster, reach, known)).collect();
             // In their own order: who is dead must not hold up who leads.
             while let Some(answer) = answers.next().await {
                 match answer {
@@ -114,11 +114,20 @@ impl Others {
         })
     }
 
-    async fn ask(&self, node: NodeId, cluster: Option<u64>, reach: Reach) -> Option<Held> {
+    async fn ask(
+        &self,
+        node: NodeId,
+        cluster: Option<u64>,
+        reach: Reach,
+        known: &[(NodeId, String)],
+    ) -> Option<Held> {
         let body = seal(cluster.unwrap_or(NO_CLUSTER), NOBODY, &reach).ok()?;
         let pending = self.transport.send(node, Lane::Control, kind::HOLD, body).ok()?;
         let answer = timeout(ANSWER_TIMEOUT, pending).await.ok()?.ok()?;
-        unseal(cluster, None, &answer)
+        let (who, held) = unseal_named(cluster, &answer)?;
+        // A folder that does not know its cluster knows its members by their numbers, which are
+        // random: somebody else answers for another cluster.
+        (cluster.is_some() || known.iter().any(|(member, _)| *member == who)).then_some(held)
     }
 }
 

@@ -22,6 +22,7 @@ use crate::identity::{IDENTITY_FILE, Identity};
 use crate::log::{self, Log, NodeLog};
 use crate::machine;
 use crate::replica::StartError;
+use crate::snapshot::remove_leftovers;
 use crate::tail;
 
 /// The folder of the log's files.
@@ -117,6 +118,20 @@ pub fn find_a_gap(
         )));
     }
     Ok(())
+}
+
+/// Removes what interrupted snapshots left in a folder, unless a replica works on it.
+///
+/// # Errors
+/// A file can't be removed, or the folder can't be read.
+pub fn clean_folder(dir: &Path) -> io::Result<()> {
+    let log_dir = dir.join(LOG_FOLDER);
+    let held = log_dir.is_dir().then(|| log::hold(&log_dir)).transpose();
+    // Whoever is refused the folder hears of it where it is opened.
+    if held.is_err() {
+        return Ok(());
+    }
+    remove_leftovers(dir)
 }
 
 /// Moves what is damaged aside and makes the folder a new node's, of the same cluster.

@@ -1,6 +1,7 @@
 //! What peers send, and what they are answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
@@ -8,6 +9,7 @@ use recado_chat::members::Announcement;
 #[cfg(feature = "planted")]
 use recado_chat::planted::{self, Bug};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::announce::{Announced, receive_announcement};
 use crate::bounds::message::{self, Known};
@@ -15,11 +17,14 @@ use crate::confirm;
 use crate::meet;
 use crate::network::{NO_CLUSTER, kind, seal, unseal, unseal_newcomer};
 use crate::reads::Reads;
-use crate::shared::Shared;
+use crate::shared::{Shared, lock};
 use crate::snapshot::{Chunk, receive_chunk};
 use crate::types::{AppendRequest, Engine, VoteRequest};
 #[cfg(feature = "planted")]
 use crate::types::{Vote, VoteResponse};
+
+/// So long nothing more is said about messages that are out of bounds.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Answers a peer's message; none when it is not one of this cluster's for this node, is out of
 /// bounds, or can't be answered.
@@ -29,7 +34,7 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
     match kind {
         kind::APPEND => {
             let request: AppendRequest = unseal(cluster, me, &body)?;
-            within_bounds("entries", message::append(&request, known(&shared, engine)))?;
+            within_bounds(&shared, "entries", message::append(&request, known(&shared, engine)))?;
             // On receipt, not when it is answered: that waits for the disk, and a slow disk is no
             // reason to stand for election.
             if request.vote.leader_id.term >= current_term(engine) {
@@ -61,7 +66,11 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
         }
         kind::TRANSFER => {
             let request = unseal(cluster, me, &body)?;
-            within_bounds("a hand-over", message::transfer(&request, known(&shared, engine)))?;
+            within_bounds(
+                &shared,
+                "a hand-over",
+                message::transfer(&request, known(&shared, engine)),
+            )?;
             answer(&shared, &engine.handle_transfer_leader(request).await.ok()?)
         }
         kind::SNAPSHOT => {
@@ -88,7 +97,7 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
 fn vote_request(shared: &Shared, body: &[u8]) -> Option<VoteRequest> {
     let request: VoteRequest = unseal(shared.cluster(), Some(shared.node), body)?;
     let engine = shared.engine()?;
-    within_bounds("a vote", message::vote(&request, known(shared, engine)))?;
+    within_bounds(shared, "a vote", message::vote(&request, known(shared, engine)))?;
     (!shared.is_removed(request.vote.leader_id.voted_for)).then_some(request)
 }
 
@@ -99,10 +108,19 @@ pub fn known(shared: &Shared, engine: &Engine) -> Known {
 }
 
 /// Says why a message is refused, and drops it: nobody of ours waits for an answer to it.
-fn within_bounds(what: &str, checked: Result<(), String>) -> Option<()> {
-    checked
-        .inspect_err(|why| tracing::warn!("another server sends {what} out of bounds: {why}"))
-        .ok()
+fn within_bounds(shared: &Shared, what: &str, checked: Result<(), String>) -> Option<()> {
+    let why = match checked {
+        Ok(()) => return Some(()),
+        Err(why) => why,
+    };
+    let mut complained = lock(&shared.complained);
+    if complained.is_some_and(|at| at.elapsed() < QUIET) {
+        tracing::debug!("another server sends {what} out of bounds: {why}");
+    } else {
+        *complained = Some(Instant::now());
+        tracing::warn!("another server sends {what} out of bounds: {why}");
+    }
+    None
 }
 
 fn answer<T: Serialize>(shared: &Shared, message: &T) -> Option<Bytes> {

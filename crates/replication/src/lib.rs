@@ -37,7 +37,9 @@ mod watch;
 mod writer;
 
 pub use announce::{name_taken, was_removed};
+pub use bounds::imported_row;
 pub use entropy::Entropy;
+pub use folder::clean_folder;
 pub use identity::IDENTITY_FILE;
 pub use metrics::Metrics;
 pub use peer::{Lane, PeerError, PeerTransport, PendingAnswer};
@@ -45,7 +47,6 @@ pub use replica::{
     Committed, Peer, ProposeError, ReadError, Replica, ReplicaConfig, Sizes, StampSource,
     StartError, Timing,
 };
-pub use snapshot::remove_leftovers;
 pub use view::{MemberView, View};
 
 /// Identifies a data folder for ever; given once, never used again. Not a rank.

@@ -172,7 +172,6 @@ async fn commit(
     last_stamp_ms: &mut u64,
 ) -> Option<LogId> {
     let published = shared.published();
-    shared.config.metrics.batch_entries.observe(batch.len() as f64);
     let mut payloads = Vec::with_capacity(batch.len());
     let mut sent = Vec::with_capacity(batch.len());
     for Proposal { command, origin, reply, gated } in batch.drain(..) {
@@ -192,6 +191,7 @@ async fn commit(
     if payloads.is_empty() {
         return None;
     }
+    shared.config.metrics.batch_entries.observe(payloads.len() as f64);
     let mut sent = sent.into_iter();
     let mut last = None;
     if let Ok(mut results) = engine.client_write_many(payloads).await {

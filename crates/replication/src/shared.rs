@@ -69,6 +69,8 @@ pub struct Shared {
     pub failed: watch::Sender<Option<String>>,
     /// Whether the cluster removed this node.
     pub removed: AtomicBool,
+    /// When it was said last that a message is out of bounds.
+    pub complained: Mutex<Option<Instant>>,
     pub published: AtomicU64,
 }
 
@@ -123,6 +125,7 @@ impl Shared {
             view: watch::Sender::new(Arc::new(view)),
             failed: watch::Sender::new(None),
             removed: AtomicBool::new(false),
+            complained: Mutex::default(),
             published: AtomicU64::new(0),
             config,
         }

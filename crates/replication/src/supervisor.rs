@@ -44,7 +44,7 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
     let mut metrics = engine.server_metrics();
     let mut members = shared.members.subscribe();
     let mut position = shared.position.subscribe();
-    let mut heartbeat = Heartbeat::new(Duration::from_millis(timing.heartbeat_ms));
+    let mut heartbeat_due = Instant::now();
     let mut looked = Instant::now();
     let mut next = looked;
     loop {
@@ -104,40 +104,18 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
         publish_view(&shared, &standing, now);
         next = now + TICK;
         if standing.leads {
-            trigger(&shared, heartbeat.beat(&engine, now).await);
+            // By these a primary learns that it still leads.
+            if now >= heartbeat_due {
+                heartbeat_due = now + Duration::from_millis(timing.heartbeat_ms);
+                trigger(&shared, engine.trigger().heartbeat().await);
+            }
             if is_settled(&shared) {
-                next = heartbeat.due().map_or(next, |due| next.max(due));
+                next = next.max(heartbeat_due);
             }
         } else {
             // What time alone brings is that the primary was silent for too long.
             next = next.max(*lock(&shared.quiet) + Duration::from_millis(timing.election_ms));
         }
-    }
-}
-
-/// The heartbeats of a primary, which also tell it that it still leads.
-struct Heartbeat {
-    interval: Duration,
-    latest: Option<Instant>,
-}
-
-impl Heartbeat {
-    fn new(interval: Duration) -> Heartbeat {
-        Heartbeat { interval, latest: None }
-    }
-
-    /// Sends one to everybody if the latest is an interval ago.
-    async fn beat(&mut self, engine: &Engine, now: Instant) -> Result<(), Fatal<TypeConfig>> {
-        if self.latest.is_some_and(|at| now < at + self.interval) {
-            return Ok(());
-        }
-        self.latest = Some(now);
-        engine.trigger().heartbeat().await
-    }
-
-    /// When the next one is due.
-    fn due(&self) -> Option<Instant> {
-        Some(self.latest? + self.interval)
     }
 }
 

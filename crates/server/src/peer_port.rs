@@ -69,7 +69,12 @@ impl<C: Cluster> PeerPort<C> {
             return self.take_replication(envelope, kind, payload);
         }
         let Some(payload) = frames::open(self.replica.cluster(), payload) else {
-            return tracing::debug!(kind, "a message of another cluster");
+            tracing::debug!(kind, "a message of another cluster");
+            // Certainly not done: whoever asked need not wait to learn it.
+            if kind == FORWARD {
+                self.answer(&envelope, Answer::ELSEWHERE.encode());
+            }
+            return;
         };
         match kind {
             FORWARD => self.take_forward(envelope, payload),

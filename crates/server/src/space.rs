@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use recado_replication::remove_leftovers;
+use recado_replication::clean_folder;
 use recado_storage::free_bytes;
 
 use crate::reference::replica_folder;
@@ -23,11 +23,11 @@ pub fn is_short(dir: &Path) -> bool {
     free_bytes(dir).is_ok_and(|free| free < RESERVE_BYTES)
 }
 
-/// Removes what interrupted snapshots left in the folder of a server, or of the reference, that
-/// nobody works on. To be called before anything waits for room: this may be what takes it.
+/// Removes what interrupted snapshots left in the folder of a server, or of the reference, unless
+/// somebody works on it. To be called before anything waits for room: this may be what takes it.
 pub fn clean(folder: &Path) {
     for dir in [folder, &replica_folder(folder)].into_iter().filter(|dir| dir.is_dir()) {
-        if let Err(why) = remove_leftovers(dir) {
+        if let Err(why) = clean_folder(dir) {
             tracing::warn!("what a snapshot left in {} can't be removed: {why}", dir.display());
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +54,12 @@ struct Shared {
     given_up: watch::Sender<u64>,
 }
 
+/// How many states a link may go through; the numbers of all links' connections are different, so
+/// that a link in the place of another one is not taken for it.
+const STATES: u64 = 1 << 32;
+/// The first state of the next link.
+static FIRST_STATE: AtomicU64 = AtomicU64::new(0);
+
 #[derive(Default)]
 struct Queue {
     live: Option<Socket>,
@@ -73,7 +80,7 @@ impl Link {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             waiting: Notify::new(),
-            state: watch::Sender::new(0),
+            state: watch::Sender::new(FIRST_STATE.fetch_add(STATES, Ordering::Relaxed)),
             endpoint: Mutex::default(),
             given_up: watch::Sender::new(0),
         });

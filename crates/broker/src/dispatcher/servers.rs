@@ -129,10 +129,13 @@ impl Servers {
             return Announced::default();
         }
         let known = self.all.iter().position(|server| server.identity == *identity);
-        let replaced = if known.is_some() { Vec::new() } else { self.replace(&said) };
+        let mut replaced = if known.is_some() { Vec::new() } else { self.replace(&said) };
         if known.is_none() && self.all.len() >= MAX_TOLD_SERVERS {
-            tracing::debug!(name = said.name, "too many servers; this one gets no requests");
-            return Announced { replaced, took_over: None };
+            let Some(silent) = self.give_up_silent() else {
+                tracing::debug!(name = said.name, "too many servers; this one gets no requests");
+                return Announced { replaced, took_over: None };
+            };
+            replaced.push(silent);
         }
         let index = known.unwrap_or_else(|| self.add(identity, &said, now));
         let server = &mut self.all[index];
@@ -155,6 +158,13 @@ impl Servers {
         let replaced: Vec<Bytes> =
             self.all.iter().filter(same).map(|server| server.identity.clone()).collect();
         replaced.iter().filter_map(|old| self.remove(old)).collect()
+    }
+
+    /// Makes room in the place of whoever was silent longest; none if all are heard of in time.
+    fn give_up_silent(&mut self) -> Option<u64> {
+        let silent = self.all.iter().enumerate().filter(|(_, server)| !server.live);
+        let (index, _) = silent.min_by_key(|(_, server)| server.heard_ms)?;
+        Some(self.all.remove(index).key)
     }
 
     fn add(&mut self, identity: &Bytes, said: &Announcement, now: u64) -> usize {
@@ -284,6 +294,20 @@ mod tests {
             servers.announced(&Bytes::copy_from_slice(&number.to_be_bytes()), said, 0);
         }
         assert_eq!(servers.live(), MAX_TOLD_SERVERS);
+        assert_eq!(servers.connected().len(), MAX_TOLD_SERVERS);
+        // They said so once and are silent: a real one gets a place.
+        servers.silent(1000, 5000);
+        let said = Announcement {
+            name: "real".into(),
+            boot: 7,
+            credit: 1,
+            primary: true,
+            serving: true,
+            http: None,
+        };
+        let announced = servers.announced(&Bytes::from_static(b"real"), said, 5000);
+        assert_eq!(announced.replaced.len(), 1);
+        assert!(servers.any_serving());
         assert_eq!(servers.connected().len(), MAX_TOLD_SERVERS);
     }
 }

@@ -289,6 +289,12 @@ impl Cluster {
         self.list();
     }
 
+    /// Starts a stopped server again under another name.
+    pub async fn restart_as(&mut self, index: usize, name: &str) {
+        self.servers[index].name = name.to_owned();
+        self.restart(index).await;
+    }
+
     /// Starts a stopped server again, on a folder that makes it another node.
     pub async fn rebuild(&mut self, index: usize) {
         let Server { name, dir, node, .. } = &self.servers[index];

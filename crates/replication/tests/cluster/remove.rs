@@ -50,6 +50,26 @@ async fn the_dead_lose_their_vote_when_they_are_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_takes_the_name_of_a_dead_one_takes_its_place() {
+    let mut cluster = Cluster::start(4).await;
+    let session = cluster.prepare().await;
+    cluster.publish_until_acked(session, 1).await;
+    cluster.stop(2).await;
+    cluster.wait_active(3).await;
+    cluster.stop(3).await;
+    cluster.wait_active(2).await;
+    cluster.restart_as(3, "server-3").await;
+    let node = cluster.servers[3].node;
+    let takes_part = || {
+        let view = cluster.servers[0].replica().view().borrow().clone();
+        let named = view.members.iter().filter(|m| m.member.announced.name == "server-3");
+        let named: Vec<_> = named.map(|m| (m.member.announced.node, m.member.active)).collect();
+        (named == [(node, true)]).then_some(())
+    };
+    cluster.wait("the new server of this name", takes_part).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_was_cut_off_learns_of_it_later() {
     let cluster = Cluster::start(3).await;
     let session = cluster.prepare().await;

@@ -6,7 +6,7 @@ use recado_chat::{Command, Outcome, Stamp};
 use recado_protocol::limits::SESSION_WINDOW_REQUESTS;
 use recado_protocol::reply::{Ack, ImportResult};
 use recado_protocol::{Code, ImportRow, Refusal, Reply, Request};
-use recado_replication::Committed;
+use recado_replication::{Committed, imported_row};
 
 use super::check::message_refusal;
 
@@ -40,9 +40,13 @@ fn import(rows: Vec<ImportRow>, message_limit_bytes: usize) -> (Command, LeftOut
     let mut left_out = LeftOut::new();
     let mut kept = Vec::with_capacity(rows.len());
     for (index, row) in rows.into_iter().enumerate() {
-        match row_refusal(&row, message_limit_bytes) {
+        let refusal = row_refusal(&row, message_limit_bytes);
+        let row = imported(row);
+        // A refused entry would take all of its rows along.
+        let unfit = || imported_row(&row).err().map(|why| Refusal::new(Code::Malformed, why));
+        match refusal.or_else(unfit) {
             Some(refusal) => left_out.push((index, refusal)),
-            None => kept.push(imported(row)),
+            None => kept.push(row),
         }
     }
     (Command::Import { rows: kept }, left_out)
@@ -173,6 +177,16 @@ mod tests {
             assert!(!request.is_write());
             assert_eq!(command(request, 10), None);
         }
+    }
+
+    #[test]
+    fn a_row_of_no_possible_time_is_left_out_alone() {
+        let user =
+            |login_ms| ImportRow::User { user: "a".into(), login_ms, seen_ms: 1, created_ms: 1 };
+        let (command, left_out) = import(vec![user(1), user(u64::MAX), user(2)], 10);
+        assert!(matches!(command, Command::Import { rows } if rows.len() == 2));
+        let [(1, refusal)] = left_out.as_slice() else { panic!("{left_out:?}") };
+        assert_eq!(refusal.code, Code::Malformed);
     }
 
     #[test]
