@@ -4,6 +4,8 @@
 //! nobody who subscribes to a name. Who subscribes to everything passes over services that it
 //! does not know.
 
+use crate::backend::ConnectedServer;
+
 /// The first byte of topics that are the cluster's own.
 pub const OWN_TOPICS: u8 = 0x03;
 
@@ -33,4 +35,6 @@ pub struct ProxyFacts {
     pub publishers: u64,
     /// How many subscribers are connected.
     pub subscribers: u64,
+    /// The publishers that are servers, by the names that they give themselves.
+    pub servers: Vec<ConnectedServer>,
 }

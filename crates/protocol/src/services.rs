@@ -152,7 +152,7 @@ pub const SERVICES: &[Service] = &[
         "proxy",
         Link::Subscribers,
         false,
-        of(&["pid", "http?", "uptime_ms", "publishers", "subscribers"]),
+        of(&["pid", "http?", "uptime_ms", "publishers", "subscribers", "servers"]),
     ),
     Service::standard("rank", Link::Reference, REGISTRATION, with(&["rank"], &["form?", "list"])),
     Service::standard("list", Link::Reference, NOTHING, of(&["list"])),

@@ -68,7 +68,7 @@ impl Sockets {
         let mut proxies = Vec::new();
         for proxy in &config.proxies {
             let publishers = AnyOf::from(&proxy.publishers).called("the proxy");
-            let publisher = Publisher::connect(publishers).await?;
+            let publisher = Publisher::connect(publishers, &config.name).await?;
             let ear = AnyOf::from(&proxy.subscribers).called("the proxy's port for subscribers");
             proxies.push((publisher, Subscriber::connect(ear).await?));
         }

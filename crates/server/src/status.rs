@@ -1,6 +1,6 @@
 //! The answer to `status`, from what this server sees.
 
-use recado_protocol::backend::BrokerFacts;
+use recado_protocol::backend::{BrokerFacts, ConnectedServer};
 use recado_protocol::reply::{MemberStatus, Role, Status};
 use recado_replication::{MemberView, View};
 use rmpv::Value;
@@ -71,14 +71,10 @@ fn door<T>(door: &Door<T>) -> Vec<(Value, Value)> {
 fn broker(broker: Door<BrokerFacts>) -> Value {
     let mut map = door(&broker);
     if let Some(told) = broker.told {
-        let servers = told.servers.into_iter().map(|server| {
-            let since = ("since".into(), server.since.into());
-            Value::Map(vec![("name".into(), server.name.into()), since])
-        });
         map.push(("clients_at".into(), told.address.into()));
         push_process(&mut map, told.pid, told.http, told.uptime_ms);
         map.push(("clients".into(), told.clients.into()));
-        map.push(("connections".into(), Value::Array(servers.collect())));
+        map.push(("connections".into(), connections(told.servers)));
     }
     Value::Map(map)
 }
@@ -90,8 +86,18 @@ fn proxy(view: ProxyView) -> Value {
         push_process(&mut map, told.pid, told.http, told.uptime_ms);
         map.push(("publishers".into(), told.publishers.into()));
         map.push(("subscribers".into(), told.subscribers.into()));
+        map.push(("connections".into(), connections(told.servers)));
     }
     Value::Map(map)
+}
+
+/// Which servers are connected, and since when.
+fn connections(servers: Vec<ConnectedServer>) -> Value {
+    let connection = |server: ConnectedServer| {
+        let since = ("since".into(), server.since.into());
+        Value::Map(vec![("name".into(), server.name.into()), since])
+    };
+    Value::Array(servers.into_iter().map(connection).collect())
 }
 
 fn push_process(map: &mut Vec<(Value, Value)>, pid: u32, http: Option<String>, uptime_ms: u64) {

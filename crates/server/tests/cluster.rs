@@ -322,7 +322,7 @@ async fn seqs(subscriber: &Subscriber, last: u64) -> Vec<u64> {
 /// Waits until what is published there reaches the subscriber.
 async fn wait_hearing(subscriber: &Subscriber, publishers: u16) {
     subscriber.subscribe(KNOCK.as_bytes()).await;
-    let publisher = Publisher::connect(&local(publishers)).await.unwrap();
+    let publisher = Publisher::connect(&local(publishers), "server-1").await.unwrap();
     let knocks = async {
         loop {
             _ = publisher.publish(KNOCK.into(), KNOCK.into()).await;

@@ -149,10 +149,16 @@ pub(crate) fn pump() -> Options {
     common().send_hwm(ROUTER_SEND_QUEUE_MESSAGES)
 }
 
-/// A PUB that waits for its proxy instead of dropping.
-pub(crate) fn publisher() -> Options {
+/// How long an identity may be in ZMTP.
+const MAX_IDENTITY_BYTES: usize = 255;
+
+/// A PUB that waits for its proxy instead of dropping, and tells it this name if it can.
+pub(crate) fn publisher(name: &str) -> Options {
     let mut options = pinging(common(), false).send_hwm(PROXY_QUEUE_MESSAGES);
     options.xpub_nodrop = true;
+    if (1..=MAX_IDENTITY_BYTES).contains(&name.len()) {
+        options = options.identity(name.to_owned());
+    }
     options
 }
 

@@ -38,14 +38,15 @@ impl Drop for Shared {
 impl Publisher {
     /// Starts connecting to a proxy, and reconnects for ever. With several proxies each has a
     /// publisher of its own, since all of them are published to.
-    pub async fn connect(to: impl Into<AnyOf>) -> Result<Publisher, OpenError> {
+    /// It tells the proxy this name, by which the proxy shows who is connected.
+    pub async fn connect(to: impl Into<AnyOf>, name: &str) -> Result<Publisher, OpenError> {
         let to = to.into();
         to.check()?;
         if to.has_others() {
             let why = "a publisher has one proxy".into();
             return Err(OpenError::Unusable { endpoint: to.to_string(), why });
         }
-        let socket = options::open(Io::Caller, SocketType::Pub, options::publisher())?;
+        let socket = options::open(Io::Caller, SocketType::Pub, options::publisher(name))?;
         let (sender, ready) = watch::channel(None);
         let readiness = Readiness::new(socket.clone(), Redial::new(to), sender);
         let watcher = tokio::spawn(readiness.watch());

@@ -28,7 +28,7 @@ async fn until(mut condition: impl FnMut() -> bool) {
 #[tokio::test]
 async fn what_is_published_reaches_who_asked_for_it() {
     let ([publishers, subscribers], _stop) = proxy().await;
-    let publisher = Publisher::connect(&publishers).await.unwrap();
+    let publisher = Publisher::connect(&publishers, "server-1").await.unwrap();
     assert_eq!(publisher.publish("t".into(), "x".into()).await, Err(CallError::NotConnected));
     let subscriber = Subscriber::connect(&subscribers).await.unwrap();
     subscriber.subscribe(b"news").await;
@@ -54,7 +54,7 @@ async fn what_is_published_reaches_who_asked_for_it() {
 async fn a_burst_reaches_all_readers_without_loss() {
     const EVENTS: u32 = 20_000;
     let ([publishers, subscribers], _stop) = proxy().await;
-    let publisher = Publisher::connect(&publishers).await.unwrap();
+    let publisher = Publisher::connect(&publishers, "server-1").await.unwrap();
     until(|| publisher.connected()).await;
     let mut readers = Vec::new();
     for _ in 0..3 {
@@ -84,7 +84,7 @@ async fn a_burst_reaches_all_readers_without_loss() {
 #[tokio::test]
 async fn all_come_back_when_the_proxy_does() {
     let ([publishers, subscribers], stop) = proxy().await;
-    let publisher = Publisher::connect(&publishers).await.unwrap();
+    let publisher = Publisher::connect(&publishers, "server-1").await.unwrap();
     let subscriber = Subscriber::connect(&subscribers).await.unwrap();
     subscriber.subscribe(b"t").await;
     until(|| publisher.connected() && subscriber.connected()).await;
@@ -109,7 +109,7 @@ async fn all_come_back_when_the_proxy_does() {
 #[tokio::test]
 async fn a_greedy_subscriber_is_disconnected_and_others_are_not() {
     let ([publishers, subscribers], _stop) = proxy().await;
-    let publisher = Publisher::connect(&publishers).await.unwrap();
+    let publisher = Publisher::connect(&publishers, "server-1").await.unwrap();
     let modest = Subscriber::connect(&subscribers).await.unwrap();
     modest.subscribe(b"t").await;
     let greedy = Subscriber::connect(&subscribers).await.unwrap();
@@ -135,7 +135,7 @@ async fn a_greedy_subscriber_is_disconnected_and_others_are_not() {
 async fn a_subscriber_that_does_not_read_holds_up_nobody() {
     const EVENTS: u32 = 5_000;
     let ([publishers, subscribers], _stop) = proxy().await;
-    let publisher = Publisher::connect(&publishers).await.unwrap();
+    let publisher = Publisher::connect(&publishers, "server-1").await.unwrap();
     let _deaf = deaf_subscriber(&subscribers).await;
     let subscriber = Subscriber::connect(&subscribers).await.unwrap();
     subscriber.subscribe(b"t").await;

@@ -105,8 +105,8 @@ async fn a_name_that_cannot_be_resolved_is_passed_and_tried_again() {
 async fn subscriptions_move_to_the_next_proxy() {
     let ([one_in, one_out], stop_one) = proxy().await;
     let ([two_in, two_out], _stop_two) = proxy().await;
-    let first = Publisher::connect(&one_in).await.unwrap();
-    let second = Publisher::connect(&two_in).await.unwrap();
+    let first = Publisher::connect(&one_in, "server-1").await.unwrap();
+    let second = Publisher::connect(&two_in, "server-1").await.unwrap();
     let subscriber = Subscriber::connect(all(&[&one_out, &two_out])).await.unwrap();
     subscriber.subscribe(b"early").await;
     assert!(subscriber.wait_connected(LONG).await);

@@ -98,7 +98,8 @@ impl Source {
         topic: usize,
         size_bytes: usize,
     ) -> Result<Source, BenchError> {
-        let publisher = Publisher::connect(publishers_at).await.map_err(ClientError::from)?;
+        let publisher =
+            Publisher::connect(publishers_at, "bench").await.map_err(ClientError::from)?;
         let name = Bytes::from(format!("bench-topic-{}", topic + 1));
         Ok(Source { publisher, topic, name, size_bytes, sent: 0 })
     }

@@ -66,7 +66,7 @@ impl Fake {
         let responder = Responder::bind(endpoint).await.unwrap();
         let proxy = EventProxy::bind(any, any).await.unwrap();
         let [publishers, subscribers] = proxy.endpoints().map(str::to_owned);
-        let publisher = Publisher::connect(&publishers).await.unwrap();
+        let publisher = Publisher::connect(&publishers, "fake").await.unwrap();
         let broker = responder.endpoint().to_owned();
         let state = Arc::new(Mutex::new(State::default()));
         let mut tasks = JoinSet::new();

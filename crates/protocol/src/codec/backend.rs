@@ -100,11 +100,16 @@ pub fn encode_broker_facts(facts: &BrokerFacts, stamp: Stamp) -> Bytes {
         }
         data.uint("uptime_ms", facts.uptime_ms);
         data.uint("clients", facts.clients);
-        data.maps("servers", &facts.servers, |map, server| {
-            map.str("name", &server.name);
-            map.uint("since", server.since);
-        });
+        write_connected(data, &facts.servers);
     })
+}
+
+/// Who is connected, under `servers`.
+pub(super) fn write_connected(data: &mut write::MapWriter, servers: &[ConnectedServer]) {
+    data.maps("servers", servers, |map, server| {
+        map.str("name", &server.name);
+        map.uint("since", server.since);
+    });
 }
 
 /// Decodes what a broker tells of itself; the second value is its clock.
@@ -129,7 +134,7 @@ pub fn decode_broker_facts(frame: &[u8]) -> Result<(BrokerFacts, u64), DecodeErr
     Ok((facts, data.stamp().clock))
 }
 
-fn read_connected(fields: Fields<'_>) -> Result<ConnectedServer, DecodeError> {
+pub(super) fn read_connected(fields: Fields<'_>) -> Result<ConnectedServer, DecodeError> {
     let [name, since] = fields.pick(["name", "since"]);
     Ok(ConnectedServer { name: name.label()?, since: since.uint()? })
 }

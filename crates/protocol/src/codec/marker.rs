@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 
+use super::backend::{read_connected, write_connected};
 use super::field::{self, Field, Message};
 use super::{DecodeError, Stamp, write};
+use crate::limits::MAX_TOLD_SERVERS;
 use crate::marker::ProxyFacts;
 
 /// Encodes a server's marker number `n`.
@@ -26,7 +28,7 @@ pub fn decode_marker(body: &[u8]) -> Result<u64, DecodeError> {
 
 /// Encodes what a proxy tells of itself.
 pub fn encode_proxy_facts(facts: &ProxyFacts, stamp: Stamp) -> Bytes {
-    write::message("proxy", stamp, 96, |data| {
+    write::message("proxy", stamp, 96 + facts.servers.len() * 64, |data| {
         data.uint("pid", u64::from(facts.pid));
         if let Some(http) = &facts.http {
             data.str("http", http);
@@ -34,6 +36,7 @@ pub fn encode_proxy_facts(facts: &ProxyFacts, stamp: Stamp) -> Bytes {
         data.uint("uptime_ms", facts.uptime_ms);
         data.uint("publishers", facts.publishers);
         data.uint("subscribers", facts.subscribers);
+        write_connected(data, &facts.servers);
     })
 }
 
@@ -46,13 +49,14 @@ pub fn decode_proxy_facts(body: &[u8]) -> Result<ProxyFacts, DecodeError> {
     if service != "proxy" {
         return Err(DecodeError("the event does not tell of a proxy".into()));
     }
-    let [pid, http, uptime_ms, publishers, subscribers] =
-        data.pick(["pid", "http", "uptime_ms", "publishers", "subscribers"]);
+    let [pid, http, uptime_ms, publishers, subscribers, servers] =
+        data.pick(["pid", "http", "uptime_ms", "publishers", "subscribers", "servers"]);
     Ok(ProxyFacts {
         pid: pid.uint32()?,
         http: http.optional(Field::label)?,
         uptime_ms: uptime_ms.uint()?,
         publishers: publishers.uint()?,
         subscribers: subscribers.uint()?,
+        servers: servers.maps(read_connected, MAX_TOLD_SERVERS)?,
     })
 }

@@ -199,6 +199,7 @@ fn own_events(samples: &mut Vec<Sample>) {
         uptime_ms: 70_000,
         publishers: 3,
         subscribers: 12,
+        servers: vec![ConnectedServer { name: "server-1".into(), since: 1_900_000_000_000 }],
     };
     let bytes = codec::encode_proxy_facts(&facts, STAMP);
     let check = Box::new(move |bytes: &[u8]| {

@@ -61,7 +61,7 @@ pub fn table(status: &Value) -> String {
 /// A fact for people. Times are told as how long ago they were.
 fn fact(key: &str, value: &Value) -> Option<String> {
     match (key, value) {
-        ("connections", Value::Array(servers)) => {
+        ("connections", Value::Array(servers)) if !servers.is_empty() => {
             let each = servers.iter().filter_map(|server| {
                 let name = server["name"].as_str()?;
                 Some(format!("{name} for {}", ago(server["since"].as_u64()?)))

@@ -35,6 +35,15 @@ fn the_keys_are_these() {
     for (role, list) in [("broker", "brokers"), ("proxy", "proxies")] {
         assert_eq!(status[list].as_array().map(Vec::len), Some(1), "{status:#}");
         assert_eq!(status[list][0], status[role]);
+        cluster.eventually("it is shown which servers are connected, and since when", || {
+            let connections = cluster.status()?[role]["connections"].clone();
+            let connections = connections.as_array()?;
+            let mut names: Vec<&str> =
+                connections.iter().filter_map(|c| c["name"].as_str()).collect();
+            names.sort_unstable();
+            let timed = connections.iter().all(|c| c["since"].as_u64().is_some_and(|at| at > 0));
+            (timed && names == ["server-1", "server-2", "server-3"]).then_some(())
+        });
     }
 }
 

@@ -1,6 +1,7 @@
 //! The proxy: events from publishers (XSUB) to subscribers (XPUB).
 
 mod recall;
+mod roster;
 mod watcher;
 
 use std::future::Future;
@@ -18,6 +19,7 @@ use crate::OpenError;
 use crate::metrics::ProxyMetrics;
 use crate::options::{self, Io};
 use crate::pump::{Connections, release};
+use roster::Roster;
 use watcher::Shared;
 
 /// How many topics one subscriber may ask for.
@@ -43,6 +45,7 @@ pub struct EventProxy {
     started: Instant,
     http: Option<String>,
     shared: Shared,
+    roster: Roster,
     metrics: ProxyMetrics,
 }
 
@@ -63,6 +66,7 @@ impl EventProxy {
             started: Instant::now(),
             http: None,
             shared: Shared::default(),
+            roster: Roster::default(),
             metrics: ProxyMetrics::default(),
         })
     }
@@ -94,6 +98,7 @@ impl EventProxy {
             () = self.pass_events() => tracing::warn!("the proxy's sockets closed by themselves"),
             () = drain(&self.subscribers) => {}
             () = watcher::watch(&self.subscribers, &self.shared, &self.metrics) => {}
+            () = roster::follow(&self.publishers, &self.roster, &self.shared.news) => {}
             () = self.tell_facts() => {}
             () = &mut shutdown => {}
         }
@@ -158,12 +163,13 @@ impl EventProxy {
         put(&self.subscribers, event, &self.metrics).await
     }
 
-    /// Tells of the proxy whenever somebody begins to listen, and now and then while anybody does.
+    /// Tells of the proxy whenever somebody begins to listen or a publisher comes or goes, and now
+    /// and then while anybody listens.
     async fn tell_facts(&self) {
         loop {
             let listened = self.shared.listeners.load(Relaxed) > 0;
             tokio::select! {
-                () = self.shared.listener_came.notified() => {}
+                () = self.shared.news.notified() => {}
                 () = sleep(FACTS_INTERVAL), if listened => {}
             }
             sleep(FACTS_DELAY).await;
@@ -176,6 +182,7 @@ impl EventProxy {
                 uptime_ms: self.now_ms(),
                 publishers: self.publishers.ready_peer_count() as u64,
                 subscribers: self.subscribers.ready_peer_count() as u64,
+                servers: self.roster.servers(),
             };
             let topic = Bytes::from_static(PROXY_FACTS_TOPIC);
             let body = codec::encode_proxy_facts(&facts, stamp());

@@ -19,8 +19,8 @@ pub struct Shared {
     recall: Mutex<Recall>,
     /// How many subscriptions there are to the proxy's facts.
     pub listeners: AtomicUsize,
-    /// Somebody new subscribed to them.
-    pub listener_came: Notify,
+    /// Somebody new subscribed to them, or there is something new to tell.
+    pub news: Notify,
 }
 
 impl Shared {
@@ -61,7 +61,7 @@ pub async fn watch(subscribers: &Socket, shared: &Shared, metrics: &ProxyMetrics
                     if is_facts(&prefix) {
                         counted.facts += 1;
                         note_listeners(shared, &counts);
-                        shared.listener_came.notify_one();
+                        shared.news.notify_one();
                     } else if counted.all > MAX_SUBSCRIPTIONS {
                         counts.remove(&connection_id);
                         refuse(subscribers, connection_id, metrics).await;
@@ -86,7 +86,7 @@ pub async fn watch(subscribers: &Socket, shared: &Shared, metrics: &ProxyMetrics
                 Err(MonitorRecvError::Lagged(_)) => {
                     // Anybody may have subscribed unseen. Count anew from what the socket knows.
                     shared.recall().subscribed(&Bytes::new());
-                    shared.listener_came.notify_one();
+                    shared.news.notify_one();
                     break;
                 }
                 Err(_) => return,
