@@ -202,8 +202,8 @@ pub trait Rows {
 
     /// A member.
     fn member(&mut self, node: u64) -> Result<Option<Member>, Self::Error>;
-    /// The node ids of the members of this name: at the most one, but for rows of old logs.
-    fn members_named(&mut self, name: &str) -> Result<Vec<u64>, Self::Error>;
+    /// Whether a member of another node id has this name.
+    fn is_held_by_another(&mut self, name: &str, but_for: u64) -> Result<bool, Self::Error>;
     /// Stores or replaces a member, under its node id.
     fn put_member(&mut self, row: &Member) -> Result<(), Self::Error>;
     /// Removes a member and notes its node id, which is never used again.

@@ -67,7 +67,7 @@ pub enum Announced {
     Refused(String),
 }
 
-/// The primary's side. That a node was removed everybody says who knows it.
+/// The primary's side. Any server that knows that a node was removed says so.
 pub async fn receive_announcement(shared: &Arc<Shared>, announcement: Announcement) -> Announced {
     let Some(cluster) = shared.cluster() else { return Announced::Later };
     if shared.is_removed(announcement.node) {

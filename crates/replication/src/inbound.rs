@@ -107,7 +107,7 @@ pub fn known(shared: &Shared, engine: &Engine) -> Known {
     Known { me: shared.node, term: current_term(engine), committed }
 }
 
-/// Says why a message is refused, and drops it: nobody of ours waits for an answer to it.
+/// Says why a message is refused, and drops it: no server of ours waits for an answer to it.
 fn within_bounds(shared: &Shared, what: &str, checked: Result<(), String>) -> Option<()> {
     let why = match checked {
         Ok(()) => return Some(()),

@@ -20,7 +20,7 @@ use crate::shared::{Shared, lock};
 
 /// How often connections are looked at …
 const LOOK: Duration = Duration::from_millis(100);
-/// … and as long as all of them are with whom they should be.
+/// … and as long as every node was met where it is looked for.
 const SETTLED_LOOK: Duration = Duration::from_millis(500);
 /// How many times it is tried to reach a copy; one that is stopped or gone does not answer.
 const COPY_TRIES: u32 = 20;

@@ -109,9 +109,7 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
                 heartbeat_due = now + Duration::from_millis(timing.heartbeat_ms);
                 trigger(&shared, engine.trigger().heartbeat().await);
             }
-            if is_settled(&shared) {
-                next = next.max(heartbeat_due);
-            }
+            next = if is_settled(&shared) { heartbeat_due } else { next.min(heartbeat_due) };
         } else {
             // What time alone brings is that the primary was silent for too long.
             next = next.max(*lock(&shared.quiet) + Duration::from_millis(timing.election_ms));

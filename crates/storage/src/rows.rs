@@ -269,15 +269,14 @@ impl Rows for TableRows<'_> {
         }
     }
 
-    fn members_named(&mut self, name: &str) -> Result<Vec<u64>> {
-        let mut named = Vec::new();
+    fn is_held_by_another(&mut self, name: &str, but_for: u64) -> Result<bool> {
         for row in self.members.iter()? {
-            let member = values::read_member(row?.1.value())?;
-            if member.announced.name == name {
-                named.push(member.announced.node);
+            let other = values::read_member(row?.1.value())?.announced;
+            if other.node != but_for && other.name == name {
+                return Ok(true);
             }
         }
-        Ok(named)
+        Ok(false)
     }
 
     fn put_member(&mut self, row: &Member) -> Result<()> {

@@ -23,8 +23,7 @@ fn announce<R: Rows>(rows: &mut R, announced: &Announcement) -> Result<Applied, 
     if rows.is_removed(announced.node)? {
         return Ok(Applied::refused(Refusal::Removed));
     }
-    let others = rows.members_named(&announced.name)?;
-    if others.iter().any(|node| *node != announced.node) {
+    if rows.is_held_by_another(&announced.name, announced.node)? {
         return Ok(Applied::refused(Refusal::NameTaken));
     }
     let row = match rows.member(announced.node)? {

@@ -186,9 +186,9 @@ impl Rows for MemoryRows {
         Ok(self.members.get(&node).cloned())
     }
 
-    fn members_named(&mut self, name: &str) -> Result<Vec<u64>, Infallible> {
-        let named = self.members.values().filter(|row| row.announced.name == name);
-        Ok(named.map(|row| row.announced.node).collect())
+    fn is_held_by_another(&mut self, name: &str, but_for: u64) -> Result<bool, Infallible> {
+        let mut others = self.members.values().map(|row| &row.announced);
+        Ok(others.any(|other| other.node != but_for && other.name == name))
     }
 
     fn put_member(&mut self, row: &Member) -> Result<(), Infallible> {

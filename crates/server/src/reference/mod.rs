@@ -132,7 +132,7 @@ impl Reference {
         let starting = self.witness.as_ref().is_some_and(|witness| !witness.runs());
         let reason = "its replica still checks its data";
         self.vitals.lacks(if starting { vec![reason.to_owned()] } else { Vec::new() });
-        if let Some(witness) = &mut self.witness {
+        if let Some(witness) = &self.witness {
             witness.learn_peers(registration::peers(self.desk.list(), 0));
         }
     }

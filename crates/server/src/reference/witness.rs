@@ -36,8 +36,6 @@ pub fn folder(reference: &Path) -> PathBuf {
 enum Order {
     /// A message of one of our kinds.
     Take { envelope: Envelope, kind: u8, payload: Bytes },
-    /// The servers that are there now.
-    Peers(Vec<Peer>),
     /// Stop, with everything on disk.
     Stop,
 }
@@ -49,8 +47,7 @@ pub struct Witness {
     ended: watch::Receiver<Option<Result<(), String>>>,
     /// Whether it has opened its data.
     runs: watch::Receiver<bool>,
-    peers: Vec<Peer>,
-    /// The same, for a start on a damaged folder.
+    /// The servers that are there now.
     listed: watch::Sender<Vec<Peer>>,
 }
 
@@ -71,7 +68,7 @@ impl Witness {
             runtime.shutdown_background();
             end.send_replace(Some(result));
         })?;
-        Ok(Witness { orders, ended, runs, peers: Vec::new(), listed })
+        Ok(Witness { orders, ended, runs, listed })
     }
 
     /// Whether it takes part.
@@ -80,11 +77,12 @@ impl Witness {
     }
 
     /// The servers that are there now.
-    pub fn learn_peers(&mut self, peers: Vec<Peer>) {
-        if peers != self.peers && self.orders.try_send(Order::Peers(peers.clone())).is_ok() {
-            self.listed.send_replace(peers.clone());
-            self.peers = peers;
-        }
+    pub fn learn_peers(&self, peers: Vec<Peer>) {
+        self.listed.send_if_modified(|known| {
+            let changed = *known != peers;
+            *known = peers;
+            changed
+        });
     }
 
     /// Takes a message of one of our kinds.
@@ -114,7 +112,7 @@ async fn run(
     config: &ReferenceConfig,
     responder: Responder,
     mut orders: mpsc::Receiver<Order>,
-    listed: watch::Receiver<Vec<Peer>>,
+    mut listed: watch::Receiver<Vec<Peer>>,
     begun: &watch::Sender<bool>,
 ) -> Result<(), String> {
     let replica = tokio::select! {
@@ -122,7 +120,7 @@ async fn run(
         // What comes meanwhile is sent again.
         () = told_to_stop(&mut orders) => return Ok(()),
     };
-    replica.learn_peers(&listed.borrow());
+    replica.learn_peers(&listed.borrow_and_update());
     begun.send_replace(true);
     loop {
         let order = tokio::select! {
@@ -131,12 +129,16 @@ async fn run(
                 return Err(why);
             }
             order = orders.recv() => order,
+            // Its sender goes only together with that of the orders.
+            Ok(()) = listed.changed() => {
+                replica.learn_peers(&listed.borrow_and_update());
+                continue;
+            }
         };
         match order {
             Some(Order::Take { envelope, kind, payload }) => {
                 take(&replica, &responder, envelope, kind, payload);
             }
-            Some(Order::Peers(peers)) => replica.learn_peers(&peers),
             Some(Order::Stop) | None => {
                 replica.shutdown().await;
                 return Ok(());
