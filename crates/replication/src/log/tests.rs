@@ -1,6 +1,10 @@
 use std::fs;
+use std::path::Path;
 
+use super::opening::FORMAT;
 use super::*;
+use crate::replica::StartError;
+use crate::tail;
 
 /// A log folder that a program wrote with raft-log directly.
 fn written(write: impl FnOnce(&mut raft_log::RaftLog<LogTypes>)) -> tempfile::TempDir {
