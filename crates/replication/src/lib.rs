@@ -6,6 +6,8 @@ mod addresses;
 mod announce;
 mod bounds;
 mod confirm;
+mod detector;
+mod disk;
 mod election;
 mod entropy;
 mod folder;

@@ -7,16 +7,15 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
-use prometheus_client::metrics::histogram::Histogram;
 use raft_log::api::raft_log_writer::RaftLogWriter;
 #[cfg(feature = "planted")]
 use recado_chat::planted::{self, Bug};
 use tokio::sync::{oneshot, watch};
 
+use crate::disk::{Asked, Disk};
 use crate::log_codec::{DiskPayload, DiskVote};
 use crate::types::{Entry, EntryPayload, LogId, Payload, TypeConfig, Vote};
 pub use opening::hold;
@@ -36,8 +35,8 @@ pub trait NodeLog: RaftLogStorage<TypeConfig> {
     /// The last position that was removed from the log, 0 if nothing was.
     fn purged(&self) -> u64;
 
-    /// Has it measure how long each append takes until it is on disk.
-    fn measure(&mut self, _sync_seconds: Histogram) {}
+    /// Has it tell there what it asks of its disk.
+    fn watch_disk(&mut self, disk: Disk);
 
     /// What went wrong while it was used, in a sentence: the first thing that did.
     fn trouble(&self) -> watch::Sender<Option<String>> {
@@ -61,8 +60,8 @@ pub enum Flushed {
         mark: watch::Sender<Option<LogId>>,
         /// Where a failure is told.
         trouble: Trouble,
-        /// When they were appended, and where that is noted.
-        timed: Option<(Instant, Histogram)>,
+        /// What was asked of the disk.
+        asked: Asked,
     },
     /// Nobody but whoever looks for trouble.
     Nobody(Trouble),
@@ -73,14 +72,10 @@ pub enum Flushed {
 impl raft_log::Callback for Flushed {
     fn send(self, result: io::Result<()>) {
         match self {
-            Flushed::Engine { callback, upto, mark, trouble, timed } => {
+            Flushed::Engine { callback, upto, mark, trouble, asked } => {
+                asked.done();
                 match &result {
-                    Ok(()) => {
-                        if let Some((appended, seconds)) = timed {
-                            seconds.observe(appended.elapsed().as_secs_f64());
-                        }
-                        mark.send_replace(Some(upto));
-                    }
+                    Ok(()) => _ = mark.send_replace(Some(upto)),
                     Err(error) => trouble.tell("can't be written", error),
                 }
                 callback.io_completed(result);
@@ -155,15 +150,18 @@ pub struct Log {
     inner: Arc<Mutex<raft_log::RaftLog<LogTypes>>>,
     flushed: watch::Sender<Option<LogId>>,
     trouble: Trouble,
-    sync_seconds: Option<Histogram>,
+    disk: Disk,
 }
 
 impl Log {
     /// Waits until everything written so far is on disk.
     async fn sync(&self) -> io::Result<()> {
         let (sender, flushed) = oneshot::channel();
+        let asked = self.disk.ask(None);
         self.lock().flush(true, Some(Flushed::Caller(sender)))?;
-        flushed.await.map_err(|_| io::Error::other("the log's writer is gone"))?
+        let flushed = flushed.await.map_err(|_| io::Error::other("the log's writer is gone"))?;
+        asked.done();
+        flushed
     }
 
     /// A record that can't be read any more ends this node: the next start looks at all of them.
@@ -201,8 +199,8 @@ impl NodeLog for Log {
         self.lock().log_state().purged().map_or(0, |id| id.1)
     }
 
-    fn measure(&mut self, sync_seconds: Histogram) {
-        self.sync_seconds = Some(sync_seconds);
+    fn watch_disk(&mut self, disk: Disk) {
+        self.disk = disk;
     }
 
     fn trouble(&self) -> watch::Sender<Option<String>> {
@@ -332,7 +330,7 @@ impl RaftLogStorage<TypeConfig> for Log {
                 upto,
                 mark: self.flushed.clone(),
                 trouble: self.trouble.clone(),
-                timed: self.sync_seconds.clone().map(|seconds| (Instant::now(), seconds)),
+                asked: self.disk.ask(Some(upto.index)),
             },
             None => {
                 callback.io_completed(Ok(()));

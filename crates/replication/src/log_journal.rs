@@ -13,6 +13,7 @@ use openraft::{OptionalSend, RaftLogReader};
 use recado_chat::planted::{self, Bug};
 use tokio::sync::{oneshot, watch};
 
+use crate::disk::Disk;
 use crate::log::{NodeLog, indexes, within_a_message};
 use crate::replica::StartError;
 use crate::shared::lock;
@@ -72,6 +73,7 @@ pub struct JournalLog {
     journal: Arc<dyn Journal>,
     content: Arc<Mutex<Content>>,
     flushed: watch::Sender<Option<LogId>>,
+    disk: Disk,
 }
 
 impl JournalLog {
@@ -82,7 +84,8 @@ impl JournalLog {
             content.take(write);
         }
         let content = Arc::new(Mutex::new(content));
-        Ok(JournalLog { journal, content, flushed: watch::Sender::new(None) })
+        let flushed = watch::Sender::new(None);
+        Ok(JournalLog { journal, content, flushed, disk: Disk::default() })
     }
 
     fn write(&self, write: Write) -> io::Result<()> {
@@ -93,7 +96,9 @@ impl JournalLog {
 
     async fn sync(&self) -> io::Result<()> {
         let (sender, synced) = oneshot::channel();
+        let asked = self.disk.ask(None);
         self.journal.sync(Box::new(move |result| {
+            asked.done();
             // A caller that is gone no longer cares.
             let _ = sender.send(result);
         }));
@@ -113,6 +118,10 @@ impl NodeLog for JournalLog {
 
     fn purged(&self) -> u64 {
         lock(&self.content).purged.map_or(0, |id| id.index)
+    }
+
+    fn watch_disk(&mut self, disk: Disk) {
+        self.disk = disk;
     }
 }
 
@@ -195,8 +204,9 @@ impl RaftLogStorage<TypeConfig> for JournalLog {
             self.journal.sync(Box::new(|_| {}));
             return Ok(());
         }
-        let mark = self.flushed.clone();
+        let (mark, asked) = (self.flushed.clone(), self.disk.ask(Some(upto.index)));
         self.journal.sync(Box::new(move |result| {
+            asked.done();
             if result.is_ok() {
                 mark.send_replace(Some(upto));
             }

@@ -39,6 +39,10 @@ metrics! {
         pub(crate) terms_led: Counter,
         /// Backups that this server dropped as the primary.
         pub(crate) drops: Counter,
+        /// Backups among them whose disk was slow beside the others'.
+        pub(crate) slow_drops: Counter,
+        /// Times that this server gave the lead up because its own disk hung or was slow.
+        pub(crate) disk_handovers: Counter,
         /// Backups that caught up and that this server made active as the primary.
         pub(crate) activations: Counter,
         /// 1 while this server is the primary, else 0.
@@ -96,7 +100,7 @@ mod tests {
             witness: false,
         };
         let member = Member { announced, active };
-        MemberView { member, voter: active, matched: Some(matched), alive }
+        MemberView { member, voter: active, matched: Some(matched), why: None, alive }
     }
 
     #[test]

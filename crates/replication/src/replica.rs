@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::addresses::Word;
 use crate::confirm::Others;
+use crate::detector::Bounds;
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::folder::{self, Folder};
 use crate::identity::Identity;
@@ -42,9 +43,12 @@ pub struct Timing {
     pub election_ms: u64,
     /// Between the election attempts of two servers that are neighbours in rank.
     pub slot_ms: u64,
-    /// A backup that is silent for so long is dropped.
+    /// A server that is silent for so long may be gone, if it was heard regularly and this one runs
+    /// in time.
     pub silence_ms: u64,
-    /// A live backup that lags so long is dropped.
+    /// A server that is silent for so long is gone, however irregularly it was heard.
+    pub long_silence_ms: u64,
+    /// A live backup that does not get on for so long with what the others have is dropped.
     pub lag_ms: u64,
     /// A returning backup keeps pace for so long before it is active again; doubles when it flaps.
     pub steady_ms: u64,
@@ -56,9 +60,20 @@ impl Default for Timing {
             heartbeat_ms: 75,
             election_ms: 300,
             slot_ms: 60,
-            silence_ms: 300,
+            silence_ms: 500,
+            long_silence_ms: 1200,
             lag_ms: 1000,
             steady_ms: 500,
+        }
+    }
+}
+
+impl Timing {
+    /// Between which limits silence is judged.
+    pub(crate) fn silence(&self) -> Bounds {
+        Bounds {
+            least: Duration::from_millis(self.silence_ms),
+            most: Duration::from_millis(self.long_silence_ms),
         }
     }
 }
@@ -241,8 +256,8 @@ impl Replica {
         };
         remove_leftovers(&config.dir).map_err(|error| failed("old snapshot files stay", &error))?;
         let flushed = log.flushed();
-        log.measure(config.metrics.log_sync_seconds.clone());
         let mut shared = Shared::new(config.clone(), identity, transport, stamps, entropy, files);
+        log.watch_disk(shared.disk.clone());
         shared.failed = log.trouble();
         let shared = Arc::new(shared);
         let writer = Writer::new(store.clone(), shared.clone());

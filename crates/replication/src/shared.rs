@@ -11,11 +11,13 @@ use tokio::time::Instant;
 
 use crate::addresses::{Book, Word};
 use crate::bounds;
+use crate::detector::{HeardPrimary, Paces, Sign};
+use crate::disk::Disk;
 use crate::election::Candidate;
 use crate::entropy::Entropy;
 use crate::gate::{Gate, Released};
 use crate::identity::Identity;
-use crate::peer::PeerTransport;
+use crate::peer::{Lane, PeerTransport};
 use crate::propose::Proposals;
 use crate::replica::{Committed, Peer, ProposeError, ReplicaConfig, StampSource};
 use crate::snapshot::Files;
@@ -46,6 +48,14 @@ pub struct Shared {
     pub gate: Mutex<Gate<Waiting>>,
     /// When the primary was last heard of, or somebody was voted for.
     pub quiet: Mutex<Instant>,
+    /// The primary, as a backup hears it.
+    pub heard_primary: Mutex<HeardPrimary>,
+    /// What the log asks of this node's disk.
+    pub disk: Disk,
+    /// How the disks of all do, as the primary.
+    pub paces: Mutex<Paces>,
+    /// Why acknowledgements don't wait for these, in a clause each, as the primary.
+    pub why: Mutex<BTreeMap<NodeId, String>>,
     /// The servers that the reference lists.
     pub peers: Mutex<BTreeMap<NodeId, Peer>>,
     /// Where the other nodes are.
@@ -112,6 +122,10 @@ impl Shared {
             identity: Mutex::new(identity),
             gate: Mutex::new(Gate::new(node, lease)),
             quiet: Mutex::new(Instant::now()),
+            heard_primary: Mutex::default(),
+            disk: Disk::measured(config.metrics.log_sync_seconds.clone()),
+            paces: Mutex::default(),
+            why: Mutex::default(),
             peers: Mutex::default(),
             addresses: Mutex::default(),
             removed_nodes: Mutex::default(),
@@ -242,9 +256,21 @@ impl Shared {
         }
     }
 
-    /// A primary was heard of, or a vote was given.
+    /// A vote was given: its candidate gets time to win.
     pub fn hush(&self) {
         *lock(&self.quiet) = Instant::now();
+    }
+
+    /// This node was heard as the primary.
+    pub fn hears_primary(&self, node: NodeId) {
+        self.hush();
+        let connection = self.transport.connection(node, Lane::Control);
+        lock(&self.heard_primary).heard(node, connection, Instant::now());
+    }
+
+    /// How this node's own disk does.
+    pub fn sign(&self, now: Instant) -> Sign {
+        Sign { syncs: self.disk.syncs(), hangs_for: self.disk.hangs_for(now) }
     }
 
     /// A peer answered; sends off the replies that waited for it.

@@ -109,7 +109,8 @@ mod tests {
             witness: false,
         };
         let own = active.map(|active| Member { announced, active });
-        let row = |member| MemberView { member, voter: true, matched: None, alive: true };
+        let row =
+            |member| MemberView { member, voter: true, matched: None, why: None, alive: true };
         View {
             node: 1,
             term: 1,
