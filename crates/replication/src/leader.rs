@@ -19,7 +19,7 @@ use crate::detector::Lateness;
 use crate::election::{Candidate, Electorate, target_voters};
 use crate::shared::{Shared, lock};
 use crate::types::Engine;
-use judge::{Fault, Judge, disk_hangs};
+use judge::{Fault, Judge};
 
 /// A backup keeps pace when it has what the primary had applied so long ago.
 const PACE: Duration = Duration::from_millis(200);
@@ -453,7 +453,7 @@ impl Leadership {
 
     /// After it gave up, a server is led by another one, once its disk lets it hear that.
     fn waits_for_a_successor(&mut self, shared: &Shared, since: Instant, now: Instant) {
-        if disk_hangs(shared, now) {
+        if shared.disk_hangs(now) {
             self.gave_up = Some(now);
         } else if now.duration_since(since) > TRANSFER_LIMIT {
             shared.fail(

@@ -39,10 +39,12 @@ metrics! {
         pub(crate) terms_led: Counter,
         /// Backups that this server dropped as the primary.
         pub(crate) drops: Counter,
-        /// Backups among them whose disk was slow beside the others'.
+        /// Backups that this server dropped because their disk was slow beside the others'.
         pub(crate) slow_drops: Counter,
         /// Times that this server gave the lead up because its own disk hung or was slow.
         pub(crate) disk_handovers: Counter,
+        /// 1 while a sync of the log has waited for the disk for a second or longer, else 0.
+        pub(crate) disk_hangs: Gauge,
         /// Backups that caught up and that this server made active as the primary.
         pub(crate) activations: Counter,
         /// 1 while this server is the primary, else 0.

@@ -13,6 +13,7 @@ use recado_chat::{Command, Origin, Outcome, Stamp};
 use recado_storage::{Reader, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::addresses::Word;
 use crate::confirm::Others;
@@ -405,6 +406,11 @@ impl Replica {
     /// The last position that the store shows, and its changes.
     pub fn applied(&self) -> watch::Receiver<u64> {
         self.shared.position.subscribe()
+    }
+
+    /// Whether a sync of the log has waited for this server's disk for a second or longer.
+    pub fn disk_hangs(&self) -> bool {
+        self.shared.disk_hangs(Instant::now())
     }
 
     /// Tells up to which position events are surely published; rides with the next entry.

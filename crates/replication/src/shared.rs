@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::addresses::{Book, Word};
 use crate::bounds;
 use crate::detector::{HeardPrimary, Paces, Sign};
-use crate::disk::Disk;
+use crate::disk::{Disk, HANGS};
 use crate::election::Candidate;
 use crate::entropy::Entropy;
 use crate::gate::{Gate, Released};
@@ -266,6 +266,11 @@ impl Shared {
         self.hush();
         let connection = self.transport.connection(node, Lane::Control);
         lock(&self.heard_primary).heard(node, connection, Instant::now());
+    }
+
+    /// Whether this node's own disk hangs.
+    pub fn disk_hangs(&self, now: Instant) -> bool {
+        self.disk.hangs_for(now) >= HANGS
     }
 
     /// How this node's own disk does.

@@ -40,6 +40,7 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
     let mut leadership: Option<Leadership> = None;
     let mut silent: Option<NodeId> = None;
     let mut lateness = Lateness::default();
+    let mut hangs = false;
     let mut metrics = engine.server_metrics();
     let mut members = shared.members.subscribe();
     let mut position = shared.position.subscribe();
@@ -103,6 +104,7 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
                 stand(&shared, &engine, &standing, &mut campaign, silent, patience, now).await;
             }
         }
+        tell_of_the_disk(&shared, &mut hangs, now);
         publish_view(&shared, &standing, now);
         next = now + TICK;
         if standing.leads {
@@ -116,6 +118,20 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
             // What time alone brings is that the primary was silent for too long.
             next = next.max(*lock(&shared.quiet) + Duration::from_millis(timing.election_ms));
         }
+    }
+}
+
+/// Says once that the disk hangs, and once that it answers again.
+fn tell_of_the_disk(shared: &Shared, hangs: &mut bool, now: Instant) {
+    let before = std::mem::replace(hangs, shared.disk_hangs(now));
+    shared.config.metrics.disk_hangs.set((*hangs).into());
+    match (before, *hangs) {
+        (false, true) => tracing::warn!(
+            "the disk has not answered for a second; servers whose disks do will go on without \
+             this one"
+        ),
+        (true, false) => tracing::info!("the disk answers again"),
+        _ => {}
     }
 }
 

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use crate::NodeId;
 use crate::detector::{Lateness, Slow};
-use crate::disk::HANGS;
 use crate::network::ask_for_sign;
 use crate::peer::Lane;
 use crate::shared::{Shared, lock};
@@ -273,9 +272,4 @@ fn suspicious(shared: &Shared) -> Duration {
 fn slow_disk(shared: &Shared, node: NodeId, active: &[NodeId], now: Instant) -> Option<Slow> {
     let others: Vec<NodeId> = active.iter().copied().filter(|other| *other != node).collect();
     lock(&shared.paces).slow(node, &others, now)
-}
-
-/// Whether this server's own disk hangs.
-pub fn disk_hangs(shared: &Shared, now: Instant) -> bool {
-    shared.disk.hangs_for(now) >= HANGS
 }
