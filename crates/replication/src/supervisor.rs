@@ -212,7 +212,8 @@ fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
                 matched: if me { Some(position) } else { gate.matched(node) },
                 alive: me
                     || primary == Some(node)
-                    || gate.heard(node).is_some_and(|at| now.duration_since(at) < silence),
+                    || gate.heard(node).is_some_and(|at| now.duration_since(at) < silence)
+                    || shared.transfers.answers(node, now, silence),
             }
         })
         .collect();
