@@ -5,6 +5,7 @@
 mod addresses;
 mod announce;
 mod bounds;
+mod catch_up;
 mod confirm;
 mod detector;
 mod disk;
@@ -14,6 +15,7 @@ mod folder;
 mod gate;
 mod identity;
 mod inbound;
+mod keep;
 mod leader;
 mod log;
 mod log_codec;

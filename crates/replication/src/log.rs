@@ -16,6 +16,7 @@ use recado_chat::planted::{self, Bug};
 use tokio::sync::{oneshot, watch};
 
 use crate::disk::{Asked, Disk};
+use crate::keep::Extent;
 use crate::log_codec::{DiskPayload, DiskVote};
 use crate::types::{Entry, EntryPayload, LogId, Payload, TypeConfig, Vote};
 pub use opening::hold;
@@ -25,7 +26,7 @@ pub use opening::hold;
 const MESSAGE_BYTES: usize = 1024 * 1024;
 
 /// A log, as the replica needs it beside what the engine does with it.
-pub trait NodeLog: RaftLogStorage<TypeConfig> {
+pub trait NodeLog: RaftLogStorage<TypeConfig> + Clone {
     /// The last entry that this start appended and that is on disk, and its changes.
     fn flushed(&self) -> watch::Receiver<Option<LogId>>;
 
@@ -34,6 +35,12 @@ pub trait NodeLog: RaftLogStorage<TypeConfig> {
 
     /// The last position that was removed from the log, 0 if nothing was.
     fn purged(&self) -> u64;
+
+    /// How much it holds.
+    fn extent(&self) -> Extent;
+
+    /// The last position that must go so that no more than this stays; none when no more is there.
+    fn surplus(&self, most: Extent) -> Option<u64>;
 
     /// Has it tell there what it asks of its disk.
     fn watch_disk(&mut self, disk: Disk);
@@ -112,7 +119,8 @@ impl raft_log::Types for LogTypes {
     }
 }
 
-fn payload_bytes(payload: &EntryPayload) -> u64 {
+/// What an entry takes, about.
+pub fn payload_bytes(payload: &EntryPayload) -> u64 {
     /// What an entry costs in the cache beside its bytes, about.
     const OVERHEAD_BYTES: u64 = 64;
     OVERHEAD_BYTES
@@ -197,6 +205,33 @@ impl NodeLog for Log {
 
     fn purged(&self) -> u64 {
         self.lock().log_state().purged().map_or(0, |id| id.1)
+    }
+
+    fn extent(&self) -> Extent {
+        let log = self.lock();
+        let state = log.log_state();
+        let first = state.purged().map_or(0, |id| id.1 + 1);
+        let entries = state.last().map_or(0, |id| (id.1 + 1).saturating_sub(first));
+        Extent { bytes: log.on_disk_size(), entries }
+    }
+
+    fn surplus(&self, most: Extent) -> Option<u64> {
+        let Extent { mut bytes, entries } = self.extent();
+        let log = self.lock();
+        let last = log.log_state().last()?.1;
+        let by_entries = (entries > most.entries).then(|| last.saturating_sub(most.entries));
+        let mut by_bytes = None;
+        if bytes > most.bytes {
+            // Files go as a whole, the oldest first.
+            for chunk in log.stat().closed_chunks {
+                bytes = bytes.saturating_sub(chunk.size);
+                by_bytes = chunk.log_state.last().map(|id| id.1).max(by_bytes);
+                if bytes <= most.bytes {
+                    break;
+                }
+            }
+        }
+        by_entries.max(by_bytes)
     }
 
     fn watch_disk(&mut self, disk: Disk) {

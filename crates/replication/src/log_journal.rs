@@ -14,7 +14,8 @@ use recado_chat::planted::{self, Bug};
 use tokio::sync::{oneshot, watch};
 
 use crate::disk::Disk;
-use crate::log::{NodeLog, indexes, within_a_message};
+use crate::keep::Extent;
+use crate::log::{NodeLog, indexes, payload_bytes, within_a_message};
 use crate::replica::StartError;
 use crate::shared::lock;
 use crate::simulated::Journal;
@@ -42,6 +43,8 @@ struct Content {
     entries: BTreeMap<u64, Entry>,
     committed: Option<LogId>,
     purged: Option<LogId>,
+    /// How long the entries are together.
+    bytes: u64,
 }
 
 impl Content {
@@ -49,14 +52,20 @@ impl Content {
         match write {
             Write::Vote(vote) => self.vote = Some(vote),
             Write::Append(entry) => {
-                self.entries.insert(entry.log_id.index, entry);
+                self.bytes += payload_bytes(&entry.payload);
+                if let Some(old) = self.entries.insert(entry.log_id.index, entry) {
+                    self.bytes -= payload_bytes(&old.payload);
+                }
             }
             Write::Committed(upto) => self.committed = Some(upto),
             Write::Truncate(first) => {
-                self.entries.split_off(&first);
+                let gone = self.entries.split_off(&first);
+                self.bytes -= length(&gone);
             }
             Write::Purge(upto) => {
-                self.entries = self.entries.split_off(&(upto.index + 1));
+                let rest = self.entries.split_off(&(upto.index + 1));
+                let gone = std::mem::replace(&mut self.entries, rest);
+                self.bytes -= length(&gone);
                 self.purged = Some(upto);
             }
         }
@@ -65,6 +74,10 @@ impl Content {
     fn last(&self) -> Option<LogId> {
         self.entries.last_key_value().map(|(_, entry)| entry.log_id).or(self.purged)
     }
+}
+
+fn length(entries: &BTreeMap<u64, Entry>) -> u64 {
+    entries.values().map(|entry| payload_bytes(&entry.payload)).sum()
 }
 
 /// The log of one node; clones share it.
@@ -122,6 +135,26 @@ impl NodeLog for JournalLog {
 
     fn watch_disk(&mut self, disk: Disk) {
         self.disk = disk;
+    }
+
+    fn extent(&self) -> Extent {
+        let content = lock(&self.content);
+        Extent { bytes: content.bytes, entries: content.entries.len() as u64 }
+    }
+
+    fn surplus(&self, most: Extent) -> Option<u64> {
+        let content = lock(&self.content);
+        let (mut bytes, mut entries) = (content.bytes, content.entries.len() as u64);
+        let mut upto = None;
+        for (index, entry) in &content.entries {
+            if bytes <= most.bytes && entries <= most.entries {
+                break;
+            }
+            upto = Some(*index);
+            bytes -= payload_bytes(&entry.payload);
+            entries -= 1;
+        }
+        upto
     }
 }
 

@@ -28,11 +28,17 @@ metrics! {
         /// Time in which the store was brought to disk.
         pub(crate) store_flush_seconds: Histogram = Histogram::new(SECONDS),
         /// Snapshots that this server sent whole to another one.
-        pub(crate) snapshots_sent: Counter,
+        pub snapshots_sent: Counter,
         /// Bytes of snapshots that this server sent.
         pub(crate) snapshot_sent_bytes: Counter,
         /// Snapshots from another server that this one installed.
         pub(crate) snapshots_installed: Counter,
+        /// Bytes of log on disk, for servers that come back.
+        pub(crate) kept_log_bytes: Gauge,
+        /// Log entries on disk, for servers that come back.
+        pub(crate) kept_log_entries: Gauge,
+        /// Position behind which the log begins: who has applied less is sent a snapshot.
+        pub purged_position: Gauge,
         /// Elections that this server asked for.
         pub(crate) elections: Counter,
         /// Terms in which this server came to lead.

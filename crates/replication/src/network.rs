@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::NodeId;
 use crate::bounds::message;
+use crate::catch_up::CatchUp;
 use crate::detector::Sign;
 use crate::disk::Syncs;
 use crate::peer::Lane;
@@ -142,15 +143,15 @@ impl RaftNetworkFactory<TypeConfig> for Links {
     type Network = Link;
 
     async fn new_client(&mut self, target: NodeId, _node: &EmptyNode) -> Link {
-        Link { target, lane: Lane::Log, shared: self.0.clone() }
+        Link::new(target, Lane::Log, &self.0)
     }
 
     async fn new_heartbeat_client(&mut self, target: NodeId, _node: &EmptyNode) -> Link {
-        Link { target, lane: Lane::Control, shared: self.0.clone() }
+        Link::new(target, Lane::Control, &self.0)
     }
 
     async fn new_snapshot_client(&mut self, target: NodeId, _node: &EmptyNode) -> Link {
-        Link { target, lane: Lane::Snapshot, shared: self.0.clone() }
+        Link::new(target, Lane::Snapshot, &self.0)
     }
 }
 
@@ -159,9 +160,30 @@ pub struct Link {
     target: NodeId,
     lane: Lane,
     shared: Arc<Shared>,
+    catch_up: CatchUp,
 }
 
 impl Link {
+    fn new(target: NodeId, lane: Lane, shared: &Arc<Shared>) -> Link {
+        Link { target, lane, shared: shared.clone(), catch_up: CatchUp::default() }
+    }
+
+    /// Leaves time to those who write, after entries for a server that comes back were answered.
+    async fn spare(&mut self, took: Duration) {
+        let (target, now) = (self.target, Instant::now());
+        let members = self.shared.members();
+        let row = members.iter().find(|member| member.announced.node == target);
+        if row.is_none_or(|member| member.active || member.announced.witness) {
+            return;
+        }
+        let matched = lock(&self.shared.gate).matched(target).unwrap_or(0);
+        let lacks = self.shared.position.borrow().saturating_sub(matched);
+        let rest = self.catch_up.rest(took, lacks, now);
+        if !rest.is_zero() {
+            tokio::time::sleep(rest).await;
+        }
+    }
+
     async fn call<Q: Serialize, A: DeserializeOwned>(
         &self,
         lane: Lane,
@@ -320,6 +342,7 @@ impl RaftNetworkV2<TypeConfig> for Link {
         _option: RPCOption,
     ) -> Result<AppendResponse, RpcError> {
         let (shared, target, lane) = (self.shared.clone(), self.target, self.lane);
+        let has_entries = !request.entries.is_empty();
         let sending = append(shared, target, lane, request);
         if self.lane == Lane::Control {
             // The engine gives a heartbeat up after an interval. The answer of a backup with a
@@ -327,7 +350,12 @@ impl RaftNetworkV2<TypeConfig> for Link {
             let answer = tokio::spawn(sending).await;
             return answer.unwrap_or_else(|error| Err(unreachable(error.to_string())));
         }
-        sending.await
+        let begun = Instant::now();
+        let answer = sending.await;
+        if has_entries && answer.is_ok() {
+            self.spare(begun.elapsed()).await;
+        }
+        answer
     }
 
     fn stream_append<'s, S>(

@@ -20,7 +20,7 @@ use crate::identity::Identity;
 use crate::peer::{Lane, PeerTransport};
 use crate::propose::Proposals;
 use crate::replica::{Committed, Peer, ProposeError, ReplicaConfig, StampSource};
-use crate::snapshot::Files;
+use crate::snapshot::{Files, Inbox, Transfers};
 use crate::types::{Engine, LogId};
 use crate::view::View;
 use crate::writer::Job;
@@ -82,6 +82,10 @@ pub struct Shared {
     /// When it was said last that a message is out of bounds.
     pub complained: Mutex<Option<Instant>>,
     pub published: AtomicU64,
+    /// The snapshots that are on their way from here.
+    pub transfers: Transfers,
+    /// The snapshot that is on its way to here.
+    pub inbox: Inbox,
 }
 
 /// A lock's content, also when a panic poisoned it: every critical section leaves it whole.
@@ -141,6 +145,8 @@ impl Shared {
             removed: AtomicBool::new(false),
             complained: Mutex::default(),
             published: AtomicU64::new(0),
+            transfers: Transfers::default(),
+            inbox: Inbox::default(),
             config,
         }
     }

@@ -249,7 +249,8 @@ fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
                 why: why.get(&node).cloned(),
                 alive: me
                     || primary == Some(node)
-                    || gate.heard(node).is_some_and(|at| now.duration_since(at) < silence),
+                    || gate.heard(node).is_some_and(|at| now.duration_since(at) < silence)
+                    || shared.transfers.answers(node, now, silence),
             }
         })
         .collect();
