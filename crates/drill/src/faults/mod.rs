@@ -8,6 +8,7 @@ mod full;
 mod kill;
 mod listeners;
 mod network;
+mod strace;
 mod strangers;
 
 use std::time::Duration;
@@ -35,6 +36,10 @@ pub struct Planned {
     pub hold: Duration,
     /// Decides what else is to be chosen, such as which of several servers.
     pub pick: u64,
+    /// How many of its kind come before it.
+    pub turn: u64,
+    /// Whether no other kind is tried.
+    pub alone: bool,
 }
 
 impl Planned {
@@ -92,9 +97,13 @@ kinds! {
     OneWay "partition-one-way" 1000..8000 "a server is heard and does not hear, or the other way";
     Flapping "partition-flapping" 2000..8000 "a partition that comes and goes within a second";
     SlowNetwork "slow-network" 2000..6000 "everything between servers takes longer";
-    CrashAtFsync "crash-at-fsync" 500..2000 "a server dies in its n-th fsync (needs strace)";
-    FsyncError "fsync-error" 500..2000 "a server's n-th fsync fails (needs strace)";
-    SlowDisk "slow-disk" 2000..6000 "a server's fsyncs take longer (needs strace)";
+    CrashAtFsync "crash-at-fsync" 500..2000
+        "a server dies in its n-th fsync; alone, in each of the first 200 in turn (needs to mount, or strace)";
+    FsyncError "fsync-error" 500..2000 "a server's n-th fsync fails (needs to mount, or strace)";
+    HangDisk "hang-disk" 5000..10000
+        "the fsyncs of the primary or a backup hang for a while (needs to mount)";
+    SlowDisk "slow-disk" 12000..16000
+        "the fsyncs of the primary or a backup take 100 to 300 ms longer (needs to mount, or strace)";
     DiskFull "disk-full" 3000..6000 "a server's disk is full for a while (needs to mount)";
     TornLog "torn-log" 100..1000 "the last record of a dead server's log is torn";
     FlipLog "flip-log" 100..1000 "a bit of a dead server's log is flipped";
@@ -166,6 +175,7 @@ pub async fn inject(arena: &mut Arena, planned: &Planned) -> std::io::Result<Out
         Kind::ReplyLost => network::reply_lost(arena, planned).await,
         Kind::CrashAtFsync => disk::crash_at_fsync(arena, planned).await,
         Kind::FsyncError => disk::fsync_error(arena, planned).await,
+        Kind::HangDisk => disk::hang(arena, planned).await,
         Kind::SlowDisk => disk::slow(arena, planned).await,
         Kind::DiskFull => full::disk_full(arena, planned).await,
         Kind::TornLog => damage::torn_log(arena, planned).await,
