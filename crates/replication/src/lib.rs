@@ -9,6 +9,9 @@ mod confirm;
 mod election;
 mod entropy;
 mod folder;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod identity;
 mod inbound;
