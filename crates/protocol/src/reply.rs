@@ -71,6 +71,8 @@ pub struct MemberStatus {
     pub clock_offset_ms: Option<i64>,
     /// Where it serves HTTP (`host:port`); none if it does not, or if the broker has not heard.
     pub http: Option<String>,
+    /// Why acknowledgements don't wait for it, in a clause, where the primary set it aside.
+    pub why: Option<String>,
 }
 
 /// What a server is at the moment.

@@ -123,6 +123,29 @@ impl OptionValue for Seconds {
     }
 }
 
+/// A length in bytes; K, M and G stand for 1024 of the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "u64")]
+pub struct Bytes(pub u64);
+
+impl From<u64> for Bytes {
+    fn from(bytes: u64) -> Bytes {
+        Bytes(bytes)
+    }
+}
+
+impl OptionValue for Bytes {
+    fn parse(text: &str) -> Result<Value, String> {
+        let text = text.trim();
+        let units = [('K', 1u64 << 10), ('M', 1 << 20), ('G', 1 << 30)];
+        let by_unit =
+            units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(*unit)?, factor)));
+        let (number, factor) = by_unit.unwrap_or((text, &1));
+        let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor));
+        bytes.map(Value::from).ok_or_else(|| "a size like 512M or 2G is needed".into())
+    }
+}
+
 /// The client's language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -285,6 +308,10 @@ options! {
         &[Server];
     /// Longest text of a message, bytes.
     message_limit_bytes: u64, "BYTES", Fallback::Value("65536"), &[Server, Up, Demo];
+    /// How much of the log is kept for servers that were away: as long as it reaches back to when
+    /// they left, they are sent only what they missed. While somebody catches up it may be four
+    /// times as much. It takes that room on the disk, and memory for each entry.
+    keep_log: Bytes, "SIZE", Fallback::Value("512M"), &[Server, Reference, Up, Demo];
     /// Start with a clock that is wrong by so much, for tests of the synchronisation.
     clock_offset_ms: i64, "MS", Fallback::Value("0"), &[Server], rare;
     /// Who logs in at the start.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use recado_broker::{BrokerConfig, ProxyConfig, run_broker, run_proxy};
 use recado_server::{
-    Proxy, ReferenceConfig, ReferenceMetrics, ServerConfig, ServerError, run_reference, run_server,
+    Proxy, ReferenceConfig, ReferenceMetrics, ServerConfig, ServerError, Sizes, run_reference,
+    run_server,
 };
 use recado_watch::Vitals;
 
@@ -109,6 +110,7 @@ fn run_reference_in(
         vitals,
         metrics,
         witness: !settings.no_replica,
+        sizes: Sizes::keeping(settings.keep_log.0),
         routes: address::routes(settings.route.as_deref().unwrap_or_default())?,
         ..ReferenceConfig::new(endpoint, data_dir)
     };
@@ -194,6 +196,7 @@ fn run_server_in(
         clock_offset_ms: settings.clock_offset_ms,
         message_limit_bytes: usize::try_from(settings.message_limit_bytes).unwrap_or(usize::MAX),
         timing: recado_server::Timing::default(),
+        sizes: Sizes::keeping(settings.keep_log.0),
         http,
         vitals,
         metrics,

@@ -234,6 +234,7 @@ fn member_json(settings: &Settings, at: &Endpoints, member: &MemberStatus) -> Va
         "term": member.term,
         "clock_offset_ms": member.clock_offset_ms,
         "http": member.http.clone().or_else(|| running.and_then(|file| file.http)),
+        "why": member.why,
     })
 }
 

@@ -40,19 +40,35 @@ pub fn slot(candidates: &[Candidate], me: NodeId, silent: Option<NodeId>) -> u32
     before.filter(|c| key(c) < mine).count() as u32
 }
 
+/// How long a primary may be silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// After so much silence it is gone.
+    pub limit: Duration,
+    /// So much of the silence this process itself did not run.
+    pub not_run: Duration,
+    /// Whether this process runs late in this moment, and has not read yet what came.
+    pub late: bool,
+}
+
+impl Patience {
+    /// No silence at all is waited for: there is nobody to hear.
+    pub const NONE: Patience =
+        Patience { limit: Duration::ZERO, not_run: Duration::ZERO, late: false };
+}
+
 /// When this server last had a reason to be quiet, and when it tries next.
 #[derive(Debug)]
 pub struct Campaign {
-    election: Duration,
     slot: Duration,
     quiet_since: Instant,
     attempts: u32,
 }
 
 impl Campaign {
-    /// Quiet since `now`; `election` of silence start a campaign, `slot` apart by rank.
-    pub fn new(election: Duration, slot: Duration, now: Instant) -> Campaign {
-        Campaign { election, slot, quiet_since: now, attempts: 0 }
+    /// Quiet since `now`; servers that are neighbours in rank stand `slot` apart.
+    pub fn new(slot: Duration, now: Instant) -> Campaign {
+        Campaign { slot, quiet_since: now, attempts: 0 }
     }
 
     /// A primary was heard of at `when`, or this server voted for somebody then.
@@ -69,10 +85,11 @@ impl Campaign {
     }
 
     /// Whether to start a pre-vote now. Counts the attempt.
-    pub fn due(&mut self, my_slot: u32, voters: u32, now: Instant) -> bool {
+    pub fn due(&mut self, my_slot: u32, voters: u32, patience: Patience, now: Instant) -> bool {
         let round = self.slot * (voters + 1);
-        let wait = self.election + self.slot * my_slot + round * self.attempts;
-        if now.duration_since(self.quiet_since) < wait {
+        let wait = patience.limit + self.slot * my_slot + round * self.attempts;
+        let silence = now.duration_since(self.quiet_since).saturating_sub(patience.not_run);
+        if silence < wait || patience.late {
             return false;
         }
         self.attempts += 1;
@@ -157,14 +174,28 @@ mod tests {
     fn campaigns_wait_for_silence_and_their_slot() {
         let start = Instant::now();
         let ms = Duration::from_millis;
-        let mut campaign = Campaign::new(ms(300), ms(60), start);
-        assert!(!campaign.due(1, 3, start + ms(359)));
-        assert!(campaign.due(1, 3, start + ms(360)));
-        assert!(!campaign.due(1, 3, start + ms(599)), "the next try is a round of slots later");
-        assert!(campaign.due(1, 3, start + ms(600)));
+        let patience = Patience { limit: ms(300), ..Patience::NONE };
+        let mut campaign = Campaign::new(ms(60), start);
+        assert!(!campaign.due(1, 3, patience, start + ms(359)));
+        assert!(campaign.due(1, 3, patience, start + ms(360)));
+        let next = start + ms(599);
+        assert!(!campaign.due(1, 3, patience, next), "the next try is a round of slots later");
+        assert!(campaign.due(1, 3, patience, start + ms(600)));
         campaign.quiet(start + ms(610));
-        assert!(!campaign.due(0, 3, start + ms(909)));
-        assert!(campaign.due(0, 3, start + ms(910)));
+        assert!(!campaign.due(0, 3, patience, start + ms(909)));
+        assert!(campaign.due(0, 3, patience, start + ms(910)));
+    }
+
+    #[test]
+    fn who_runs_late_does_not_accuse_others() {
+        let start = Instant::now();
+        let ms = Duration::from_millis;
+        let mut campaign = Campaign::new(ms(60), start);
+        let patience = Patience { limit: ms(300), not_run: ms(250), late: true };
+        assert!(!campaign.due(0, 3, patience, start + ms(900)), "what came is still to be read");
+        let patience = Patience { late: false, ..patience };
+        assert!(!campaign.due(0, 3, patience, start + ms(549)));
+        assert!(campaign.due(0, 3, patience, start + ms(550)));
     }
 
     /// Node ids are ranks here; the witness is node 9.

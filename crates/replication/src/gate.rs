@@ -20,16 +20,17 @@ use recado_chat::planted::{self, Bug};
 use tokio::time::Instant;
 
 use crate::NodeId;
+use crate::detector::{Bounds, Rhythm};
 
 /// What is known of another node while this one leads.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Progress {
     /// The last position that it has on disk.
     matched: u64,
     /// When the newest message that it answered was sent.
     answered_sent: Option<Instant>,
-    /// When its last answer came.
-    heard: Option<Instant>,
+    /// When its answers came.
+    heard: Rhythm,
 }
 
 struct Held<T> {
@@ -151,14 +152,17 @@ impl<T> Gate<T> {
         if self.term != Some(term) {
             return;
         }
-        let progress = self.progress.entry(node).or_insert(Progress {
-            matched: 0,
-            answered_sent: None,
-            heard: None,
-        });
+        let progress = self.progress.entry(node).or_default();
         progress.matched = progress.matched.max(matched.unwrap_or(0));
         progress.answered_sent = progress.answered_sent.max(Some(sent));
-        progress.heard = progress.heard.max(Some(now));
+        progress.heard.heard(now);
+    }
+
+    /// A node gave a sign of life, which says nothing of its disk and confirms no lease.
+    pub fn heard_of(&mut self, node: NodeId, now: Instant) {
+        if self.term.is_some() {
+            self.progress.entry(node).or_default().heard.heard(now);
+        }
     }
 
     /// This node's own disk has everything up to this position of `term`.
@@ -240,7 +244,12 @@ impl<T> Gate<T> {
 
     /// When a node's last answer came, while this node leads.
     pub fn heard(&self, node: NodeId) -> Option<Instant> {
-        self.progress.get(&node).and_then(|progress| progress.heard)
+        self.progress.get(&node).and_then(|progress| progress.heard.last())
+    }
+
+    /// After how much silence a node counts as gone.
+    pub fn silence_limit(&self, node: NodeId, bounds: Bounds) -> Duration {
+        self.progress.get(&node).map_or(bounds.most, |progress| progress.heard.limit(bounds))
     }
 
     /// How long the oldest reply has waited for this node.
@@ -250,6 +259,21 @@ impl<T> Gate<T> {
             .iter()
             .find(|held| held.index > matched)
             .map_or(Duration::ZERO, |held| now.duration_since(held.since))
+    }
+
+    /// The position that those whom acknowledgements wait for have on disk, but for `node`: the
+    /// median of theirs, the lower one of two, so that one or two that lag behind too don't excuse
+    /// it. This node's own disk is one of them.
+    pub fn others_have(&self, node: NodeId) -> u64 {
+        let mut positions: Vec<u64> =
+            (self.active.iter())
+                .filter(|other| **other != node)
+                .map(|other| {
+                    if *other == self.me { self.flushed } else { self.matched(*other).unwrap_or(0) }
+                })
+                .collect();
+        positions.sort_unstable();
+        positions.get(positions.len().saturating_sub(1) / 2).copied().unwrap_or(0)
     }
 }
 
@@ -272,6 +296,37 @@ mod tests {
 
     fn replies(released: Vec<Released<&'static str>>) -> Vec<&'static str> {
         released.into_iter().map(|r| r.reply).collect()
+    }
+
+    #[test]
+    fn what_the_others_have_is_their_median() {
+        let now = Instant::now();
+        let mut gate = Gate::<&str>::new(1, LEASE);
+        gate.lead(5, now);
+        gate.flushed(5, 20);
+        gate.set_members([1, 2, 3, 4, 5].into(), [9].into());
+        for (node, matched) in [(2, 30), (3, 25), (4, 10), (5, 5), (9, 90)] {
+            gate.answered(5, node, Some(matched), now, now);
+        }
+        assert_eq!(gate.others_have(5), 20, "of 30, 25, 20 and 10");
+        assert_eq!(gate.others_have(1), 10, "of 30, 25, 10 and 5");
+        gate.set_members([1, 3].into(), [9].into());
+        assert_eq!((gate.others_have(3), gate.others_have(1)), (20, 25));
+        gate.set_members([1].into(), [].into());
+        assert_eq!(gate.others_have(1), 0, "there is nobody");
+    }
+
+    #[test]
+    fn a_sign_of_life_confirms_nothing() {
+        let now = Instant::now();
+        let mut gate = gate_of_three(now);
+        gate.hold(10, "a", now);
+        let later = now + 2 * LEASE;
+        gate.heard_of(2, later);
+        gate.heard_of(3, later);
+        assert_eq!(gate.heard(2), Some(later));
+        assert!(!gate.lease_holds(later));
+        assert!(gate.release(later).is_empty());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::announce::{Announced, receive_announcement};
 use crate::bounds::message::{self, Known};
 use crate::confirm;
 use crate::meet;
-use crate::network::{NO_CLUSTER, kind, seal, unseal, unseal_newcomer};
+use crate::network::{NO_CLUSTER, SignMessage, kind, seal, unseal, unseal_newcomer};
 use crate::reads::Reads;
 use crate::shared::{Shared, lock};
 use crate::snapshot::{Chunk, receive_chunk};
@@ -38,7 +38,7 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
             // On receipt, not when it is answered: that waits for the disk, and a slow disk is no
             // reason to stand for election.
             if request.vote.leader_id.term >= current_term(engine) {
-                shared.hush();
+                shared.hears_primary(request.vote.leader_id.voted_for);
             }
             answer(&shared, &engine.append_entries(request).await.ok()?)
         }
@@ -50,7 +50,6 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
             #[cfg(feature = "planted")]
             let response = planted_vote(asked, response);
             if response.vote_granted {
-                // Give the candidate time to win before standing against it.
                 shared.hush();
             }
             answer(&shared, &response)
@@ -88,6 +87,11 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
             answer(&shared, &answered)
         }
         kind::WHO => answer(&shared, &meet::answer(&shared, &body)?),
+        // Not by way of the engine: it may wait for the disk.
+        kind::SIGN => {
+            let () = unseal(cluster, me, &body)?;
+            answer(&shared, &SignMessage::from(shared.sign(Instant::now())))
+        }
         kind::HOLD => answer(&shared, &confirm::answer(&shared, &reads, &body).await?),
         _ => None,
     }

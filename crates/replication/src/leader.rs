@@ -1,6 +1,8 @@
 //! What a server does while it leads, beside committing entries: it drops backups that are gone,
 //! takes back those that keep pace, keeps the voters in step with the active servers, and hands
-//! over to a lower rank.
+//! over: to a lower rank, and to whoever has what its own disk holds up.
+
+mod judge;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -13,10 +15,11 @@ use recado_chat::{Member, MemberCommand};
 use tokio::time::Instant;
 
 use crate::NodeId;
+use crate::detector::Lateness;
 use crate::election::{Candidate, Electorate, target_voters};
-use crate::peer::Lane;
 use crate::shared::{Shared, lock};
 use crate::types::Engine;
+use judge::{Fault, Judge};
 
 /// A backup keeps pace when it has what the primary had applied so long ago.
 const PACE: Duration = Duration::from_millis(200);
@@ -29,6 +32,8 @@ const TRANSFER_AFTER: Duration = Duration::from_secs(2);
 const TRANSFER_COOL_DOWN: Duration = Duration::from_secs(30);
 /// A transfer stops heartbeats and writes; when nobody took over in this time, start anew.
 const TRANSFER_LIMIT: Duration = Duration::from_secs(5);
+/// Whoever is to take over from a server whose disk hangs was heard so lately.
+const GIVE_UP_HEARD: Duration = Duration::from_millis(500);
 /// The same for a witness, which is in the way as long as it leads.
 const WITNESS_TRANSFER_COOL_DOWN: Duration = Duration::from_secs(1);
 /// A voter that is not active keeps its vote until it was silent for so long.
@@ -50,9 +55,7 @@ pub struct Consensus {
 pub struct Leadership {
     term: u64,
     since: Instant,
-    /// The primary whose silence brought this server its term.
-    predecessor: Option<NodeId>,
-    disconnected: BTreeSet<NodeId>,
+    judge: Judge,
     /// Member changes that are on their way; one at a time for each node.
     pending: Arc<std::sync::Mutex<BTreeSet<NodeId>>>,
     /// Whether a change of the consensus membership is on its way.
@@ -64,6 +67,8 @@ pub struct Leadership {
     pace: BTreeMap<NodeId, Pace>,
     drops: Vec<(NodeId, Instant)>,
     transfer: Option<(NodeId, Instant)>,
+    /// When this server gave the lead up because of its own disk, or when that last hung after.
+    gave_up: Option<Instant>,
 }
 
 struct Pace {
@@ -79,8 +84,7 @@ impl Leadership {
         Leadership {
             term,
             since: now,
-            predecessor,
-            disconnected: BTreeSet::new(),
+            judge: Judge::new(predecessor, now),
             pending: Arc::default(),
             changing: Arc::default(),
             changed: None,
@@ -88,6 +92,7 @@ impl Leadership {
             pace: BTreeMap::new(),
             drops: Vec::new(),
             transfer: None,
+            gave_up: None,
         }
     }
 
@@ -102,15 +107,26 @@ impl Leadership {
         shared: &Arc<Shared>,
         engine: &Engine,
         consensus: &Consensus,
+        lateness: &Lateness,
         now: Instant,
     ) {
+        if let Some(since) = self.gave_up {
+            self.waits_for_a_successor(shared, since, now);
+            return;
+        }
         let members = shared.members();
         self.marks.push_back((now, *shared.position.borrow()));
         while self.marks.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= PACE) {
             self.marks.pop_front();
         }
+        let servers: Vec<NodeId> =
+            members.iter().filter(|m| !m.announced.witness).map(|m| m.announced.node).collect();
+        self.judge.ask(shared, &servers, now);
+        if self.gives_up(shared, engine, &members, consensus, lateness, now) {
+            return;
+        }
         self.activate_self(shared, &members);
-        self.drop_the_gone(shared, &members, now);
+        self.drop_the_gone(shared, &members, lateness, now);
         self.take_back(shared, &members, consensus, now);
         self.change_consensus(shared, engine, &members, consensus, now);
         self.hand_over(shared, engine, &members, consensus, now);
@@ -124,50 +140,34 @@ impl Leadership {
         }
     }
 
-    fn drop_the_gone(&mut self, shared: &Arc<Shared>, members: &[Member], now: Instant) {
-        let backups = members.iter().filter(|m| m.active && m.announced.node != shared.node);
-        for member in backups {
+    fn drop_the_gone(
+        &mut self,
+        shared: &Arc<Shared>,
+        members: &[Member],
+        lateness: &Lateness,
+        now: Instant,
+    ) {
+        let active = active(members);
+        for member in members.iter().filter(|m| m.active && m.announced.node != shared.node) {
             let node = member.announced.node;
-            let Some(reason) = self.reason_to_drop(shared, node, now) else { continue };
+            let Some(fault) = self.judge.fault(shared, node, &active, lateness, now) else {
+                continue;
+            };
             let name = &member.announced.name;
-            if self.propose(
-                shared,
-                node,
-                MemberCommand::Drop { nodes: vec![node], reason: reason.clone() },
-            ) {
+            let reason = fault.to_string();
+            let change = MemberCommand::Drop { nodes: vec![node], reason: reason.clone() };
+            if self.propose(shared, node, change) {
+                if fault.flaps() {
+                    self.drops.push((node, now));
+                }
                 shared.config.metrics.drops.inc();
+                if matches!(fault, Fault::Slow(_)) {
+                    shared.config.metrics.slow_drops.inc();
+                }
                 tracing::warn!(server = %name, "dropping a backup: {reason}");
+                lock(&shared.why).insert(node, reason);
             }
         }
-    }
-
-    fn reason_to_drop(&mut self, shared: &Shared, node: NodeId, now: Instant) -> Option<String> {
-        let timing = shared.config.timing;
-        let connection = |lane| shared.transport.connection(node, lane);
-        let connected = [Lane::Control, Lane::Log].into_iter().any(|l| connection(l).is_some());
-        if connected {
-            self.disconnected.remove(&node);
-        } else if !self.disconnected.insert(node) || self.predecessor == Some(node) {
-            // Twice in a row, or on top of the silence that led to this term.
-            return Some("its connection is closed".to_owned());
-        }
-        let (heard, waits) = {
-            let gate = lock(&shared.gate);
-            (gate.heard(node), gate.waits_for(node, now))
-        };
-        if heard.is_none() && self.predecessor == Some(node) {
-            return Some("it was silent as primary".to_owned());
-        }
-        let silence = now.duration_since(heard.unwrap_or(self.since));
-        if silence > Duration::from_millis(timing.silence_ms) {
-            self.drops.push((node, now));
-            return Some(format!("it has been silent for {} ms", silence.as_millis()));
-        }
-        if waits > Duration::from_millis(timing.lag_ms) {
-            self.drops.push((node, now));
-            return Some(format!("acknowledgements have waited {} ms for it", waits.as_millis()));
-        }
-        None
     }
 
     /// Makes servers active again that have kept pace for long enough.
@@ -189,10 +189,13 @@ impl Leadership {
             .map(|m| m.announced.node)
             .collect();
         self.pace.retain(|node, _| inactive.contains(node));
-        // Whose activation is on its way stays admitted, however slow: it may be committed.
         let activating = lock(&self.pending).clone();
+        lock(&shared.why).retain(|node, _| inactive.contains(node) || activating.contains(node));
+        let active = active(members);
+        // Whose activation is on its way stays admitted, however slow: it may be committed.
         for node in inactive.into_iter().filter(|node| !activating.contains(node)) {
-            if !self.keeps_pace(shared, node, now) {
+            let may_return = self.judge.may_return(shared, node, &active, now);
+            if !may_return || !self.keeps_pace(shared, node, now) {
                 self.pace.remove(&node);
                 lock(&shared.gate).dismiss(node);
                 continue;
@@ -387,8 +390,11 @@ impl Leadership {
         };
         let better = members.iter().filter(|m| key(m) < mine).filter(level).min_by_key(|m| key(m));
         let Some(better) = better else { return };
-        let node = better.announced.node;
         tracing::info!(server = %better.announced.name, "handing over to a lower rank");
+        self.transfer(engine, better.announced.node, now);
+    }
+
+    fn transfer(&mut self, engine: &Engine, node: NodeId, now: Instant) {
         self.transfer = Some((node, now));
         let engine = engine.clone();
         tokio::spawn(async move {
@@ -396,6 +402,65 @@ impl Leadership {
                 tracing::warn!("the hand-over was not started: {error}");
             }
         });
+    }
+
+    /// Gives the lead up when this server's own disk holds up what the others have. Its engine may
+    /// not hear of its successor before the disk answers: to note another term, it writes.
+    fn gives_up(
+        &mut self,
+        shared: &Arc<Shared>,
+        engine: &Engine,
+        members: &[Member],
+        consensus: &Consensus,
+        lateness: &Lateness,
+        now: Instant,
+    ) -> bool {
+        if shared.config.witness || consensus.joint {
+            return false;
+        }
+        let active = active(members);
+        let Some(why) = self.judge.own_fault(shared, engine, &active, lateness, now) else {
+            return false;
+        };
+        let successor = {
+            let gate = lock(&shared.gate);
+            let others = gate.others_have(shared.node);
+            let can = |m: &&Member| {
+                let node = m.announced.node;
+                m.active
+                    && node != shared.node
+                    && consensus.voters.contains(&node)
+                    && gate.matched(node) >= Some(others)
+                    && gate.heard(node).is_some_and(|at| now.duration_since(at) < GIVE_UP_HEARD)
+            };
+            let key = |m: &&Member| takeover_key(shared.rank_of(m), m.announced.node);
+            members.iter().filter(can).min_by_key(key)
+        };
+        let rested =
+            self.transfer.is_none_or(|(_, at)| now.duration_since(at) > TRANSFER_COOL_DOWN);
+        let Some(successor) = successor.filter(|_| rested) else { return false };
+        tracing::warn!(
+            server = %successor.announced.name,
+            "{why}, and the others have what it lacks: handing over"
+        );
+        shared.config.metrics.disk_handovers.inc();
+        self.gave_up = Some(now);
+        self.transfer(engine, successor.announced.node, now);
+        // Nothing more is released in this term. Whoever waits may ask the successor at once.
+        Shared::abandon(lock(&shared.gate).resign());
+        true
+    }
+
+    /// After it gave up, a server is led by another one, once its disk lets it hear that.
+    fn waits_for_a_successor(&mut self, shared: &Shared, since: Instant, now: Instant) {
+        if shared.disk_hangs(now) {
+            self.gave_up = Some(now);
+        } else if now.duration_since(since) > TRANSFER_LIMIT {
+            shared.fail(
+                "nobody took over from this server, whose disk held the others up; start it again, \
+                 nothing is lost",
+            );
+        }
     }
 
     /// Proposes a member change, one at a time for each node. Says whether it did.
@@ -413,6 +478,11 @@ impl Leadership {
         });
         true
     }
+}
+
+/// Those whom acknowledgements wait for.
+fn active(members: &[Member]) -> Vec<NodeId> {
+    members.iter().filter(|m| m.active).map(|m| m.announced.node).collect()
 }
 
 /// Who is there to vote.

@@ -5,7 +5,10 @@
 mod addresses;
 mod announce;
 mod bounds;
+mod catch_up;
 mod confirm;
+mod detector;
+mod disk;
 mod election;
 mod entropy;
 mod folder;
@@ -15,6 +18,7 @@ pub mod fuzzing;
 mod gate;
 mod identity;
 mod inbound;
+mod keep;
 mod leader;
 mod log;
 mod log_codec;

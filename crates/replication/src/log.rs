@@ -7,16 +7,16 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
-use prometheus_client::metrics::histogram::Histogram;
 use raft_log::api::raft_log_writer::RaftLogWriter;
 #[cfg(feature = "planted")]
 use recado_chat::planted::{self, Bug};
 use tokio::sync::{oneshot, watch};
 
+use crate::disk::{Asked, Disk};
+use crate::keep::Extent;
 use crate::log_codec::{DiskPayload, DiskVote};
 use crate::types::{Entry, EntryPayload, LogId, Payload, TypeConfig, Vote};
 pub use opening::hold;
@@ -26,7 +26,7 @@ pub use opening::hold;
 const MESSAGE_BYTES: usize = 1024 * 1024;
 
 /// A log, as the replica needs it beside what the engine does with it.
-pub trait NodeLog: RaftLogStorage<TypeConfig> {
+pub trait NodeLog: RaftLogStorage<TypeConfig> + Clone {
     /// The last entry that this start appended and that is on disk, and its changes.
     fn flushed(&self) -> watch::Receiver<Option<LogId>>;
 
@@ -36,8 +36,14 @@ pub trait NodeLog: RaftLogStorage<TypeConfig> {
     /// The last position that was removed from the log, 0 if nothing was.
     fn purged(&self) -> u64;
 
-    /// Has it measure how long each append takes until it is on disk.
-    fn measure(&mut self, _sync_seconds: Histogram) {}
+    /// How much it holds.
+    fn extent(&self) -> Extent;
+
+    /// The last position that must go so that no more than this stays; none when no more is there.
+    fn surplus(&self, most: Extent) -> Option<u64>;
+
+    /// Has it tell there what it asks of its disk.
+    fn watch_disk(&mut self, disk: Disk);
 
     /// What went wrong while it was used, in a sentence: the first thing that did.
     fn trouble(&self) -> watch::Sender<Option<String>> {
@@ -61,8 +67,8 @@ pub enum Flushed {
         mark: watch::Sender<Option<LogId>>,
         /// Where a failure is told.
         trouble: Trouble,
-        /// When they were appended, and where that is noted.
-        timed: Option<(Instant, Histogram)>,
+        /// What was asked of the disk.
+        asked: Asked,
     },
     /// Nobody but whoever looks for trouble.
     Nobody(Trouble),
@@ -73,14 +79,10 @@ pub enum Flushed {
 impl raft_log::Callback for Flushed {
     fn send(self, result: io::Result<()>) {
         match self {
-            Flushed::Engine { callback, upto, mark, trouble, timed } => {
+            Flushed::Engine { callback, upto, mark, trouble, asked } => {
+                asked.done();
                 match &result {
-                    Ok(()) => {
-                        if let Some((appended, seconds)) = timed {
-                            seconds.observe(appended.elapsed().as_secs_f64());
-                        }
-                        mark.send_replace(Some(upto));
-                    }
+                    Ok(()) => _ = mark.send_replace(Some(upto)),
                     Err(error) => trouble.tell("can't be written", error),
                 }
                 callback.io_completed(result);
@@ -117,7 +119,8 @@ impl raft_log::Types for LogTypes {
     }
 }
 
-fn payload_bytes(payload: &EntryPayload) -> u64 {
+/// What an entry takes, about.
+pub fn payload_bytes(payload: &EntryPayload) -> u64 {
     /// What an entry costs in the cache beside its bytes, about.
     const OVERHEAD_BYTES: u64 = 64;
     OVERHEAD_BYTES
@@ -155,15 +158,18 @@ pub struct Log {
     inner: Arc<Mutex<raft_log::RaftLog<LogTypes>>>,
     flushed: watch::Sender<Option<LogId>>,
     trouble: Trouble,
-    sync_seconds: Option<Histogram>,
+    disk: Disk,
 }
 
 impl Log {
     /// Waits until everything written so far is on disk.
     async fn sync(&self) -> io::Result<()> {
         let (sender, flushed) = oneshot::channel();
+        let asked = self.disk.ask(None);
         self.lock().flush(true, Some(Flushed::Caller(sender)))?;
-        flushed.await.map_err(|_| io::Error::other("the log's writer is gone"))?
+        let flushed = flushed.await.map_err(|_| io::Error::other("the log's writer is gone"))?;
+        asked.done();
+        flushed
     }
 
     /// A record that can't be read any more ends this node: the next start looks at all of them.
@@ -201,8 +207,35 @@ impl NodeLog for Log {
         self.lock().log_state().purged().map_or(0, |id| id.1)
     }
 
-    fn measure(&mut self, sync_seconds: Histogram) {
-        self.sync_seconds = Some(sync_seconds);
+    fn extent(&self) -> Extent {
+        let log = self.lock();
+        let state = log.log_state();
+        let first = state.purged().map_or(0, |id| id.1 + 1);
+        let entries = state.last().map_or(0, |id| (id.1 + 1).saturating_sub(first));
+        Extent { bytes: log.on_disk_size(), entries }
+    }
+
+    fn surplus(&self, most: Extent) -> Option<u64> {
+        let Extent { mut bytes, entries } = self.extent();
+        let log = self.lock();
+        let last = log.log_state().last()?.1;
+        let by_entries = (entries > most.entries).then(|| last.saturating_sub(most.entries));
+        let mut by_bytes = None;
+        if bytes > most.bytes {
+            // Files go as a whole, the oldest first.
+            for chunk in log.stat().closed_chunks {
+                bytes = bytes.saturating_sub(chunk.size);
+                by_bytes = chunk.log_state.last().map(|id| id.1).max(by_bytes);
+                if bytes <= most.bytes {
+                    break;
+                }
+            }
+        }
+        by_entries.max(by_bytes)
+    }
+
+    fn watch_disk(&mut self, disk: Disk) {
+        self.disk = disk;
     }
 
     fn trouble(&self) -> watch::Sender<Option<String>> {
@@ -332,7 +365,7 @@ impl RaftLogStorage<TypeConfig> for Log {
                 upto,
                 mark: self.flushed.clone(),
                 trouble: self.trouble.clone(),
-                timed: self.sync_seconds.clone().map(|seconds| (Instant::now(), seconds)),
+                asked: self.disk.ask(Some(upto.index)),
             },
             None => {
                 callback.io_completed(Ok(()));

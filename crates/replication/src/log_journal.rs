@@ -13,7 +13,9 @@ use openraft::{OptionalSend, RaftLogReader};
 use recado_chat::planted::{self, Bug};
 use tokio::sync::{oneshot, watch};
 
-use crate::log::{NodeLog, indexes, within_a_message};
+use crate::disk::Disk;
+use crate::keep::Extent;
+use crate::log::{NodeLog, indexes, payload_bytes, within_a_message};
 use crate::replica::StartError;
 use crate::shared::lock;
 use crate::simulated::Journal;
@@ -41,6 +43,8 @@ struct Content {
     entries: BTreeMap<u64, Entry>,
     committed: Option<LogId>,
     purged: Option<LogId>,
+    /// How long the entries are together.
+    bytes: u64,
 }
 
 impl Content {
@@ -48,14 +52,20 @@ impl Content {
         match write {
             Write::Vote(vote) => self.vote = Some(vote),
             Write::Append(entry) => {
-                self.entries.insert(entry.log_id.index, entry);
+                self.bytes += payload_bytes(&entry.payload);
+                if let Some(old) = self.entries.insert(entry.log_id.index, entry) {
+                    self.bytes -= payload_bytes(&old.payload);
+                }
             }
             Write::Committed(upto) => self.committed = Some(upto),
             Write::Truncate(first) => {
-                self.entries.split_off(&first);
+                let gone = self.entries.split_off(&first);
+                self.bytes -= length(&gone);
             }
             Write::Purge(upto) => {
-                self.entries = self.entries.split_off(&(upto.index + 1));
+                let rest = self.entries.split_off(&(upto.index + 1));
+                let gone = std::mem::replace(&mut self.entries, rest);
+                self.bytes -= length(&gone);
                 self.purged = Some(upto);
             }
         }
@@ -66,12 +76,17 @@ impl Content {
     }
 }
 
+fn length(entries: &BTreeMap<u64, Entry>) -> u64 {
+    entries.values().map(|entry| payload_bytes(&entry.payload)).sum()
+}
+
 /// The log of one node; clones share it.
 #[derive(Clone)]
 pub struct JournalLog {
     journal: Arc<dyn Journal>,
     content: Arc<Mutex<Content>>,
     flushed: watch::Sender<Option<LogId>>,
+    disk: Disk,
 }
 
 impl JournalLog {
@@ -82,7 +97,8 @@ impl JournalLog {
             content.take(write);
         }
         let content = Arc::new(Mutex::new(content));
-        Ok(JournalLog { journal, content, flushed: watch::Sender::new(None) })
+        let flushed = watch::Sender::new(None);
+        Ok(JournalLog { journal, content, flushed, disk: Disk::default() })
     }
 
     fn write(&self, write: Write) -> io::Result<()> {
@@ -93,7 +109,9 @@ impl JournalLog {
 
     async fn sync(&self) -> io::Result<()> {
         let (sender, synced) = oneshot::channel();
+        let asked = self.disk.ask(None);
         self.journal.sync(Box::new(move |result| {
+            asked.done();
             // A caller that is gone no longer cares.
             let _ = sender.send(result);
         }));
@@ -113,6 +131,30 @@ impl NodeLog for JournalLog {
 
     fn purged(&self) -> u64 {
         lock(&self.content).purged.map_or(0, |id| id.index)
+    }
+
+    fn watch_disk(&mut self, disk: Disk) {
+        self.disk = disk;
+    }
+
+    fn extent(&self) -> Extent {
+        let content = lock(&self.content);
+        Extent { bytes: content.bytes, entries: content.entries.len() as u64 }
+    }
+
+    fn surplus(&self, most: Extent) -> Option<u64> {
+        let content = lock(&self.content);
+        let (mut bytes, mut entries) = (content.bytes, content.entries.len() as u64);
+        let mut upto = None;
+        for (index, entry) in &content.entries {
+            if bytes <= most.bytes && entries <= most.entries {
+                break;
+            }
+            upto = Some(*index);
+            bytes -= payload_bytes(&entry.payload);
+            entries -= 1;
+        }
+        upto
     }
 }
 
@@ -195,8 +237,9 @@ impl RaftLogStorage<TypeConfig> for JournalLog {
             self.journal.sync(Box::new(|_| {}));
             return Ok(());
         }
-        let mark = self.flushed.clone();
+        let (mark, asked) = (self.flushed.clone(), self.disk.ask(Some(upto.index)));
         self.journal.sync(Box::new(move |result| {
+            asked.done();
             if result.is_ok() {
                 mark.send_replace(Some(upto));
             }

@@ -184,12 +184,11 @@ impl RaftStateMachine<TypeConfig> for Machine {
         meta: &SnapshotMeta,
         snapshot: SnapshotData,
     ) -> io::Result<()> {
-        let SnapshotData::File(path) = snapshot else {
+        let SnapshotData::Received(received) = snapshot else {
             // Only at a start, when the engine offers what this store told it: nothing to do.
             return Ok(());
         };
-        let file = path.to_path_buf();
-        let marks = self.run(|done| Job::Install { path: file, done }).await?;
+        let marks = self.run(|done| Job::Install { received, done }).await?;
         (self.applied, self.membership) = decode_marks(&marks)?;
         if self.applied != meta.last_log_id {
             return Err(fatal("the snapshot file is not the one that was announced"));

@@ -28,17 +28,29 @@ metrics! {
         /// Time in which the store was brought to disk.
         pub(crate) store_flush_seconds: Histogram = Histogram::new(SECONDS),
         /// Snapshots that this server sent whole to another one.
-        pub(crate) snapshots_sent: Counter,
+        pub snapshots_sent: Counter,
         /// Bytes of snapshots that this server sent.
         pub(crate) snapshot_sent_bytes: Counter,
         /// Snapshots from another server that this one installed.
         pub(crate) snapshots_installed: Counter,
+        /// Bytes of log on disk, for servers that come back.
+        pub(crate) kept_log_bytes: Gauge,
+        /// Log entries on disk, for servers that come back.
+        pub(crate) kept_log_entries: Gauge,
+        /// Position behind which the log begins: who has applied less is sent a snapshot.
+        pub purged_position: Gauge,
         /// Elections that this server asked for.
         pub(crate) elections: Counter,
         /// Terms in which this server came to lead.
         pub(crate) terms_led: Counter,
         /// Backups that this server dropped as the primary.
         pub(crate) drops: Counter,
+        /// Backups that this server dropped because their disk was slow beside the others'.
+        pub(crate) slow_drops: Counter,
+        /// Times that this server gave the lead up because its own disk hung or was slow.
+        pub(crate) disk_handovers: Counter,
+        /// 1 while a sync of the log has waited for the disk for a second or longer, else 0.
+        pub(crate) disk_hangs: Gauge,
         /// Backups that caught up and that this server made active as the primary.
         pub(crate) activations: Counter,
         /// 1 while this server is the primary, else 0.
@@ -96,7 +108,7 @@ mod tests {
             witness: false,
         };
         let member = Member { announced, active };
-        MemberView { member, voter: active, matched: Some(matched), alive }
+        MemberView { member, voter: active, matched: Some(matched), why: None, alive }
     }
 
     #[test]

@@ -14,12 +14,15 @@ use openraft::raft::{StreamAppendResult, TransferLeaderResponse};
 use openraft::{EmptyNode, OptionalSend};
 #[cfg(feature = "planted")]
 use recado_chat::planted::{self, Bug};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use crate::NodeId;
 use crate::bounds::message;
+use crate::catch_up::CatchUp;
+use crate::detector::Sign;
+use crate::disk::Syncs;
 use crate::peer::Lane;
 use crate::propose::LARGE_BATCH;
 use crate::shared::{Shared, lock};
@@ -49,11 +52,16 @@ pub mod kind {
     pub const WHO: u8 = 8;
     /// Does the cluster have what a damaged server held?
     pub const HOLD: u8 = 9;
+    /// Is a server there, and how does its disk do?
+    pub const SIGN: u8 = 10;
 }
 
 /// How long entries may be on their way before they are sent again. Longer than a slow disk
 /// needs; a dead peer is known by its closed connection.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a sign of life may take; who takes longer is asked again meanwhile.
+const SIGN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Stands for the cluster's id where it is not known.
 pub const NO_CLUSTER: u64 = 0;
@@ -135,15 +143,15 @@ impl RaftNetworkFactory<TypeConfig> for Links {
     type Network = Link;
 
     async fn new_client(&mut self, target: NodeId, _node: &EmptyNode) -> Link {
-        Link { target, lane: Lane::Log, shared: self.0.clone() }
+        Link::new(target, Lane::Log, &self.0)
     }
 
     async fn new_heartbeat_client(&mut self, target: NodeId, _node: &EmptyNode) -> Link {
-        Link { target, lane: Lane::Control, shared: self.0.clone() }
+        Link::new(target, Lane::Control, &self.0)
     }
 
     async fn new_snapshot_client(&mut self, target: NodeId, _node: &EmptyNode) -> Link {
-        Link { target, lane: Lane::Snapshot, shared: self.0.clone() }
+        Link::new(target, Lane::Snapshot, &self.0)
     }
 }
 
@@ -152,9 +160,30 @@ pub struct Link {
     target: NodeId,
     lane: Lane,
     shared: Arc<Shared>,
+    catch_up: CatchUp,
 }
 
 impl Link {
+    fn new(target: NodeId, lane: Lane, shared: &Arc<Shared>) -> Link {
+        Link { target, lane, shared: shared.clone(), catch_up: CatchUp::default() }
+    }
+
+    /// Leaves time to those who write, after entries for a server that comes back were answered.
+    async fn spare(&mut self, took: Duration) {
+        let (target, now) = (self.target, Instant::now());
+        let members = self.shared.members();
+        let row = members.iter().find(|member| member.announced.node == target);
+        if row.is_none_or(|member| member.active || member.announced.witness) {
+            return;
+        }
+        let matched = lock(&self.shared.gate).matched(target).unwrap_or(0);
+        let lacks = self.shared.position.borrow().saturating_sub(matched);
+        let rest = self.catch_up.rest(took, lacks, now);
+        if !rest.is_zero() {
+            tokio::time::sleep(rest).await;
+        }
+    }
+
     async fn call<Q: Serialize, A: DeserializeOwned>(
         &self,
         lane: Lane,
@@ -196,6 +225,50 @@ pub async fn call<Q: Serialize, A: DeserializeOwned>(
     // Whoever answers an announcement will do.
     let from = (kind != kind::ANNOUNCE).then_some(target);
     unseal(cluster, from, &answer).ok_or_else(|| "an answer that can't be read".to_owned())
+}
+
+/// A sign of life: the answer to [`kind::SIGN`].
+#[derive(Serialize, Deserialize)]
+pub struct SignMessage {
+    /// Syncs of the log since the start.
+    syncs: u64,
+    /// How long they took together, µs.
+    syncs_us: u64,
+    /// How long the oldest sync has waited for the disk, ms.
+    hangs_ms: u64,
+}
+
+impl From<Sign> for SignMessage {
+    fn from(sign: Sign) -> SignMessage {
+        SignMessage {
+            syncs: sign.syncs.count,
+            syncs_us: u64::try_from(sign.syncs.total.as_micros()).unwrap_or(u64::MAX),
+            hangs_ms: u64::try_from(sign.hangs_for.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl From<SignMessage> for Sign {
+    fn from(message: SignMessage) -> Sign {
+        Sign {
+            syncs: Syncs { count: message.syncs, total: Duration::from_micros(message.syncs_us) },
+            hangs_for: Duration::from_millis(message.hangs_ms),
+        }
+    }
+}
+
+/// Asks another server for a sign of life, and notes it when it comes.
+pub fn ask_for_sign(shared: &Arc<Shared>, node: NodeId) {
+    let shared = shared.clone();
+    tokio::spawn(async move {
+        let asked =
+            call::<(), SignMessage>(&shared, node, Lane::Control, kind::SIGN, &(), SIGN_TIMEOUT);
+        // Silence is noticed without it.
+        let Ok(sign) = asked.await else { return };
+        let now = Instant::now();
+        lock(&shared.gate).heard_of(node, now);
+        lock(&shared.paces).says(node, sign.into(), now);
+    });
 }
 
 /// Sends entries or a heartbeat, and notes what the answer says of the backup.
@@ -269,6 +342,7 @@ impl RaftNetworkV2<TypeConfig> for Link {
         _option: RPCOption,
     ) -> Result<AppendResponse, RpcError> {
         let (shared, target, lane) = (self.shared.clone(), self.target, self.lane);
+        let has_entries = !request.entries.is_empty();
         let sending = append(shared, target, lane, request);
         if self.lane == Lane::Control {
             // The engine gives a heartbeat up after an interval. The answer of a backup with a
@@ -276,7 +350,12 @@ impl RaftNetworkV2<TypeConfig> for Link {
             let answer = tokio::spawn(sending).await;
             return answer.unwrap_or_else(|error| Err(unreachable(error.to_string())));
         }
-        sending.await
+        let begun = Instant::now();
+        let answer = sending.await;
+        if has_entries && answer.is_ok() {
+            self.spare(begun.elapsed()).await;
+        }
+        answer
     }
 
     fn stream_append<'s, S>(

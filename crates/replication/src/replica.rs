@@ -13,9 +13,11 @@ use recado_chat::{Command, Origin, Outcome, Stamp};
 use recado_storage::{Reader, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::addresses::Word;
 use crate::confirm::Others;
+use crate::detector::Bounds;
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::folder::{self, Folder};
 use crate::identity::Identity;
@@ -31,7 +33,7 @@ use crate::snapshot::{Files, remove_leftovers};
 use crate::types::Engine;
 use crate::view::View;
 use crate::writer::{Jobs, StoreThread, Writer};
-use crate::{NodeId, announce, inbound, meet, supervisor};
+use crate::{NodeId, announce, inbound, keep, meet, supervisor};
 
 /// How long things take, ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +44,12 @@ pub struct Timing {
     pub election_ms: u64,
     /// Between the election attempts of two servers that are neighbours in rank.
     pub slot_ms: u64,
-    /// A backup that is silent for so long is dropped.
+    /// A server that is silent for so long may be gone, if it was heard regularly and this one runs
+    /// in time.
     pub silence_ms: u64,
-    /// A live backup that lags so long is dropped.
+    /// A server that is silent for so long is gone, however irregularly it was heard.
+    pub long_silence_ms: u64,
+    /// A live backup that does not get on for so long with what the others have is dropped.
     pub lag_ms: u64,
     /// A returning backup keeps pace for so long before it is active again; doubles when it flaps.
     pub steady_ms: u64,
@@ -56,25 +61,54 @@ impl Default for Timing {
             heartbeat_ms: 75,
             election_ms: 300,
             slot_ms: 60,
-            silence_ms: 300,
+            silence_ms: 500,
+            long_silence_ms: 1200,
             lag_ms: 1000,
             steady_ms: 500,
         }
     }
 }
 
-/// How much of the log is kept.
+impl Timing {
+    /// Between which limits silence is judged.
+    pub(crate) fn silence(&self) -> Bounds {
+        Bounds {
+            least: Duration::from_millis(self.silence_ms),
+            most: Duration::from_millis(self.long_silence_ms),
+        }
+    }
+}
+
+/// How much of the log is kept for servers that were away. Whichever bound is reached first counts;
+/// for who is catching up four times as much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
-    /// A snapshot is due after so many entries.
-    pub snapshot_entries: u64,
-    /// So many entries that a snapshot covers stay in the log, for backups that were away.
+    /// So many bytes on disk.
+    pub keep_bytes: u64,
+    /// So many entries: of each the log remembers in memory where it lies.
     pub keep_entries: u64,
+    /// So many entries beyond are removed together.
+    pub purge_entries: u64,
+}
+
+/// Without a setting: three quarters of a minute of 10,000 messages of 600 bytes a second.
+const DEFAULT_KEEP_BYTES: u64 = 512 * 1024 * 1024;
+/// For so many bytes on disk one entry may be remembered, though entries are shorter.
+const BYTES_AN_ENTRY: u64 = 1024;
+/// This part of the entries is removed together.
+const PURGE_PART: u64 = 16;
+
+impl Sizes {
+    /// Keeps so many bytes of log on disk, or as many entries as fit their share of memory.
+    pub fn keeping(keep_bytes: u64) -> Sizes {
+        let keep_entries = keep_bytes / BYTES_AN_ENTRY;
+        Sizes { keep_bytes, keep_entries, purge_entries: keep_entries / PURGE_PART }
+    }
 }
 
 impl Default for Sizes {
     fn default() -> Sizes {
-        Sizes { snapshot_entries: 50_000, keep_entries: 100_000 }
+        Sizes::keeping(DEFAULT_KEEP_BYTES)
     }
 }
 
@@ -236,13 +270,14 @@ impl Replica {
         start_writer: impl FnOnce(Writer) -> io::Result<(Jobs, Option<StoreThread>)>,
     ) -> Result<Replica, StartError> {
         let Parts { identity, mut log, store, entropy, files } = parts;
+        let kept = log.clone();
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             StartError::Failed(format!("can't use {}: {what}: {error}", config.dir.display()))
         };
         remove_leftovers(&config.dir).map_err(|error| failed("old snapshot files stay", &error))?;
         let flushed = log.flushed();
-        log.measure(config.metrics.log_sync_seconds.clone());
         let mut shared = Shared::new(config.clone(), identity, transport, stamps, entropy, files);
+        log.watch_disk(shared.disk.clone());
         shared.failed = log.trouble();
         let shared = Arc::new(shared);
         let writer = Writer::new(store.clone(), shared.clone());
@@ -254,7 +289,7 @@ impl Replica {
             .map_err(|error| failed("the store can't be read", &error))?;
         let engine = Engine::new(
             identity.node,
-            Arc::new(engine_config(&config.timing, &config.sizes)?),
+            Arc::new(engine_config(&config.timing)?),
             Links(shared.clone()),
             log,
             machine,
@@ -275,6 +310,7 @@ impl Replica {
             tokio::spawn(supervisor::run(shared.clone(), engine.clone())),
             tokio::spawn(announce::run(shared.clone())),
             tokio::spawn(meet::run(shared.clone())),
+            tokio::spawn(keep::run(shared.clone(), engine.clone(), kept)),
         ];
         Ok(Replica {
             shared,
@@ -392,6 +428,11 @@ impl Replica {
         self.shared.position.subscribe()
     }
 
+    /// Whether a sync of the log has waited for this server's disk for a second or longer.
+    pub fn disk_hangs(&self) -> bool {
+        self.shared.disk_hangs(Instant::now())
+    }
+
     /// Tells up to which position events are surely published; rides with the next entry.
     pub fn set_published(&self, position: u64) {
         self.shared.published.fetch_max(position, Ordering::Relaxed);
@@ -447,7 +488,7 @@ impl Replica {
 }
 
 /// The engine's settings; ARCHITECTURE.md gives the reasons.
-fn engine_config(timing: &Timing, sizes: &Sizes) -> Result<openraft::Config, StartError> {
+fn engine_config(timing: &Timing) -> Result<openraft::Config, StartError> {
     openraft::Config {
         cluster_name: "recado".to_owned(),
         heartbeat_interval: timing.heartbeat_ms,
@@ -464,9 +505,9 @@ fn engine_config(timing: &Timing, sizes: &Sizes) -> Result<openraft::Config, Sta
         install_snapshot_timeout: 60_000,
         max_payload_entries: 1024,
         replication_lag_threshold: u64::MAX,
-        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(sizes.snapshot_entries),
-        max_in_snapshot_log_to_keep: sizes.keep_entries,
-        purge_batch_size: sizes.keep_entries.clamp(1, 1024),
+        // What is kept of the log is decided elsewhere, and snapshots are made when it is to go.
+        snapshot_policy: openraft::SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
         // A follower whose disk lost what it had reported done is brought level again. Without this
         // the primary would end over it, though nothing is lost as long as the others have it.
         allow_log_reversion: Some(true),

@@ -11,14 +11,16 @@ use tokio::time::Instant;
 
 use crate::addresses::{Book, Word};
 use crate::bounds;
+use crate::detector::{HeardPrimary, Paces, Sign};
+use crate::disk::{Disk, HANGS};
 use crate::election::Candidate;
 use crate::entropy::Entropy;
 use crate::gate::{Gate, Released};
 use crate::identity::Identity;
-use crate::peer::PeerTransport;
+use crate::peer::{Lane, PeerTransport};
 use crate::propose::Proposals;
 use crate::replica::{Committed, Peer, ProposeError, ReplicaConfig, StampSource};
-use crate::snapshot::Files;
+use crate::snapshot::{Files, Inbox, Transfers};
 use crate::types::{Engine, LogId};
 use crate::view::View;
 use crate::writer::Job;
@@ -46,6 +48,14 @@ pub struct Shared {
     pub gate: Mutex<Gate<Waiting>>,
     /// When the primary was last heard of, or somebody was voted for.
     pub quiet: Mutex<Instant>,
+    /// The primary, as a backup hears it.
+    pub heard_primary: Mutex<HeardPrimary>,
+    /// What the log asks of this node's disk.
+    pub disk: Disk,
+    /// How the disks of all do, as the primary.
+    pub paces: Mutex<Paces>,
+    /// Why acknowledgements don't wait for these, in a clause each, as the primary.
+    pub why: Mutex<BTreeMap<NodeId, String>>,
     /// The servers that the reference lists.
     pub peers: Mutex<BTreeMap<NodeId, Peer>>,
     /// Where the other nodes are.
@@ -72,6 +82,10 @@ pub struct Shared {
     /// When it was said last that a message is out of bounds.
     pub complained: Mutex<Option<Instant>>,
     pub published: AtomicU64,
+    /// The snapshots that are on their way from here.
+    pub transfers: Transfers,
+    /// The snapshot that is on its way to here.
+    pub inbox: Inbox,
 }
 
 /// A lock's content, also when a panic poisoned it: every critical section leaves it whole.
@@ -112,6 +126,10 @@ impl Shared {
             identity: Mutex::new(identity),
             gate: Mutex::new(Gate::new(node, lease)),
             quiet: Mutex::new(Instant::now()),
+            heard_primary: Mutex::default(),
+            disk: Disk::measured(config.metrics.log_sync_seconds.clone()),
+            paces: Mutex::default(),
+            why: Mutex::default(),
             peers: Mutex::default(),
             addresses: Mutex::default(),
             removed_nodes: Mutex::default(),
@@ -127,6 +145,8 @@ impl Shared {
             removed: AtomicBool::new(false),
             complained: Mutex::default(),
             published: AtomicU64::new(0),
+            transfers: Transfers::default(),
+            inbox: Inbox::default(),
             config,
         }
     }
@@ -242,9 +262,26 @@ impl Shared {
         }
     }
 
-    /// A primary was heard of, or a vote was given.
+    /// A vote was given: its candidate gets time to win.
     pub fn hush(&self) {
         *lock(&self.quiet) = Instant::now();
+    }
+
+    /// This node was heard as the primary.
+    pub fn hears_primary(&self, node: NodeId) {
+        self.hush();
+        let connection = self.transport.connection(node, Lane::Control);
+        lock(&self.heard_primary).heard(node, connection, Instant::now());
+    }
+
+    /// Whether this node's own disk hangs.
+    pub fn disk_hangs(&self, now: Instant) -> bool {
+        self.disk.hangs_for(now) >= HANGS
+    }
+
+    /// How this node's own disk does.
+    pub fn sign(&self, now: Instant) -> Sign {
+        Sign { syncs: self.disk.syncs(), hangs_for: self.disk.hangs_for(now) }
     }
 
     /// A peer answered; sends off the replies that waited for it.

@@ -11,8 +11,10 @@ use openraft::errors::Fatal;
 use tokio::time::Instant;
 
 use crate::NodeId;
-use crate::election::{Campaign, Candidate, slot};
+use crate::detector::Lateness;
+use crate::election::{Campaign, Candidate, Patience, slot};
 use crate::leader::{Consensus, Leadership};
+use crate::peer::Lane;
 use crate::shared::{Shared, lock};
 use crate::types::{Engine, TypeConfig};
 use crate::view::{MemberView, View};
@@ -34,13 +36,11 @@ struct Standing {
 /// Runs until the replica stops.
 pub async fn run(shared: Arc<Shared>, engine: Engine) {
     let timing = shared.config.timing;
-    let mut campaign = Campaign::new(
-        Duration::from_millis(timing.election_ms),
-        Duration::from_millis(timing.slot_ms),
-        Instant::now(),
-    );
+    let mut campaign = Campaign::new(Duration::from_millis(timing.slot_ms), Instant::now());
     let mut leadership: Option<Leadership> = None;
     let mut silent: Option<NodeId> = None;
+    let mut lateness = Lateness::default();
+    let mut hangs = false;
     let mut metrics = engine.server_metrics();
     let mut members = shared.members.subscribe();
     let mut position = shared.position.subscribe();
@@ -66,6 +66,7 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
             }
         }
         let now = Instant::now();
+        lateness.woke(next, now);
         looked = now;
         let standing = standing(&engine);
         lock(&shared.gate).set_voters(standing.voters.clone());
@@ -86,21 +87,24 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
                     learners: standing.learners.clone(),
                     joint: standing.joint,
                 };
-                leadership.tick(&shared, &engine, &consensus, now);
+                leadership.tick(&shared, &engine, &consensus, &lateness, now);
             }
             shared.release();
         } else {
             if leadership.take().is_some() {
                 Shared::abandon(lock(&shared.gate).resign());
+                lock(&shared.why).clear();
                 tracing::info!(term = standing.term, "this server leads no more");
             }
             // Never this node itself: it can't have been silent to itself.
             silent = standing.leader.filter(|node| *node != shared.node).or(silent);
             campaign.quiet(*lock(&shared.quiet));
             if standing.voters.contains(&shared.node) {
-                stand(&shared, &engine, &standing, &mut campaign, silent, now).await;
+                let patience = patience(&shared, &lateness);
+                stand(&shared, &engine, &standing, &mut campaign, silent, patience, now).await;
             }
         }
+        tell_of_the_disk(&shared, &mut hangs, now);
         publish_view(&shared, &standing, now);
         next = now + TICK;
         if standing.leads {
@@ -114,6 +118,20 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
             // What time alone brings is that the primary was silent for too long.
             next = next.max(*lock(&shared.quiet) + Duration::from_millis(timing.election_ms));
         }
+    }
+}
+
+/// Says once that the disk hangs, and once that it answers again.
+fn tell_of_the_disk(shared: &Shared, hangs: &mut bool, now: Instant) {
+    let before = std::mem::replace(hangs, shared.disk_hangs(now));
+    shared.config.metrics.disk_hangs.set((*hangs).into());
+    match (before, *hangs) {
+        (false, true) => tracing::warn!(
+            "the disk has not answered for a second; servers whose disks do will go on without \
+             this one"
+        ),
+        (true, false) => tracing::info!("the disk answers again"),
+        _ => {}
     }
 }
 
@@ -141,6 +159,22 @@ fn standing(engine: &Engine) -> Standing {
     }
 }
 
+/// How long the primary may be silent before this server stands for election. A closed connection
+/// tells a death at once; then only the lease is waited for, which the others wait for too.
+fn patience(shared: &Shared, lateness: &Lateness) -> Patience {
+    let connection = |node| shared.transport.connection(node, Lane::Control);
+    let limit = lock(&shared.heard_primary).limit(connection, shared.config.timing.silence());
+    let lease = Duration::from_millis(shared.config.timing.election_ms);
+    match limit {
+        None => Patience { limit: lease, ..Patience::NONE },
+        Some(limit) => Patience {
+            limit: limit.max(lease),
+            not_run: lateness.since(*lock(&shared.quiet)),
+            late: lateness.is_late(),
+        },
+    }
+}
+
 /// Starts a pre-vote when it is this server's turn.
 async fn stand(
     shared: &Shared,
@@ -148,11 +182,12 @@ async fn stand(
     standing: &Standing,
     campaign: &mut Campaign,
     silent: Option<NodeId>,
+    patience: Patience,
     now: Instant,
 ) {
     if standing.voters.len() == 1 {
         // Nobody else to ask; the engine ignores a second start of a running election.
-        if campaign.due(0, 1, now + Duration::from_millis(shared.config.timing.election_ms)) {
+        if campaign.due(0, 1, Patience::NONE, now) {
             shared.config.metrics.elections.inc();
             trigger(shared, engine.trigger().elect(false).await);
         }
@@ -168,7 +203,7 @@ async fn stand(
         })
         .collect();
     let my_slot = slot(&candidates, shared.node, silent);
-    if campaign.due(my_slot, candidates.len() as u32, now) {
+    if campaign.due(my_slot, candidates.len() as u32, patience, now) {
         shared.config.metrics.elections.inc();
         tracing::info!(slot = my_slot, ?silent, "the primary is silent; asking for votes");
         trigger(shared, engine.trigger().elect(true).await);
@@ -190,16 +225,17 @@ fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
     let leads = serves && in_term && lock(&shared.gate).lease_holds(now);
     let silence = Duration::from_millis(shared.config.timing.silence_ms);
     let heard = now.duration_since(*lock(&shared.quiet));
-    let election = Duration::from_millis(shared.config.timing.election_ms);
+    let known_for = lock(&shared.heard_primary).known_for(shared.config.timing.silence());
     let all = shared.members();
     let is_witness =
         |node: NodeId| all.iter().any(|m| m.announced.witness && m.announced.node == node);
     let primary = if standing.leads {
         leads.then_some(shared.node)
     } else {
-        let heard = |node: &NodeId| *node != shared.node && heard < 2 * election;
+        let heard = |node: &NodeId| *node != shared.node && heard < known_for;
         standing.leader.filter(|node| heard(node) && !is_witness(*node))
     };
+    let why = lock(&shared.why).clone();
     let gate = lock(&shared.gate);
     let mut members: Vec<MemberView> = all
         .iter()
@@ -210,9 +246,11 @@ fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
                 member: member.clone(),
                 voter: standing.voters.contains(&node),
                 matched: if me { Some(position) } else { gate.matched(node) },
+                why: why.get(&node).cloned(),
                 alive: me
                     || primary == Some(node)
-                    || gate.heard(node).is_some_and(|at| now.duration_since(at) < silence),
+                    || gate.heard(node).is_some_and(|at| now.duration_since(at) < silence)
+                    || shared.transfers.answers(node, now, silence),
             }
         })
         .collect();

@@ -10,6 +10,8 @@ use recado_storage::Reader;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::snapshot::Received;
+
 /// The bytes of one chat log entry; a clone shares them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload(pub Bytes);
@@ -96,14 +98,16 @@ pub enum SnapshotData {
     /// A consistent view of the sender's rows.
     View(Arc<Reader>),
     /// A complete, verified file that was received.
-    File(Arc<std::path::Path>),
+    Received(Arc<Received>),
 }
 
 impl fmt::Debug for SnapshotData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SnapshotData::View(_) => f.write_str("SnapshotData::View"),
-            SnapshotData::File(path) => write!(f, "SnapshotData::File({})", path.display()),
+            SnapshotData::Received(received) => {
+                write!(f, "SnapshotData::Received({} bytes)", received.info.bytes)
+            }
         }
     }
 }

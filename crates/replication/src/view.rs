@@ -37,6 +37,9 @@ pub struct MemberView {
     /// The last log position that it is known to have on disk; only the primary knows, and every
     /// node of itself.
     pub matched: Option<u64>,
+    /// Why acknowledgements don't wait for it, in a clause; only the primary knows, of those that it
+    /// dropped itself.
+    pub why: Option<String>,
     /// Whether it was heard of lately; only the primary knows, others say true for themselves and
     /// the primary.
     pub alive: bool,

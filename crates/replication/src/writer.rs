@@ -5,7 +5,6 @@
 //! what came of an entry is known as soon as it is applied, and the log replays it after a kill.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::shared::Shared;
+use crate::snapshot::{Received, Share};
 use crate::types::LogId;
 
 /// So many applied entries may be off disk: the log would replay them, well within a second.
@@ -30,6 +30,10 @@ const SHOWN_AFTER: Duration = Duration::from_millis(50);
 /// How often there is a commit at the most, when somebody wants to see what was applied.
 const SHOWN_EVERY: Duration = Duration::from_millis(4);
 
+/// Parts of rest for one of work while a snapshot is installed: nobody waits for this server, but
+/// the others may share its machine.
+const REST_INSTALLING: u32 = 1;
+
 /// Work for the writer.
 pub enum Job {
     /// Apply a batch.
@@ -41,10 +45,10 @@ pub enum Job {
         /// Who waits.
         done: oneshot::Sender<Result<(), StoreError>>,
     },
-    /// Replace everything by a snapshot file.
+    /// Replace everything by a snapshot.
     Install {
-        /// The file.
-        path: PathBuf,
+        /// Its file.
+        received: Arc<Received>,
         /// Who waits.
         done: oneshot::Sender<Result<Marks, StoreError>>,
     },
@@ -145,10 +149,12 @@ impl Writer {
                     let _ = done.send(flushed.clone());
                     flushed?;
                 }
-                Some(Job::Install { path, done }) => {
+                Some(Job::Install { received, done }) => {
                     self.pause().await;
                     self.unflushed = 0;
-                    let installed = self.store.install(&path);
+                    let mut share = Share::new(self.shared.files, REST_INSTALLING);
+                    let Received { file, info } = &*received;
+                    let installed = self.store.install_verified(file, info, || share.rest());
                     let installed = installed.inspect_err(|error| self.tell(error));
                     let _ = done.send(installed.clone());
                     installed?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use recado_protocol::limits::DEFAULT_MESSAGE_BYTES;
-use recado_replication::Timing;
+use recado_replication::{Sizes, Timing};
 use recado_watch::Vitals;
 
 use crate::metrics::{Metrics, ReferenceMetrics};
@@ -73,6 +73,8 @@ pub struct ServerConfig {
     pub message_limit_bytes: usize,
     /// Time-outs of replication.
     pub timing: Timing,
+    /// How much of the log is kept.
+    pub sizes: Sizes,
     /// Where its pages are (`host:port`), to be shown to others.
     pub http: Option<String>,
     /// What it shows to those who watch it.
@@ -108,6 +110,7 @@ impl ServerConfig {
             clock_offset_ms: 0,
             message_limit_bytes: DEFAULT_MESSAGE_BYTES,
             timing: Timing::default(),
+            sizes: Sizes::default(),
             http: None,
             vitals: Vitals::default(),
             metrics: Metrics::default(),
@@ -131,6 +134,8 @@ pub struct ReferenceConfig {
     pub routes: BTreeMap<String, String>,
     /// The servers' time-outs of replication.
     pub timing: Timing,
+    /// How much of the replica's log is kept.
+    pub sizes: Sizes,
     /// Where its pages are (`host:port`), to be shown to others.
     pub http: Option<String>,
     /// What it shows to those who watch it.
@@ -149,6 +154,7 @@ impl ReferenceConfig {
             witness: true,
             routes: BTreeMap::new(),
             timing: Timing::default(),
+            sizes: Sizes::default(),
             http: None,
             vitals: Vitals::default(),
             metrics: ReferenceMetrics::default(),

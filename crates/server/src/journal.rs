@@ -110,7 +110,7 @@ mod tests {
             witness: false,
         };
         let member = Member { announced, active };
-        MemberView { member, voter: active, matched: None, alive: active }
+        MemberView { member, voter: active, matched: None, why: None, alive: active }
     }
 
     fn view(term: u64, primary: Option<u64>, members: Vec<MemberView>) -> View {

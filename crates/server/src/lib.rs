@@ -54,4 +54,4 @@ pub use publisher::{CATCH_UP_MS, Minute, Passage, Watermark};
 pub use reference::run_reference;
 pub use run::run_server;
 // Part of the configuration, so that callers need not name the crate below.
-pub use recado_replication::{IDENTITY_FILE, Timing};
+pub use recado_replication::{IDENTITY_FILE, Sizes, Timing};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recado_replication::{
-    Peer, PeerTransport, Replica, ReplicaConfig, Sizes, StampSource, name_taken, was_removed,
+    Peer, PeerTransport, Replica, ReplicaConfig, StampSource, name_taken, was_removed,
 };
 use recado_transport::{AnyOf, BackendLink, Caller, Publisher, Responder, Subscriber};
 use tokio::sync::watch;
@@ -305,7 +305,7 @@ async fn start_replica(
         boot,
         pid: std::process::id(),
         timing: config.timing,
-        sizes: Sizes::default(),
+        sizes: config.sizes,
         metrics: config.metrics.replica.clone(),
         witness: false,
     };

@@ -44,6 +44,7 @@ fn member_status(view: &View, row: &MemberView, clock_offset_ms: Option<i64>) ->
         clock_offset_ms,
         // The broker has it from each server itself.
         http: None,
+        why: row.why.clone(),
     }
 }
 
@@ -147,7 +148,13 @@ mod tests {
             witness: false,
         };
         let member = Member { announced, active };
-        MemberView { member, voter: active, matched: (node != 9).then_some(40 + node), alive }
+        MemberView {
+            member,
+            voter: active,
+            matched: (node != 9).then_some(40 + node),
+            why: None,
+            alive,
+        }
     }
 
     fn view(members: Vec<MemberView>) -> View {

@@ -39,7 +39,11 @@ impl Watched {
             self.vitals.beat();
             let reference_answers = self.facts.reference.borrow().connected;
             let seen = view.borrow().clone();
-            self.vitals.lacks(missing(&seen, reference_answers));
+            let mut missing = missing(&seen, reference_answers);
+            if self.replica.disk_hangs() {
+                missing.push("its disk has not answered for a second or longer".to_owned());
+            }
+            self.vitals.lacks(missing);
             self.measure(&seen, reference_answers);
         }
     }
@@ -109,7 +113,8 @@ mod tests {
             witness: false,
         };
         let own = active.map(|active| Member { announced, active });
-        let row = |member| MemberView { member, voter: true, matched: None, alive: true };
+        let row =
+            |member| MemberView { member, voter: true, matched: None, why: None, alive: true };
         View {
             node: 1,
             term: 1,

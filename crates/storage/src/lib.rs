@@ -27,5 +27,5 @@ pub use export::{ExportPage, ExportTable};
 pub use history::{HistoryOf, HistoryPage, PageLimit, Publishable};
 pub use medium::Medium;
 pub use reader::{Reader, StoredLogin, StoredMessage, StoredUser};
-pub use snapshot::{SnapshotInfo, verify_snapshot};
+pub use snapshot::{SnapshotInfo, verify_snapshot, verify_snapshot_file};
 pub use store::{Batches, Finished, Logged, Marks, STORE_FILE, Store, Transaction};

@@ -228,6 +228,20 @@ impl Reader {
         snapshot::write(self, path)
     }
 
+    /// Writes this view to an empty file that is open, whether it has a name or not, and syncs
+    /// nothing. After each piece `watch` is called with how many bytes were written so far: it may
+    /// take its time, to spare the disk, or end the writing with an error.
+    ///
+    /// # Errors
+    /// When the file can't be written, the rows can't be read, or `watch` says so.
+    pub fn write_snapshot_to(
+        &self,
+        file: &std::fs::File,
+        watch: impl FnMut(u64) -> std::io::Result<()>,
+    ) -> Result<(), StoreError> {
+        snapshot::write_to(self, file, watch)
+    }
+
     pub(crate) fn name_row(&self, name: &str) -> Result<Option<NameRow>, StoreError> {
         match self.table(tables::NAMES)?.get(name.as_bytes())? {
             Some(value) => values::read_name(value.value()).map(Some),

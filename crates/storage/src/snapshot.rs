@@ -16,9 +16,9 @@ mod write;
 
 use crate::store::Marks;
 
-pub(crate) use read::load;
-pub use read::verify_snapshot;
-pub(crate) use write::write;
+pub(crate) use read::{load, open};
+pub use read::{verify_snapshot, verify_snapshot_file};
+pub(crate) use write::{write, write_to};
 
 pub(crate) const MAGIC: &[u8; 8] = b"RECADOSN";
 

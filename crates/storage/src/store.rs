@@ -1,5 +1,6 @@
 //! The store: opened once, written by batches, read through snapshots.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -10,6 +11,7 @@ use crate::error::{OpenError, StoreError};
 use crate::medium::{Backend, Medium};
 use crate::reader::Reader;
 use crate::rows::TableRows;
+use crate::snapshot::SnapshotInfo;
 use crate::tables::{self, each_table};
 use crate::{snapshot, values};
 
@@ -168,8 +170,23 @@ impl Store {
     /// # Errors
     /// When the snapshot is damaged, cut off or newer, or a file can't be read or written.
     pub fn install(&self, path: &Path) -> Result<Marks, StoreError> {
+        let file = snapshot::open(path)?;
         // Twice through the file, so that nothing is touched before all of it was checked.
-        let info = snapshot::verify_snapshot(path)?;
+        let info = snapshot::verify_snapshot_file(&file)?;
+        self.install_verified(&file, &info, || ())
+    }
+
+    /// The same with a file that is open and was verified before; `rest` is called between its
+    /// pieces.
+    ///
+    /// # Errors
+    /// Also when it is not what was verified; nothing changes then.
+    pub fn install_verified(
+        &self,
+        file: &File,
+        info: &SnapshotInfo,
+        rest: impl FnMut(),
+    ) -> Result<Marks, StoreError> {
         let transaction = self.inner.database.begin_write()?;
         macro_rules! empty {
             ($number:expr, $table:expr) => {
@@ -178,12 +195,12 @@ impl Store {
             };
         }
         each_table!(empty);
-        snapshot::load(path, &transaction, &info)?;
+        snapshot::load(file, &transaction, info, rest)?;
         write_marks(&transaction, info.position, &info.marks.applied, Some(&info.marks))?;
         transaction.commit()?;
         let membership = info.marks.membership.clone();
         *self.writer()? = Writer { position: info.position, membership, unflushed: false };
-        Ok(info.marks)
+        Ok(info.marks.clone())
     }
 
     fn writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {

@@ -86,9 +86,11 @@ impl World {
         let mut dice = dice(seed, "world");
         let wire = Wire::new(seed);
         let post = wire.post.clone();
+        let few =
+            |keep_entries, purge_entries| Sizes { keep_entries, purge_entries, ..Sizes::default() };
         let sizes = match dice.random_range(0..3) {
-            0 => Sizes { snapshot_entries: 40, keep_entries: 10 },
-            1 => Sizes { snapshot_entries: 200, keep_entries: 100 },
+            0 => few(10, 40),
+            1 => few(100, 200),
             _ => Sizes::default(),
         };
         let mut servers: Vec<Server> = (0..=MAX_SERVERS)

@@ -110,6 +110,9 @@ fn write_status(data: &mut MapWriter, status: &Status) {
         if let Some(http) = &member.http {
             map.str("http", http);
         }
+        if let Some(why) = &member.why {
+            map.str("why", why);
+        }
     });
     data.free("broker", &status.broker);
     data.free("proxy", &status.proxy);
@@ -233,8 +236,8 @@ fn read_status(data: Fields<'_>) -> Result<Status, DecodeError> {
 
 fn read_member(fields: Fields<'_>) -> Result<MemberStatus, DecodeError> {
     let [name, rank, role, address] = fields.pick(["name", "rank", "role", "address"]);
-    let [pid, applied, term, offset, http] =
-        fields.pick(["pid", "applied", "term", "clock_offset_ms", "http"]);
+    let [pid, applied, term, offset, http, why] =
+        fields.pick(["pid", "applied", "term", "clock_offset_ms", "http", "why"]);
     let role = Role::parse(role.text()?).ok_or_else(|| {
         DecodeError("the field `role` must be `primary`, `backup`, `joining` or `down`".into())
     })?;
@@ -248,5 +251,6 @@ fn read_member(fields: Fields<'_>) -> Result<MemberStatus, DecodeError> {
         term: term.uint()?,
         clock_offset_ms: offset.optional(Field::sint)?,
         http: http.optional(Field::string)?,
+        why: why.optional(Field::string)?,
     })
 }

@@ -110,11 +110,17 @@ fn replies(samples: &mut Vec<Sample>) {
         term: 2,
         clock_offset_ms: Some(-3),
         http: Some("10.0.0.1:5625".into()),
+        why: None,
     };
     let backup =
         MemberStatus { role: Role::Backup, clock_offset_ms: None, http: None, ..member.clone() };
+    let late = MemberStatus {
+        role: Role::Joining,
+        why: Some("its disk is slow".into()),
+        ..backup.clone()
+    };
     let status = Status {
-        members: vec![member, backup],
+        members: vec![member, backup, late],
         broker: rmpv::Value::Map(vec![("pid".into(), 12.into()), ("ready".into(), true.into())]),
         proxy: rmpv::Value::Map(vec![("connected".into(), false.into())]),
         reference: rmpv::Value::Nil,

@@ -163,10 +163,10 @@ fn member() -> impl Strategy<Value = MemberStatus> {
         prop::sample::select(roles),
         (number(), number(), number()),
         any::<u32>(),
-        (option::of(any::<i64>()), option::of(text())),
+        (option::of(any::<i64>()), option::of(text()), option::of(text())),
     )
         .prop_map(
-            |((name, address), role, (rank, applied, term), pid, (clock_offset_ms, http))| {
+            |((name, address), role, (rank, applied, term), pid, (clock_offset_ms, http, why))| {
                 MemberStatus {
                     name,
                     rank,
@@ -177,6 +177,7 @@ fn member() -> impl Strategy<Value = MemberStatus> {
                     term,
                     clock_offset_ms,
                     http,
+                    why,
                 }
             },
         )

@@ -29,6 +29,9 @@ const FLAG: &str = "the flag";
 /// At least so much alike is a word that is suggested, from 0 to 1.
 const ALIKE: f64 = 0.7;
 
+/// Less of the log is not worth keeping: its files have 4 MiB.
+const MIN_KEEP_LOG_BYTES: u64 = 16 * 1024 * 1024;
+
 /// The most bots that `up` starts.
 const MAX_BOTS: u16 = 32;
 
@@ -159,6 +162,9 @@ fn check_values(settings: &Settings) -> Result<(), (&'static str, String)> {
         if !(1..=limit).contains(&bytes) {
             return Err((key, format!("a number from 1 to {limit} is needed")));
         }
+    }
+    if settings.keep_log.0 < MIN_KEEP_LOG_BYTES {
+        return Err(("keep-log", format!("at least {}M is needed", MIN_KEEP_LOG_BYTES >> 20)));
     }
     if let Some(Err(why)) = settings.http.as_deref().map(address::http) {
         return Err(("http", why));

@@ -36,6 +36,11 @@ pub fn table(status: &Value) -> String {
     if status["members"].as_array().is_none_or(Vec::is_empty) {
         text.clear();
     }
+    for member in status["members"].as_array().into_iter().flatten() {
+        if let Some(why) = member["why"].as_str() {
+            _ = writeln!(text, "{} is not waited for: {why}", cell(&member["name"]));
+        }
+    }
     text.push('\n');
     let of = |list: &str| status[list].as_array().map(Vec::as_slice).unwrap_or_default();
     let brokers = of("brokers").iter().map(|broker| ("broker", broker));
@@ -133,7 +138,8 @@ mod tests {
                 {"name": "server-1", "rank": 1, "role": "primary", "address": "tcp://a:1",
                  "pid": 7, "applied": 12, "term": 2, "clock_offset_ms": -3},
                 {"name": "s", "rank": 12, "role": "down", "address": "tcp://b:1",
-                 "pid": null, "applied": 12, "term": 2, "clock_offset_ms": null},
+                 "pid": null, "applied": 12, "term": 2, "clock_offset_ms": null,
+                 "why": "its disk hangs"},
             ],
             "brokers": [{"pid": 9, "queued": 0, "address": "tcp://a:5555"}],
             "proxies": [{"answers": false}],
@@ -143,6 +149,7 @@ mod tests {
 SERVER    RANK  ROLE     ADDRESS    PID  APPLIED  TERM  CLOCK
 server-1  1     primary  tcp://a:1  7    12       2     -3 ms
 s         12    down     tcp://b:1  -    12       2     -
+s is not waited for: its disk hangs
 
 broker     address tcp://a:5555, pid 9, queued 0
 proxy      answers no

@@ -47,6 +47,7 @@ impl Plan {
         let mut endpoints = Vec::new();
         let mut http = Vec::new();
         let mut reference = listener(settings);
+        reference.push(("keep-log", settings.keep_log.0.to_string()));
         reference.push(with_http(settings, port_table::REFERENCE_HTTP, &mut http));
         let mut middle = vec![role("reference", Command::Reference, &reference)];
         let brokers = (1..=settings.brokers).map(|number| {
@@ -230,6 +231,7 @@ fn server(settings: &Settings, name: &str, port: u16) -> Vec<(&'static str, Stri
     flags.push(("name", name.to_owned()));
     flags.push(("port", port.to_string()));
     flags.push(("message-limit-bytes", settings.message_limit_bytes.to_string()));
+    flags.push(("keep-log", settings.keep_log.0.to_string()));
     flags
 }
 

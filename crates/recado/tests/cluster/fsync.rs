@@ -1,22 +1,11 @@
 //! An fsync that fails: the server no longer knows what it holds and ends at once, whichever write
 //! it was; the others go on, and after a start it is active again. It never tries a second time.
 
-use std::process::{Command, Stdio};
-
+use crate::support::disk::has_strace;
 use crate::support::{Cluster, chat};
 
 /// Which of the syncs of a thread fails: some of them at the start, some under load.
 const TURNS: [usize; 4] = [1, 2, 6, 60];
-
-fn has_strace() -> bool {
-    let said =
-        Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let there = said.is_ok_and(|status| status.success());
-    if !there {
-        println!("skipped: there is no strace here, which makes the fsync fail");
-    }
-    there
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_fsync_ends_the_server_and_nothing_else() {

@@ -22,6 +22,7 @@ mod remove;
 mod restart;
 mod screenshots;
 mod services;
+mod slow_disk;
 mod slow_subscribers;
 mod startup;
 mod status;

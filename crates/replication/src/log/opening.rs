@@ -11,6 +11,7 @@ use raft_log::chunked_wal::{self, ChunkedWal};
 use tokio::sync::watch;
 
 use super::{Log, LogTypes, Trouble};
+use crate::disk::Disk;
 use crate::replica::StartError;
 use crate::tail::{self, Finding};
 
@@ -86,7 +87,7 @@ impl Log {
             inner: Arc::new(Mutex::new(log)),
             flushed: watch::Sender::new(None),
             trouble: Trouble { dir: dir.to_owned(), told: watch::Sender::new(None) },
-            sync_seconds: None,
+            disk: Disk::default(),
         };
         log.begins_behind_what_was_removed(dir)?;
         if named.is_none() {

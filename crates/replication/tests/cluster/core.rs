@@ -138,12 +138,13 @@ async fn everything_is_there_after_all_stopped() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newcomer_behind_the_log_gets_a_snapshot() {
-    let sizes = Sizes { snapshot_entries: 50, keep_entries: 10 };
+    let sizes = Sizes { keep_bytes: u64::MAX, keep_entries: 10, purge_entries: 50 };
     let mut cluster = Cluster::start_with(1, sizes).await;
     let session = cluster.prepare().await;
     for n in 1..=300 {
         cluster.publish_until_acked(session, n).await;
     }
+    cluster.wait_purged(0, 200).await;
     cluster.add().await;
     cluster.wait_active(2).await;
     let committed = cluster.publish_until_acked(session, 301).await;

@@ -15,7 +15,7 @@ use crate::seq;
 use crate::wire::{HOLD, Held, seal, unseal};
 
 /// Small enough that the log forgets soon.
-const SMALL: Sizes = Sizes { snapshot_entries: 50, keep_entries: 10 };
+const SMALL: Sizes = Sizes { keep_bytes: u64::MAX, keep_entries: 10, purge_entries: 50 };
 
 pub fn log_file(dir: &Path) -> PathBuf {
     let mut files: Vec<PathBuf> = fs::read_dir(dir.join("log"))
@@ -48,6 +48,9 @@ async fn comes_back_after(sizes: Sizes, harm: impl Fn(&Path)) -> (PathBuf, tempf
     let session = cluster.prepare().await;
     for n in 1..=150 {
         cluster.publish_until_acked(session, n).await;
+    }
+    if sizes == SMALL {
+        cluster.wait_purged(2, 80).await;
     }
     cluster.stop(2).await;
     cluster.wait_active(2).await;
@@ -267,6 +270,7 @@ async fn a_snapshot_that_is_damaged_on_its_way_is_sent_again() {
     for n in 1..=300 {
         cluster.publish_until_acked(session, n).await;
     }
+    cluster.wait_purged(0, 200).await;
     let spoiled = Arc::new(AtomicU32::new(0));
     let count = spoiled.clone();
     *cluster.network.tamper.lock().unwrap() = Some(Box::new(move |lane, body| {

@@ -7,6 +7,7 @@ mod absurd;
 mod core;
 mod damage;
 mod memory;
+mod rejoin;
 mod remove;
 mod unreadable;
 mod wire;

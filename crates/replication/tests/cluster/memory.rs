@@ -33,6 +33,8 @@ pub struct Network {
     replicas: Mutex<BTreeMap<NodeId, Replica>>,
     cut: Mutex<BTreeSet<(NodeId, NodeId)>>,
     starved: Mutex<BTreeSet<(NodeId, NodeId)>>,
+    /// Whether pieces of snapshots wait until they may go on.
+    snapshots_wait: watch::Sender<bool>,
     /// Changes messages on their way, by lane.
     pub tamper: Mutex<Option<Tamper>>,
 }
@@ -57,6 +59,11 @@ impl Network {
     /// Lets no log entries through from one node to another, but everything else.
     pub fn starve(&self, from: NodeId, to: NodeId) {
         self.starved.lock().unwrap().insert((from, to));
+    }
+
+    /// Lets pieces of snapshots wait, or go on.
+    pub fn hold_snapshots(&self, hold: bool) {
+        self.snapshots_wait.send_replace(hold);
     }
 
     /// Mends all links.
@@ -107,7 +114,11 @@ impl PeerTransport for Transport {
         }
         let target = self.network.replicas.lock().unwrap().get(&node).cloned();
         let network = self.network.clone();
+        let mut waits = self.network.snapshots_wait.subscribe();
         let answer = tokio::spawn(async move {
+            if lane == Lane::Snapshot {
+                waits.wait_for(|waits| !waits).await.ok()?;
+            }
             let answer = target?.handle_peer(kind, body).await?;
             network.carries(node, me).then_some(answer)
         });
@@ -131,6 +142,8 @@ pub struct Server {
     pub name: String,
     pub dir: PathBuf,
     pub node: NodeId,
+    /// What its last start counted.
+    pub metrics: Metrics,
     running: Option<Running>,
     rank: u64,
 }
@@ -236,6 +249,7 @@ impl Cluster {
 
     async fn boot(&mut self, name: String, dir: PathBuf) -> Server {
         let (transport, config) = (self.transport(), self.config(&name, &dir));
+        let metrics = config.metrics.clone();
         let clock = Arc::new(Clock(AtomicU64::new(0)));
         let replica = start_when_free(config, transport.clone(), clock, self.listed()).await;
         let node = replica.node();
@@ -247,7 +261,8 @@ impl Cluster {
             replica.set_rank(rank);
         }
         let registration = tokio::spawn(register_again(replica.clone(), 1_000 * rank));
-        Server { name, dir, node, running: Some(Running { replica, registration }), rank }
+        let running = Some(Running { replica, registration });
+        Server { name, dir, node, metrics, running, rank }
     }
 
     fn peers(&self) -> Vec<Peer> {
@@ -453,6 +468,13 @@ impl Cluster {
             assert!(start.elapsed() < PATIENCE, "nobody takes writes: {}", self.describe());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Waits until this server's log begins behind a position.
+    pub async fn wait_purged(&self, index: usize, position: u64) {
+        let gauge = &self.servers[index].metrics.purged_position;
+        let position = position as i64;
+        self.wait("a shorter log", || (gauge.get() >= position).then_some(())).await
     }
 
     /// Waits until all running servers have applied the same and hold the same rows.

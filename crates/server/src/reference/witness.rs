@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use recado_replication::peer::FIRST_SERVER_KIND;
-use recado_replication::{Peer, Replica, ReplicaConfig, Sizes, StartError};
+use recado_replication::{Peer, Replica, ReplicaConfig, StartError};
 use recado_transport::{Envelope, Responder};
 use tokio::sync::{mpsc, watch};
 
@@ -168,7 +168,7 @@ async fn start(
         boot: rand::random(),
         pid: std::process::id(),
         timing: config.timing,
-        sizes: Sizes::default(),
+        sizes: config.sizes,
         metrics: config.metrics.replica.clone(),
         witness: true,
     };

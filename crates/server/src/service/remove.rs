@@ -85,6 +85,7 @@ mod tests {
                 member: Member { announced, active },
                 voter: true,
                 matched: None,
+                why: None,
                 alive: true,
             }
         };

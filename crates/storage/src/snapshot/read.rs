@@ -1,7 +1,7 @@
 //! Reading a snapshot file: checking all of it, then loading its rows.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use redb::WriteTransaction;
@@ -19,7 +19,15 @@ use crate::values;
 /// # Errors
 /// When it can't be read, is damaged or cut off, or was written by a newer version.
 pub fn verify_snapshot(path: &Path) -> Result<SnapshotInfo, StoreError> {
-    walk(path, |table, payload| {
+    verify_snapshot_file(&open(path)?)
+}
+
+/// The same for a file that is open, whether it has a name or not.
+///
+/// # Errors
+/// As those of [`verify_snapshot`].
+pub fn verify_snapshot_file(file: &File) -> Result<SnapshotInfo, StoreError> {
+    walk(file, |table, payload| {
         for row in Rows(payload) {
             let (key, value) = row?;
             check_row(table, key, value)?;
@@ -28,13 +36,15 @@ pub fn verify_snapshot(path: &Path) -> Result<SnapshotInfo, StoreError> {
     })
 }
 
-/// Inserts the rows of a verified snapshot into tables that are empty.
+/// Inserts the rows of a verified snapshot into tables that are empty; `rest` is called between
+/// its chunks.
 pub(crate) fn load(
-    path: &Path,
+    file: &File,
     transaction: &WriteTransaction,
     verified: &SnapshotInfo,
+    mut rest: impl FnMut(),
 ) -> Result<(), StoreError> {
-    let again = walk(path, |number, payload| {
+    let again = walk(file, |number, payload| {
         macro_rules! insert {
             ($number:expr, $table:expr) => {
                 if $number == number {
@@ -48,6 +58,7 @@ pub(crate) fn load(
             };
         }
         each_table!(insert);
+        rest();
         Ok(())
     })?;
     if again == *verified {
@@ -57,12 +68,16 @@ pub(crate) fn load(
     }
 }
 
+pub(crate) fn open(path: &Path) -> Result<File, StoreError> {
+    File::open(path).map_err(|error| StoreError::file("read", path, &error))
+}
+
 /// Gives every chunk of rows, checked, and what the file says of itself at its end.
 fn walk(
-    path: &Path,
+    file: &File,
     mut rows: impl FnMut(u8, &[u8]) -> Result<(), StoreError>,
 ) -> Result<SnapshotInfo, StoreError> {
-    let mut chunks = Chunks::open(path)?;
+    let mut chunks = Chunks::begin(file)?;
     if chunks.next()? != HEADER {
         return Err(chunks.damaged("its header is missing"));
     }
@@ -87,7 +102,7 @@ fn walk(
     }
 }
 
-fn read_header(chunks: &Chunks) -> Result<(Marks, u64), StoreError> {
+fn read_header(chunks: &Chunks<'_>) -> Result<(Marks, u64), StoreError> {
     let short = || chunks.damaged("its header is too short");
     let (format, rest) = chunks.payload.split_first_chunk().ok_or_else(short)?;
     let format = u64::from_le_bytes(*format);
@@ -106,9 +121,8 @@ fn read_header(chunks: &Chunks) -> Result<(Marks, u64), StoreError> {
 }
 
 /// A snapshot file that is read chunk by chunk.
-struct Chunks {
-    file: BufReader<File>,
-    name: String,
+struct Chunks<'a> {
+    file: BufReader<&'a File>,
     checksum: crc32fast::Hasher,
     bytes: u64,
     /// How many chunks came, the header too.
@@ -116,12 +130,11 @@ struct Chunks {
     payload: Vec<u8>,
 }
 
-impl Chunks {
-    fn open(path: &Path) -> Result<Chunks, StoreError> {
-        let file = File::open(path).map_err(|error| StoreError::file("read", path, &error))?;
+impl Chunks<'_> {
+    fn begin(mut file: &File) -> Result<Chunks<'_>, StoreError> {
+        file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
         let mut chunks = Chunks {
             file: BufReader::with_capacity(64 * 1024, file),
-            name: path.display().to_string(),
             checksum: crc32fast::Hasher::new(),
             bytes: 0,
             count: 0,
@@ -133,7 +146,7 @@ impl Chunks {
     }
 
     fn damaged(&self, how: &str) -> StoreError {
-        StoreError(format!("{} is not a whole snapshot: {how}", self.name))
+        StoreError(format!("this is not a whole snapshot: {how}"))
     }
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), StoreError> {
@@ -146,7 +159,7 @@ impl Chunks {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 Err(self.damaged("it is cut off"))
             }
-            Err(error) => Err(StoreError(format!("can't read {}: {error}", self.name))),
+            Err(error) => Err(unreadable(error)),
         }
     }
 
@@ -185,9 +198,13 @@ impl Chunks {
         match self.file.read(&mut [0; 1]) {
             Ok(0) => Ok(self.bytes),
             Ok(_) => Err(self.damaged("something follows behind its end")),
-            Err(error) => Err(StoreError(format!("can't read {}: {error}", self.name))),
+            Err(error) => Err(unreadable(error)),
         }
     }
+}
+
+fn unreadable(error: std::io::Error) -> StoreError {
+    StoreError(format!("can't read a snapshot: {error}"))
 }
 
 /// The rows in a chunk's payload.

@@ -18,7 +18,13 @@ pub(crate) fn write(reader: &Reader, path: &Path) -> Result<(), StoreError> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".tmp");
     let unfinished = Path::new(&unfinished);
-    let written = write_file(reader, unfinished)
+    let failed = |error: std::io::Error| StoreError::file("write", unfinished, &error);
+    let written = File::create(unfinished)
+        .map_err(failed)
+        .and_then(|file| {
+            write_to(reader, &file, |_| Ok(()))?;
+            file.sync_all().map_err(failed)
+        })
         .and_then(|()| {
             std::fs::rename(unfinished, path)
                 .map_err(|error| StoreError::file("rename to", path, &error))
@@ -31,12 +37,17 @@ pub(crate) fn write(reader: &Reader, path: &Path) -> Result<(), StoreError> {
     written
 }
 
-fn write_file(reader: &Reader, path: &Path) -> Result<(), StoreError> {
-    let failed = |error: std::io::Error| StoreError::file("write", path, &error);
-    let file = File::create(path).map_err(failed)?;
+/// Writes the reader's view to a file that is empty, and syncs nothing. After each chunk `watch` is
+/// called with the bytes written so far, and may end it with an error.
+pub(crate) fn write_to(
+    reader: &Reader,
+    file: &File,
+    watch: impl FnMut(u64) -> std::io::Result<()>,
+) -> Result<(), StoreError> {
     let mut chunks = Chunks {
         out: BufWriter::with_capacity(64 * 1024, file),
-        path,
+        watch,
+        bytes: 0,
         checksum: crc32fast::Hasher::new(),
         payload: Vec::with_capacity(CHUNK_BYTES * 2),
         rows: 0,
@@ -52,8 +63,11 @@ fn write_file(reader: &Reader, path: &Path) -> Result<(), StoreError> {
     }
     each_table!(dump);
     chunks.footer()?;
-    let file = chunks.out.into_inner().map_err(|error| failed(error.into_error()))?;
-    file.sync_all().map_err(failed)
+    chunks.out.flush().map_err(failed)
+}
+
+fn failed(error: std::io::Error) -> StoreError {
+    StoreError(format!("can't write a snapshot: {error}"))
 }
 
 fn sync_folder(path: &Path) -> Result<(), StoreError> {
@@ -66,19 +80,21 @@ fn sync_folder(path: &Path) -> Result<(), StoreError> {
 }
 
 /// The file as it grows, one chunk in memory.
-struct Chunks<'a> {
-    out: BufWriter<File>,
-    path: &'a Path,
+struct Chunks<'a, W> {
+    out: BufWriter<&'a File>,
+    watch: W,
+    bytes: u64,
     checksum: crc32fast::Hasher,
     payload: Vec<u8>,
     rows: u64,
     chunks: u64,
 }
 
-impl Chunks<'_> {
+impl<W: FnMut(u64) -> std::io::Result<()>> Chunks<'_, W> {
     fn put(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.checksum.update(bytes);
-        self.out.write_all(bytes).map_err(|error| StoreError::file("write", self.path, &error))
+        self.bytes += bytes.len() as u64;
+        self.out.write_all(bytes).map_err(failed)
     }
 
     fn header(&mut self, reader: &Reader) -> Result<(), StoreError> {
@@ -118,7 +134,7 @@ impl Chunks<'_> {
         self.chunks += 1;
         payload.clear();
         self.payload = payload;
-        Ok(())
+        (self.watch)(self.bytes).map_err(failed)
     }
 
     fn footer(&mut self) -> Result<(), StoreError> {

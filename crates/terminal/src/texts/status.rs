@@ -64,13 +64,16 @@ impl Texts {
         let longest = roles.map(|role| self.role(role).chars().count());
         let role_width = longest.into_iter().max().unwrap_or(0);
         let clock = member.clock_offset_ms.map(|ms| self.clock_offset(&format!("{ms:+}")));
+        // The reason is the server's word.
+        let why = member.why.as_ref().map(|why| format!(" ({})", escape(why)));
         format!(
-            "{:width$}  {:role_width$}  {}{}, {}",
+            "{:width$}  {:role_width$}  {}{}, {}{}",
             escape(&member.name),
             self.role(member.role),
             self.standing(member.rank, member.term, member.applied),
             clock.map_or_else(String::new, |clock| format!(", {clock}")),
             escape(member.address.trim_start_matches("tcp://")),
+            why.unwrap_or_default(),
         )
     }
 
@@ -157,6 +160,7 @@ mod tests {
             term: 3,
             clock_offset_ms: Some(-4),
             http: None,
+            why: None,
         };
         let entry = |key: &str, value: rmpv::Value| (key.into(), value);
         Status {

@@ -2,6 +2,7 @@
 
 pub mod chat;
 pub mod cluster;
+pub mod disk;
 pub mod hosts;
 pub mod http;
 pub mod ports;

@@ -18,6 +18,7 @@ fn status(primary: &str) -> Status {
         term: 1,
         clock_offset_ms: None,
         http: None,
+        why: None,
     };
     Status {
         members: vec![member],
