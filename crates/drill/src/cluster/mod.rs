@@ -23,6 +23,10 @@ const STOP_GRACE: Duration = Duration::from_secs(8);
 /// long after a quick one.
 const RESTART_MS: u64 = 500;
 
+/// How much of the log replicas keep: as little as they may, so that a drill of some minutes needs
+/// snapshots too.
+const KEEP_LOG: &str = "16M";
+
 /// In a log where its server's folder was emptied.
 pub const EMPTY_MARK: &str = "--- empty";
 
@@ -377,7 +381,7 @@ impl Cluster {
             flag("log", self.log.clone()),
         ];
         match node {
-            Node::Reference => {}
+            Node::Reference => args.push(flag("keep-log", KEEP_LOG.to_owned())),
             Node::Broker(index) | Node::Proxy(index) => {
                 args.push(flag("number", (index + 1).to_string()));
             }
@@ -387,6 +391,7 @@ impl Cluster {
                 // The broker's port for servers is the one behind the address.
                 let back = |broker| net.port(node, broker).saturating_sub(1);
                 args.push(flag("name", node.to_string()));
+                args.push(flag("keep-log", KEEP_LOG.to_owned()));
                 args.push(flag("port", self.ports.first(node).to_string()));
                 args.push(flag("broker", list(size.brokers().map(back).collect())));
                 let proxies = size.proxies().map(|proxy| net.port(node, proxy));

@@ -8,6 +8,7 @@ mod full;
 mod kill;
 mod listeners;
 mod network;
+mod rejoin;
 mod strace;
 mod strangers;
 
@@ -110,6 +111,8 @@ kinds! {
     FlipVote "flip-vote" 100..1000 "a bit of a dead server's vote is flipped";
     FlipStore "flip-store" 100..1000 "a bit of a dead server's store is flipped";
     LoseDisk "lose-disk" 100..1000 "a dead server's folder is gone";
+    CrashInSnapshot "crash-in-snapshot" 100..1000
+        "a server loses everything, and dies, or who sends it a snapshot, in the middle of that";
     SlowBackup "slow-backup" 2000..6000 "SIGSTOP of a backup in bursts";
     ClockJump "clock-jump" 1000..4000
         "a server starts again with its clock an hour off, and later right again";
@@ -140,6 +143,7 @@ impl Kind {
                 | Kind::FlipVote
                 | Kind::FlipStore
                 | Kind::LoseDisk
+                | Kind::CrashInSnapshot
         )
     }
 
@@ -183,6 +187,7 @@ pub async fn inject(arena: &mut Arena, planned: &Planned) -> std::io::Result<Out
         Kind::FlipVote => damage::flip_vote(arena, planned).await,
         Kind::FlipStore => damage::flip_store(arena, planned).await,
         Kind::LoseDisk => damage::lose_disk(arena, planned).await,
+        Kind::CrashInSnapshot => rejoin::crash_in_snapshot(arena, planned).await,
         Kind::ClockJump => clock::jump(arena, planned).await,
         Kind::SlowSubscribers => listeners::slow(arena, planned).await,
         Kind::LateSubscribers => listeners::late(arena, planned).await,
