@@ -316,6 +316,12 @@ impl Drill {
         }
         self.arena.now = "stopping".into();
         let lost_replies = self.arena.net.lost_replies();
+        // Who waits for a disk can't end, and it may have been stopped in the middle of a fault.
+        if let Some(disks) = self.arena.cluster.disks()
+            && let Err(why) = disks.heal().await
+        {
+            self.arena.fails(&format!("the disks can't be mended: {why}"));
+        }
         self.arena.cluster.stop_all().await;
         let filled = self.arena.recorder.counts().filled;
         let logs = logs(&self.arena.cluster);
@@ -336,7 +342,10 @@ impl Drill {
             stopped,
         };
         if self.keep || summary.end() != DrillEnd::Held {
-            self.arena.cluster.save_disks()?;
+            let saved = self.arena.cluster.save_disks();
+            if let Err(why) = saved {
+                self.arena.say(&format!("what was on the disks could not be kept: {why}"));
+            }
         }
         Ok(summary)
     }

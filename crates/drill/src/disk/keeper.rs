@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::content::Lost;
-use super::device::{Look, Mishap};
+use super::device::{Look, Mishap, Power};
 use super::orders::{Change, Order, Reply};
 use super::{HOST_COMMAND, unmount};
 
@@ -137,6 +137,10 @@ impl Disks {
     /// All is mended: every disk goes on as disks should.
     pub async fn heal(&mut self) -> io::Result<()> {
         for disk in 0..self.folders.len() {
+            if self.look(disk).await?.power != Power::On {
+                self.switch_off(&[disk]).await?;
+                self.switch_on(&[disk]).await?;
+            }
             self.hang(disk, false).await?;
             self.slow_down(disk, Duration::ZERO).await?;
             self.plan(disk, None).await?;

@@ -86,6 +86,7 @@ kinds! {
     KillTwo "kill-two" 4000..6000
         "kill -9 of two of three servers, 6 s apart: the last one goes on";
     KillReference "kill-reference" 500..6000 "kill -9 of the reference";
+    StopReference "stop-reference" 1500..8000 "SIGSTOP of the reference, then SIGCONT";
     KillBroker "kill-broker" 100..2000 "kill -9 of the broker that most clients use";
     KillProxy "kill-proxy" 100..4000 "kill -9 of the proxy that most clients use";
     StopBroker "stop-broker" 1500..8000 "SIGSTOP of the broker that most clients use, then SIGCONT";
@@ -164,6 +165,7 @@ pub async fn inject(arena: &mut Arena, planned: &Planned) -> std::io::Result<Out
         Kind::KillAll => kill::all(arena, planned).await,
         Kind::KillTwo => kill::two(arena, planned).await,
         Kind::KillReference => kill::role(arena, planned, Node::Reference).await,
+        Kind::StopReference => kill::stop_role(arena, planned, Node::Reference).await,
         Kind::KillBroker => kill::role(arena, planned, arena.busiest_broker()).await,
         Kind::KillProxy => kill::role(arena, planned, arena.busiest_proxy()).await,
         Kind::StopBroker => kill::stop_role(arena, planned, arena.busiest_broker()).await,
