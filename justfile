@@ -58,6 +58,10 @@ drill *args:
 simulate seeds="1000" first="1":
     RECADO_SIM_SEEDS={{seeds}} RECADO_SIM_FIRST={{first}} cargo test --release -p recado-drill --test simulated -- --nocapture many_seeds
 
+# Every decoder, fed with bytes for so many seconds; needs a nightly compiler and cargo-fuzz.
+fuzz seconds="60":
+    cd fuzz && for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run $target -- -max_total_time={{seconds}} || exit 1; done
+
 # Bugs that are planted on purpose are caught.
 test-planted:
     cargo test -p recado-drill --features planted -- planted --nocapture

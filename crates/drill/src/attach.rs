@@ -169,6 +169,7 @@ impl Visit {
             resumed: Vec::new(),
             lost_replies: 0,
             filled,
+            forgotten: None,
             not_reached: 0,
             out_of_reach: OUT_OF_REACH,
             failures: self.failures,

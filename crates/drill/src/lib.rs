@@ -2,7 +2,8 @@
 //! for everything that was acknowledged and everything that was received.
 //!
 //! [`run`] does it with real processes: a cluster as `recado up` starts it, with a relay on every
-//! link ([`net`]), clients ([`workload`]) and a seeded [`schedule`] of [`faults`]. What was seen
+//! link ([`net`]), data on disks that forget at a kill what was not synced ([`disk`]), clients
+//! ([`workload`]) and a seeded [`schedule`] of [`faults`]. What was seen
 //! becomes a [`history`], and [`check`] says what it means. [`attach`] does without cluster and
 //! faults: it works on a cluster that somebody else runs and breaks.
 
@@ -11,6 +12,7 @@ mod attach;
 mod availability;
 pub mod check;
 mod cluster;
+mod disk;
 mod faults;
 mod gather;
 pub mod history;
@@ -24,7 +26,8 @@ mod summary;
 mod workload;
 
 pub use attach::{AttachConfig, attach};
+pub use disk::{HOST_COMMAND, host};
 pub use faults::Kind;
 pub use net::{Places, Size};
-pub use run::{DrillConfig, DrillEnd, DrillError, Finished, run};
+pub use run::{DiskChoice, DrillConfig, DrillEnd, DrillError, Finished, run};
 pub use screen::Screen;

@@ -56,6 +56,25 @@ pub struct DrillConfig {
     pub rate: u32,
     /// The processes' filter for what they log.
     pub log: String,
+    /// On what their data is.
+    pub disk: DiskChoice,
+    /// Whether data is kept also when all went well.
+    pub keep: bool,
+}
+
+/// On what the replicas' data is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskChoice {
+    /// Disks that forget at a kill what was not synced, where such can be mounted.
+    Auto,
+    /// The folder's own disk.
+    Real,
+    /// Disks that forget at a kill what was not synced, or no drill.
+    Forgetful {
+        /// Whether they answer syncs and do nothing, once the cluster stands: a drill that does
+        /// not find that out is of no use.
+        ignore_syncs: bool,
+    },
 }
 
 /// Why there was no drill.
@@ -64,6 +83,12 @@ pub enum DrillError {
     /// The machine did not let it begin or go on.
     #[error("the drill could not go on: {0}")]
     Machine(#[from] io::Error),
+    /// The disks that were asked for can't be had.
+    #[error(
+        "no disks that forget can be mounted here: {0}; run it as root where /dev/fuse is, or with \
+         --disk real"
+    )]
+    NoDisks(io::Error),
     /// The cluster did not get so far that anything could be broken.
     #[error("the cluster did not start: {0}; look at its logs")]
     Cluster(String),
@@ -146,6 +171,7 @@ struct Drill {
     injected: Vec<Injected>,
     skipped: usize,
     duration: Duration,
+    keep: bool,
     /// Of the brokers and proxies themselves, around the relays.
     doors: Doors,
 }
@@ -172,6 +198,7 @@ impl Drill {
             proxies: size.proxies().map(|node| at(ports.second(node))).collect(),
         };
         let mut cluster = Cluster::new(&config.program, &config.dir, &config.log, ports.clone())?;
+        lay_disks(&mut cluster, config, &*screen).await?;
         cluster.bring_back(&net)?;
         let unusable = |why: &dyn std::fmt::Display| DrillError::Cluster(why.to_string());
         let watch = Watch::start(doors.brokers.clone()).await.map_err(|why| unusable(&why))?;
@@ -183,6 +210,11 @@ impl Drill {
         }
         let workload = Workload::start(relayed, config.rate, config.seed, false).await;
         let workload = workload.map_err(|why| unusable(&why))?;
+        if let DiskChoice::Forgetful { ignore_syncs: true } = config.disk
+            && let Some(disks) = cluster.disks()
+        {
+            disks.ignore_syncs().await?;
+        }
         let clients = (workload.recorder.clone(), workload.wishes.clone());
         let began_us = workload.recorder.now_us();
         let arena = Arena::new(cluster, net, watch, clients, screen, stop);
@@ -193,6 +225,7 @@ impl Drill {
             injected: Vec::new(),
             skipped: 0,
             duration: config.duration,
+            keep: config.keep,
             doors,
         })
     }
@@ -283,6 +316,12 @@ impl Drill {
         }
         self.arena.now = "stopping".into();
         let lost_replies = self.arena.net.lost_replies();
+        // Who waits for a disk can't end, and it may have been stopped in the middle of a fault.
+        if let Some(disks) = self.arena.cluster.disks()
+            && let Err(why) = disks.heal().await
+        {
+            self.arena.fails(&format!("the disks can't be mended: {why}"));
+        }
         self.arena.cluster.stop_all().await;
         let filled = self.arena.recorder.counts().filled;
         let logs = logs(&self.arena.cluster);
@@ -291,16 +330,24 @@ impl Drill {
         for (server, log) in &logs {
             journal::read(&mut history, server, log, began);
         }
-        Ok(Summary {
+        let summary = Summary {
             resumed: availability::resumed(&history, &self.injected, end_us),
             report: Report::of(&history),
             lost_replies,
             filled,
+            forgotten: self.arena.cluster.forgotten(),
             not_reached: planned.saturating_sub(self.injected.len() + self.skipped),
             out_of_reach: &[],
-            failures: self.arena.failures,
+            failures: std::mem::take(&mut self.arena.failures),
             stopped,
-        })
+        };
+        if self.keep || summary.end() != DrillEnd::Held {
+            let saved = self.arena.cluster.save_disks();
+            if let Err(why) = saved {
+                self.arena.say(&format!("what was on the disks could not be kept: {why}"));
+            }
+        }
+        Ok(summary)
     }
 
     /// None when the cluster does not come back so far that its history can be read.
@@ -309,6 +356,9 @@ impl Drill {
         self.arena.say("everything is mended; waiting until all servers are active");
         self.arena.net.heal();
         self.workload.wishes.slow.store(false, Relaxed);
+        if let Some(disks) = self.arena.cluster.disks() {
+            disks.heal().await?;
+        }
         self.arena.cluster.bring_back(&self.arena.net)?;
         let all_back = self.arena.until_all_active(SETTLE).await?;
         if !all_back {
@@ -335,6 +385,30 @@ impl Drill {
         let gather::Standing { states, missing } = gather::standing(&mut self.arena).await?;
         Ok(Some(End { at_us, states, missing, topics }))
     }
+}
+
+/// Puts the data where it was asked for, and says where that is.
+async fn lay_disks(
+    cluster: &mut Cluster,
+    config: &DrillConfig,
+    screen: &dyn Screen,
+) -> Result<(), DrillError> {
+    let laid = match config.disk {
+        DiskChoice::Real => return Ok(()),
+        DiskChoice::Auto | DiskChoice::Forgetful { .. } => cluster.lay_disks(config.seed).await,
+    };
+    match (laid, config.disk) {
+        (Ok(()), DiskChoice::Forgetful { ignore_syncs: true }) => {
+            screen.line("disks: they forget what was not synced, and ignore syncs");
+        }
+        (Ok(()), _) => screen.line("disks: they forget at a kill what was not synced"),
+        (Err(why), DiskChoice::Forgetful { .. }) => return Err(DrillError::NoDisks(why)),
+        (Err(why), _) => screen.line(&format!(
+            "disks: skipped, no file system can be mounted here ({why}); a kill loses nothing \
+             that the system has, so that nothing was synced would not be noticed"
+        )),
+    }
+    Ok(())
 }
 
 /// Each server's log.

@@ -28,7 +28,15 @@ pub fn plan(seed: u64, kinds: &[Kind], duration: Duration, interval: Duration) -
         let Some(kind) = left.pop() else { break };
         let late = interval.mul_f64(rng.random_range(0.0..JITTER));
         let hold = hold(kind, duration, &mut rng);
-        planned.push(Planned { at: turn + late, kind, hold, pick: rng.random() });
+        let before = planned.iter().filter(|fault: &&Planned| fault.kind == kind).count();
+        planned.push(Planned {
+            at: turn + late,
+            kind,
+            hold,
+            pick: rng.random(),
+            turn: u64::try_from(before).unwrap_or(0),
+            alone: kinds.len() == 1,
+        });
         turn += interval;
     }
     planned

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::arena::Failure;
 use crate::availability::{RESUME_LIMIT_MS, Resumed};
 use crate::check::Promise;
+use crate::disk::Lost;
 use crate::report::Report;
 use crate::run::{DrillEnd, Finished};
 use crate::screen::Screen;
@@ -22,6 +23,8 @@ pub struct Summary {
     pub lost_replies: u32,
     /// Messages that subscribers fetched from the history.
     pub filled: u64,
+    /// What disks forgot at kills; none where the disks are real ones.
+    pub forgotten: Option<Lost>,
     /// Faults for which there was no time.
     pub not_reached: usize,
     /// Promises that can't be checked where it ran.
@@ -76,6 +79,10 @@ impl Summary {
             .collect();
         json["end"] = end.into();
         json["failures"] = failures.into();
+        json["disks"] = self.forgotten.map_or(
+            Value::Null,
+            |lost| json!({"forgotten_pages": lost.forgotten, "survived_pages": lost.survived}),
+        );
         json
     }
 
@@ -100,6 +107,12 @@ impl Summary {
             "acknowledgements lost on purpose: {}; messages that subscribers missed and fetched: {}",
             self.lost_replies, self.filled
         ));
+        if let Some(Lost { forgotten, survived }) = self.forgotten {
+            lines.push(format!(
+                "pages that were not synced before a kill: {forgotten} forgotten by the disks, \
+                 {survived} there all the same"
+            ));
+        }
         if let Some(longest) = self.resumed.first() {
             let word = if self.resumed_in_time() { "within" } else { "NOT within" };
             lines.push(format!(
@@ -148,6 +161,7 @@ mod tests {
             resumed: Vec::new(),
             lost_replies: 0,
             filled: 0,
+            forgotten: None,
             not_reached: 0,
             out_of_reach: &[],
             failures: Vec::new(),

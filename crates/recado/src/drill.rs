@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use recado_drill::{AttachConfig, DrillConfig, DrillEnd, Finished, Kind, Places, Screen, Size};
+use recado_drill::{
+    AttachConfig, DiskChoice, DrillConfig, DrillEnd, Finished, Kind, Places, Screen, Size,
+};
 use tokio::sync::watch;
 
 use crate::address::Endpoints;
@@ -79,6 +81,8 @@ pub fn run(settings: &Settings, json: bool, shutdown: Shutdown) -> Result<ExitCo
         kinds,
         rate: u32::from(settings.rate),
         log: settings.log.clone(),
+        disk: disk(&settings.disk)?,
+        keep: settings.keep,
     };
     let outcome = roles::block_on(async {
         let drill = recado_drill::run(config, screen(json), stopping(shutdown)).await;
@@ -90,6 +94,17 @@ pub fn run(settings: &Settings, json: bool, shutdown: Shutdown) -> Result<ExitCo
         _ = writeln!(std::io::stderr(), "data and logs are kept in {}", dir.display());
     }
     outcome.map(|finished| end(&finished, json))
+}
+
+/// Keeps the disks of a drill that is another process, until that ends.
+pub fn keep_disks() -> ExitCode {
+    match recado_drill::host() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            logging::say_last(&format!("the drill's disks are gone: {why}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// A drill on somebody else's cluster. It needs no folder.
@@ -153,6 +168,18 @@ fn parse(list: &str) -> Result<Vec<Kind>, Failure> {
         })?);
     }
     Ok(kinds)
+}
+
+fn disk(text: &str) -> Result<DiskChoice, Failure> {
+    match text {
+        "auto" => Ok(DiskChoice::Auto),
+        "real" => Ok(DiskChoice::Real),
+        "forgetful" => Ok(DiskChoice::Forgetful { ignore_syncs: false }),
+        "forgetful,ignore-syncs" => Ok(DiskChoice::Forgetful { ignore_syncs: true }),
+        _ => Err(Failure::Usage(format!(
+            "--disk {text}: auto, real, forgetful or forgetful,ignore-syncs is needed"
+        ))),
+    }
 }
 
 /// A folder that no other drill has.

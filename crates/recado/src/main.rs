@@ -45,6 +45,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     stop_on_panic();
+    // A drill's own helper: no command for people, and no option is for it.
+    if std::env::args_os().nth(1).is_some_and(|word| word == recado_drill::HOST_COMMAND) {
+        return drill::keep_disks();
+    }
     match run(cli::read()) {
         Ok(code) => code,
         Err(failure) => {

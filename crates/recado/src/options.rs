@@ -373,6 +373,10 @@ options! {
     faults: String, "LIST", Fallback::Value("all"), &[Drill];
     /// About how many messages a second a drill writes, or exactly how many `bench --what latency`.
     rate: u16, "N", Fallback::Value("300"), &[Drill, Bench];
+    /// On what a drill's data is: `forgetful` disks in memory lose at a kill what was not synced,
+    /// `real` is --data-dir's, `auto` is forgetful where that can be mounted (root, /dev/fuse).
+    /// With `forgetful,ignore-syncs` nothing is ever synced, and the drill has to find that out.
+    disk: String, "KIND", Fallback::Value("auto"), &[Drill];
     /// Keep a drill's data and logs also when all went well.
     keep: bool, "", Fallback::Off, &[Drill];
     /// Length of each message, bytes.

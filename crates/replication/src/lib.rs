@@ -12,6 +12,9 @@ mod disk;
 mod election;
 mod entropy;
 mod folder;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod identity;
 mod inbound;

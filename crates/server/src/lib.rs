@@ -24,6 +24,9 @@ mod config;
 mod error;
 mod facts;
 mod frames;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 mod links;
 mod lock;

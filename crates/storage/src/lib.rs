@@ -9,6 +9,9 @@ mod digest;
 mod disk;
 mod error;
 mod export;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod history;
 mod medium;
 mod reader;

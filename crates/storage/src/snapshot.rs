@@ -20,7 +20,7 @@ pub(crate) use read::{load, open};
 pub use read::{verify_snapshot, verify_snapshot_file};
 pub(crate) use write::{write, write_to};
 
-const MAGIC: &[u8; 8] = b"RECADOSN";
+pub(crate) const MAGIC: &[u8; 8] = b"RECADOSN";
 
 /// The newest format that this program reads, and the one that it writes.
 const FORMAT: u64 = 1;
@@ -38,7 +38,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 const MAX_CHUNK_BYTES: usize = 64 * 1024 * 1024;
 
 /// Table, length and checksum in front of every chunk.
-const CHUNK_HEAD_BYTES: usize = 9;
+pub(crate) const CHUNK_HEAD_BYTES: usize = 9;
 
 /// What a snapshot says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub struct SnapshotInfo {
 }
 
 /// A chunk's checksum; table and length count too, so that no payload is read as another one.
-fn chunk_checksum(table: u8, length: u32, payload: &[u8]) -> u32 {
+pub(crate) fn chunk_checksum(table: u8, length: u32, payload: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&[table]);
     hasher.update(&length.to_le_bytes());

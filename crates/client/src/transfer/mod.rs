@@ -5,6 +5,9 @@
 
 mod export;
 mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod import;
 mod lenient;
 mod matching;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::disk::{Disks, Lost};
 use crate::net::{Net, Node, Ports};
 pub use process::{Inject, Process, START_MARK, describe};
 pub use watch::{View, Watch};
@@ -21,6 +22,10 @@ const STOP_GRACE: Duration = Duration::from_secs(8);
 /// After a death that the drill did not bring about, so long until the next start; `up` waits as
 /// long after a quick one.
 const RESTART_MS: u64 = 500;
+
+/// How much of the log replicas keep: as little as they may, so that a drill of some minutes needs
+/// snapshots too.
+const KEEP_LOG: &str = "16M";
 
 /// In a log where its server's folder was emptied.
 pub const EMPTY_MARK: &str = "--- empty";
@@ -58,6 +63,7 @@ pub struct Cluster {
     ports: Ports,
     slots: Vec<Slot>,
     mounts: Vec<PathBuf>,
+    disks: Option<Disks>,
 }
 
 impl Cluster {
@@ -86,7 +92,58 @@ impl Cluster {
             slots: slots.collect(),
             ports,
             mounts: Vec::new(),
+            disks: None,
         })
+    }
+
+    /// Puts the folders of all replicas on disks that forget at a kill what was not synced.
+    ///
+    /// # Errors
+    /// Why that can't be done on this machine.
+    pub async fn lay_disks(&mut self, seed: u64) -> io::Result<()> {
+        let folders = self.replicas().map(|node| self.folder(node)).collect::<Vec<_>>();
+        folders.iter().try_for_each(fs::create_dir_all)?;
+        let log = self.own_file("disks.log");
+        self.disks = Some(Disks::start(&self.program, &log, folders, seed).await?);
+        Ok(())
+    }
+
+    /// A replica's disk and its number, where there are disks.
+    pub fn disk(&mut self, node: Node) -> Option<(&mut Disks, usize)> {
+        let number = self.replicas().position(|replica| replica == node)?;
+        Some((self.disks.as_mut()?, number))
+    }
+
+    /// The disks, where there are some.
+    pub fn disks(&mut self) -> Option<&mut Disks> {
+        self.disks.as_mut()
+    }
+
+    /// What the disks have forgotten at kills; none on real disks.
+    pub fn forgotten(&self) -> Option<Lost> {
+        self.disks.as_ref().map(Disks::lost)
+    }
+
+    /// Copies what is on the disks to the real one, in the same place, and takes the disks away.
+    /// No process may run any more.
+    ///
+    /// # Errors
+    /// When it can't be copied.
+    pub fn save_disks(&mut self) -> io::Result<()> {
+        if self.disks.is_none() {
+            return Ok(());
+        }
+        let folders: Vec<PathBuf> = self.replicas().map(|node| self.folder(node)).collect();
+        let saved = |folder: &PathBuf| folder.with_extension("saved");
+        for folder in &folders {
+            copy_all(folder, &saved(folder))?;
+        }
+        self.disks = None;
+        for folder in &folders {
+            fs::remove_dir(folder)?;
+            fs::rename(saved(folder), folder)?;
+        }
+        Ok(())
     }
 
     /// Where the processes listen.
@@ -102,6 +159,11 @@ impl Cluster {
     /// All processes' places.
     pub fn nodes(&self) -> impl Iterator<Item = Node> + use<> {
         self.slots.iter().map(|slot| slot.node).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Those that keep a replica.
+    fn replicas(&self) -> impl Iterator<Item = Node> + use<> {
+        self.ports.size.servers().chain([Node::Reference])
     }
 
     /// A process's data folder.
@@ -166,9 +228,12 @@ impl Cluster {
         Ok(deaths)
     }
 
-    /// kill -9 for some, at the same moment. They stay down until they are started, or until the
-    /// given time is over.
-    pub async fn kill(&mut self, nodes: &[Node], restart: Option<Duration>) {
+    /// kill -9 for some, at the same moment. Their disks forget what was not synced, where they can.
+    /// They stay down until they are started, or until the given time is over.
+    ///
+    /// # Errors
+    /// When the disks do not answer.
+    pub async fn kill(&mut self, nodes: &[Node], restart: Option<Duration>) -> io::Result<()> {
         let mut dying = Vec::new();
         for node in nodes {
             let slot = self.slot(*node);
@@ -179,9 +244,24 @@ impl Cluster {
         for process in &mut dying {
             process.signal(Signal::KILL);
         }
+        // Off before they are waited for: what the dying still write is lost too, and whoever
+        // waits for a disk that hangs can't die before it is answered.
+        let replicas = self.replicas();
+        let disks: Vec<usize> = replicas
+            .enumerate()
+            .filter(|(_, node)| nodes.contains(node))
+            .map(|(number, _)| number)
+            .collect();
+        if let Some(all) = &mut self.disks {
+            all.switch_off(&disks).await?;
+        }
         for process in &mut dying {
             process.wait(STOP_GRACE).await;
         }
+        if let Some(all) = &mut self.disks {
+            all.switch_on(&disks).await?;
+        }
+        Ok(())
     }
 
     /// SIGTERM for some, at the same moment; false when one of them had to be killed.
@@ -301,7 +381,7 @@ impl Cluster {
             flag("log", self.log.clone()),
         ];
         match node {
-            Node::Reference => {}
+            Node::Reference => args.push(flag("keep-log", KEEP_LOG.to_owned())),
             Node::Broker(index) | Node::Proxy(index) => {
                 args.push(flag("number", (index + 1).to_string()));
             }
@@ -311,6 +391,7 @@ impl Cluster {
                 // The broker's port for servers is the one behind the address.
                 let back = |broker| net.port(node, broker).saturating_sub(1);
                 args.push(flag("name", node.to_string()));
+                args.push(flag("keep-log", KEEP_LOG.to_owned()));
                 args.push(flag("port", self.ports.first(node).to_string()));
                 args.push(flag("broker", list(size.brokers().map(back).collect())));
                 let proxies = size.proxies().map(|proxy| net.port(node, proxy));
@@ -332,6 +413,11 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        for process in self.slots.iter_mut().filter_map(|slot| slot.process.as_mut()) {
+            process.signal(Signal::KILL);
+        }
+        // Whoever waits for a disk dies when that is gone.
+        self.disks = None;
         self.slots.clear();
         for folder in &self.mounts {
             unmount(folder);
@@ -341,6 +427,40 @@ impl Drop for Cluster {
 
 fn unmount(folder: &Path) {
     _ = std::process::Command::new("umount").arg("-l").arg(folder).status();
+}
+
+/// Copies all that is in a folder into another one, which is made if need be.
+///
+/// # Errors
+/// When something can't be read or written.
+pub fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.metadata()?.is_dir() {
+            copy_all(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes all that is in a folder, and has that on disk.
+///
+/// # Errors
+/// When something can't be removed.
+pub fn empty(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.metadata()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::File::open(folder)?.sync_all()
 }
 
 /// The last line of a file, without its time.

@@ -29,14 +29,14 @@ pub async fn chaos(arena: &mut Arena, planned: &Planned) -> io::Result<Outcome> 
         match rng.random_range(0..6) {
             0 => {
                 let dead = Duration::from_millis(rng.random_range(DEAD_MS));
-                arena.cluster.kill(&[node], Some(dead)).await;
+                arena.cluster.kill(&[node], Some(dead)).await?;
             }
             1 => arena.cluster.pause(node, true),
             2 => arena.cluster.pause(node, false),
             3 => {
                 let role = others[rng.random_range(0..others.len())];
                 let dead = Duration::from_millis(rng.random_range(DEAD_MS));
-                arena.cluster.kill(&[role], Some(dead)).await;
+                arena.cluster.kill(&[role], Some(dead)).await?;
             }
             4 => {
                 let other = Node::Server(rng.random_range(0..servers));

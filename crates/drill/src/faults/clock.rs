@@ -14,7 +14,7 @@ pub async fn jump(arena: &mut Arena, planned: &Planned) -> io::Result<Outcome> {
     let offset_ms = if planned.pick % 4 < 2 { HOUR_MS } else { -HOUR_MS };
     arena.begins();
     for more in [vec![format!("--clock-offset-ms={offset_ms}")], Vec::new()] {
-        arena.cluster.kill(&[server], None).await;
+        arena.cluster.kill(&[server], None).await?;
         arena.cluster.set_more(server, more);
         arena.start(&[server])?;
         arena.until_up(&[server]).await?;

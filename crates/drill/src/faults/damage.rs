@@ -11,6 +11,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::{Outcome, Planned};
 use crate::arena::Arena;
+use crate::cluster::{copy_all, empty};
 use crate::net::Node;
 
 /// The vote stands in the first record of the newest chunk of the log, or right behind it.
@@ -30,10 +31,12 @@ pub async fn torn_log(arena: &mut Arena, planned: &Planned) -> io::Result<Outcom
         let mut open = fs::OpenOptions::new().append(true).open(&file)?;
         if rng.random_bool(0.5) {
             open.set_len(length.saturating_sub(bytes))?;
+            open.sync_all()?;
             Ok(format!("{bytes} bytes cut off the log"))
         } else {
             let garbage: Vec<u8> = (0..bytes).map(|_| rng.random()).collect();
             open.write_all(&garbage)?;
+            open.sync_all()?;
             Ok(format!("{bytes} bytes of nonsense behind the log"))
         }
     })
@@ -63,8 +66,7 @@ pub async fn flip_store(arena: &mut Arena, planned: &Planned) -> io::Result<Outc
 }
 
 pub async fn lose_disk(arena: &mut Arena, planned: &Planned) -> io::Result<Outcome> {
-    damage(arena, planned, |folder, _| fs::remove_dir_all(folder).map(|()| "folder gone".into()))
-        .await
+    damage(arena, planned, |folder, _| empty(folder).map(|()| "everything gone".into())).await
 }
 
 async fn damage(arena: &mut Arena, planned: &Planned, how: Damage) -> io::Result<Outcome> {
@@ -72,9 +74,9 @@ async fn damage(arena: &mut Arena, planned: &Planned, how: Damage) -> io::Result
     let folder = arena.cluster.folder(server);
     let mut rng = StdRng::seed_from_u64(planned.pick);
     arena.begins();
-    arena.cluster.kill(&[server], None).await;
+    arena.cluster.kill(&[server], None).await?;
     let what = how(&folder, &mut rng)?;
-    if !folder.exists() {
+    if fs::read_dir(&folder)?.next().is_none() {
         arena.cluster.note_empty(server)?;
     }
     arena.wait(planned.hold).await?;
@@ -92,11 +94,10 @@ async fn damage(arena: &mut Arena, planned: &Planned, how: Damage) -> io::Result
 
 /// What an operator does: the folder goes aside, and the server starts empty.
 async fn by_hand(arena: &mut Arena, server: Node, folder: &Path) -> io::Result<()> {
-    arena.cluster.kill(&[server], None).await;
+    arena.cluster.kill(&[server], None).await?;
     let aside = folder.with_extension(format!("damaged-{}", arena.turn()));
-    if folder.exists() {
-        fs::rename(folder, aside)?;
-    }
+    copy_all(folder, &aside)?;
+    empty(folder)?;
     arena.cluster.note_empty(server)?;
     arena.start(&[server])?;
     arena.until_all_active(REBUILD).await?;
@@ -127,6 +128,8 @@ fn flip(file: &Path, range: std::ops::Range<u64>, rng: &mut StdRng) -> io::Resul
     byte[0] ^= 1 << bit;
     open.seek(SeekFrom::Start(at))?;
     open.write_all(&byte)?;
+    // The disk has it so from now on, whatever it forgets later.
+    open.sync_all()?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     Ok(format!("bit {bit} of byte {at} of {name}"))
 }

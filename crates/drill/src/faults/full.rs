@@ -1,4 +1,5 @@
-//! A disk that is full for a while: the folder of one server on a small file system in memory.
+//! A disk that is full for a while: a drill's own disk gets smaller, a real one is replaced by a
+//! small file system in memory.
 
 use std::fs;
 use std::io;
@@ -8,6 +9,8 @@ use std::time::Duration;
 
 use super::{Outcome, Planned};
 use crate::arena::Arena;
+use crate::cluster::copy_all;
+use crate::disk::DISK_BYTES;
 use crate::net::Node;
 
 /// What is free beside what the server has already, bytes.
@@ -21,10 +24,13 @@ const BALLAST: &str = "ballast";
 
 pub async fn disk_full(arena: &mut Arena, planned: &Planned) -> io::Result<Outcome> {
     let server = Node::Server(planned.choose(arena.cluster.servers()));
+    if arena.cluster.disks().is_some() {
+        return shrunk(arena, planned, server).await;
+    }
     let folder = arena.cluster.folder(server);
     let aside = folder.with_extension("aside");
     arena.begins();
-    arena.cluster.kill(&[server], None).await;
+    arena.cluster.kill(&[server], None).await?;
     let size = folder_bytes(&folder)? + ROOM_BYTES;
     if let Err(why) = mount(&folder, &aside, size) {
         arena.start(&[server])?;
@@ -41,19 +47,45 @@ pub async fn disk_full(arena: &mut Arena, planned: &Planned) -> io::Result<Outco
     arena.expect_death(server, true);
     let ballast = folder.join(BALLAST);
     fill(&ballast, size)?;
+    others_go_on(arena, planned).await?;
+    fs::remove_file(&ballast)?;
+    comes_back(arena, server).await?;
+    move_back(arena, server, &folder, &aside).await?;
+    Ok(Outcome::Done(server.to_string()))
+}
+
+/// The disk holds what is on it and hardly more; then it is as large as before.
+async fn shrunk(arena: &mut Arena, planned: &Planned, server: Node) -> io::Result<Outcome> {
+    arena.begins();
+    arena.expect_death(server, true);
+    if let Some((disks, number)) = arena.cluster.disk(server) {
+        let used_bytes = disks.look(number).await?.used_bytes;
+        disks.set_room(number, used_bytes + LEFT_BYTES).await?;
+    }
+    others_go_on(arena, planned).await?;
+    if let Some((disks, number)) = arena.cluster.disk(server) {
+        disks.set_room(number, DISK_BYTES).await?;
+    }
+    comes_back(arena, server).await?;
+    Ok(Outcome::Done(server.to_string()))
+}
+
+async fn others_go_on(arena: &mut Arena, planned: &Planned) -> io::Result<()> {
     let before = arena.recorder.counts().acks;
     arena.wait(planned.hold).await?;
     if arena.recorder.counts().acks == before {
         arena.fails("nothing was acknowledged while the disk of one server was full");
     }
-    fs::remove_file(&ballast)?;
+    Ok(())
+}
+
+async fn comes_back(arena: &mut Arena, server: Node) -> io::Result<()> {
     let back = arena.until_all_active(SETTLE).await?;
     arena.expect_death(server, false);
     if !back {
         arena.fails(&format!("{server} did not come back when its disk had room again"));
     }
-    move_back(arena, server, &folder, &aside).await?;
-    Ok(Outcome::Done(server.to_string()))
+    Ok(())
 }
 
 /// The folder goes aside, and a small file system takes its place.
@@ -77,7 +109,7 @@ fn mount(folder: &Path, aside: &Path, size: u64) -> Result<(), String> {
 
 /// What the server has now goes back to the real disk.
 async fn move_back(arena: &mut Arena, server: Node, folder: &Path, aside: &Path) -> io::Result<()> {
-    arena.cluster.kill(&[server], None).await;
+    arena.cluster.kill(&[server], None).await?;
     fs::remove_dir_all(aside)?;
     fs::create_dir(aside)?;
     copy_all(folder, aside)?;
@@ -109,18 +141,4 @@ fn folder_bytes(folder: &Path) -> io::Result<u64> {
         bytes += if meta.is_dir() { folder_bytes(&entry.path())? } else { meta.len() };
     }
     Ok(bytes)
-}
-
-fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.metadata()?.is_dir() {
-            fs::create_dir_all(&target)?;
-            copy_all(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }

@@ -36,7 +36,7 @@ pub async fn role(arena: &mut Arena, planned: &Planned, role: Node) -> io::Resul
 
 async fn kill_for(arena: &mut Arena, nodes: &[Node], hold: Duration) -> io::Result<Outcome> {
     arena.begins();
-    arena.cluster.kill(nodes, Some(hold)).await;
+    arena.cluster.kill(nodes, Some(hold)).await?;
     arena.wait(hold).await?;
     arena.until_up(nodes).await?;
     Ok(Outcome::Done(names(nodes)))
@@ -48,14 +48,14 @@ pub async fn two(arena: &mut Arena, planned: &Planned) -> io::Result<Outcome> {
     }
     let Some(first) = arena.primary().await else { return Ok(no_primary()) };
     arena.begins();
-    arena.cluster.kill(&[first], None).await;
+    arena.cluster.kill(&[first], None).await?;
     arena.wait(BETWEEN_TWO).await?;
     let Some(second) = arena.primary().await else {
         arena.fails("nobody led 6 s after the first of two deaths");
         arena.start(&[first])?;
         return Ok(Outcome::Done(first.to_string()));
     };
-    arena.cluster.kill(&[second], None).await;
+    arena.cluster.kill(&[second], None).await?;
     arena.wait(LAST_ONE_RESUMES).await?;
     let before = arena.recorder.counts().acks;
     arena.wait(planned.hold).await?;

@@ -8,6 +8,8 @@ mod full;
 mod kill;
 mod listeners;
 mod network;
+mod rejoin;
+mod strace;
 mod strangers;
 
 use std::time::Duration;
@@ -35,6 +37,10 @@ pub struct Planned {
     pub hold: Duration,
     /// Decides what else is to be chosen, such as which of several servers.
     pub pick: u64,
+    /// How many of its kind come before it.
+    pub turn: u64,
+    /// Whether no other kind is tried.
+    pub alone: bool,
 }
 
 impl Planned {
@@ -80,6 +86,7 @@ kinds! {
     KillTwo "kill-two" 4000..6000
         "kill -9 of two of three servers, 6 s apart: the last one goes on";
     KillReference "kill-reference" 500..6000 "kill -9 of the reference";
+    StopReference "stop-reference" 1500..8000 "SIGSTOP of the reference, then SIGCONT";
     KillBroker "kill-broker" 100..2000 "kill -9 of the broker that most clients use";
     KillProxy "kill-proxy" 100..4000 "kill -9 of the proxy that most clients use";
     StopBroker "stop-broker" 1500..8000 "SIGSTOP of the broker that most clients use, then SIGCONT";
@@ -92,15 +99,21 @@ kinds! {
     OneWay "partition-one-way" 1000..8000 "a server is heard and does not hear, or the other way";
     Flapping "partition-flapping" 2000..8000 "a partition that comes and goes within a second";
     SlowNetwork "slow-network" 2000..6000 "everything between servers takes longer";
-    CrashAtFsync "crash-at-fsync" 500..2000 "a server dies in its n-th fsync (needs strace)";
-    FsyncError "fsync-error" 500..2000 "a server's n-th fsync fails (needs strace)";
-    SlowDisk "slow-disk" 2000..6000 "a server's fsyncs take longer (needs strace)";
+    CrashAtFsync "crash-at-fsync" 500..2000
+        "a server dies in its n-th fsync; alone, in each of the first 200 in turn (needs to mount, or strace)";
+    FsyncError "fsync-error" 500..2000 "a server's n-th fsync fails (needs to mount, or strace)";
+    HangDisk "hang-disk" 5000..10000
+        "the fsyncs of the primary or a backup hang for a while (needs to mount)";
+    SlowDisk "slow-disk" 12000..16000
+        "the fsyncs of the primary or a backup take 100 to 300 ms longer (needs to mount, or strace)";
     DiskFull "disk-full" 3000..6000 "a server's disk is full for a while (needs to mount)";
     TornLog "torn-log" 100..1000 "the last record of a dead server's log is torn";
     FlipLog "flip-log" 100..1000 "a bit of a dead server's log is flipped";
     FlipVote "flip-vote" 100..1000 "a bit of a dead server's vote is flipped";
     FlipStore "flip-store" 100..1000 "a bit of a dead server's store is flipped";
     LoseDisk "lose-disk" 100..1000 "a dead server's folder is gone";
+    CrashInSnapshot "crash-in-snapshot" 100..1000
+        "a server loses everything, and dies, or who sends it a snapshot, in the middle of that";
     SlowBackup "slow-backup" 2000..6000 "SIGSTOP of a backup in bursts";
     ClockJump "clock-jump" 1000..4000
         "a server starts again with its clock an hour off, and later right again";
@@ -131,6 +144,7 @@ impl Kind {
                 | Kind::FlipVote
                 | Kind::FlipStore
                 | Kind::LoseDisk
+                | Kind::CrashInSnapshot
         )
     }
 
@@ -151,6 +165,7 @@ pub async fn inject(arena: &mut Arena, planned: &Planned) -> std::io::Result<Out
         Kind::KillAll => kill::all(arena, planned).await,
         Kind::KillTwo => kill::two(arena, planned).await,
         Kind::KillReference => kill::role(arena, planned, Node::Reference).await,
+        Kind::StopReference => kill::stop_role(arena, planned, Node::Reference).await,
         Kind::KillBroker => kill::role(arena, planned, arena.busiest_broker()).await,
         Kind::KillProxy => kill::role(arena, planned, arena.busiest_proxy()).await,
         Kind::StopBroker => kill::stop_role(arena, planned, arena.busiest_broker()).await,
@@ -166,6 +181,7 @@ pub async fn inject(arena: &mut Arena, planned: &Planned) -> std::io::Result<Out
         Kind::ReplyLost => network::reply_lost(arena, planned).await,
         Kind::CrashAtFsync => disk::crash_at_fsync(arena, planned).await,
         Kind::FsyncError => disk::fsync_error(arena, planned).await,
+        Kind::HangDisk => disk::hang(arena, planned).await,
         Kind::SlowDisk => disk::slow(arena, planned).await,
         Kind::DiskFull => full::disk_full(arena, planned).await,
         Kind::TornLog => damage::torn_log(arena, planned).await,
@@ -173,6 +189,7 @@ pub async fn inject(arena: &mut Arena, planned: &Planned) -> std::io::Result<Out
         Kind::FlipVote => damage::flip_vote(arena, planned).await,
         Kind::FlipStore => damage::flip_store(arena, planned).await,
         Kind::LoseDisk => damage::lose_disk(arena, planned).await,
+        Kind::CrashInSnapshot => rejoin::crash_in_snapshot(arena, planned).await,
         Kind::ClockJump => clock::jump(arena, planned).await,
         Kind::SlowSubscribers => listeners::slow(arena, planned).await,
         Kind::LateSubscribers => listeners::late(arena, planned).await,

@@ -148,7 +148,7 @@ pub async fn reply_lost(arena: &mut Arena, planned: &Planned) -> io::Result<Outc
         arena.until(Duration::from_secs(2), |arena| arena.net.lost_replies() > before).await?;
         let primary = arena.primary().await;
         if let Some(primary) = primary {
-            arena.cluster.kill(&[primary], Some(planned.hold)).await;
+            arena.cluster.kill(&[primary], Some(planned.hold)).await?;
             arena.wait(planned.hold).await?;
             arena.until_up(&[primary]).await?;
         }

@@ -55,6 +55,68 @@ fn a_drill_breaks_a_cluster_and_finds_every_promise_kept() {
     assert!(fs::read_dir(dir.path()).unwrap().next().is_none(), "its folder is still there");
 }
 
+/// Whether disks that forget can't be mounted here, which is said.
+fn skipped(errors: &str) -> bool {
+    let skipped = errors.contains("no disks that forget can be mounted here");
+    if skipped {
+        println!("skipped: {errors}");
+    }
+    skipped
+}
+
+/// What is mounted in a folder.
+fn mounts(dir: &Path) -> Vec<String> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let dir = dir.canonicalize().unwrap().display().to_string();
+    mounts.lines().filter(|line| line.contains(&dir)).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_drill_whose_disks_ignore_syncs_finds_promises_broken() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().display().to_string();
+    let args = ["--disk", "forgetful,ignore-syncs", "--faults", "kill-all", "--seed", "3"];
+    let times = ["--duration", "12s", "--interval", "6s", "--data-dir", &data];
+    let output = drill(&args).args(times).output().unwrap();
+    let (said, errors) = (stdout(&output), stderr(&output));
+    if skipped(&errors) {
+        return;
+    }
+    assert_eq!(output.status.code(), Some(1), "{said}\n{errors}");
+    let last = said.lines().last().unwrap();
+    assert!(last.starts_with("verdict: BROKEN: ") && last.contains("P1"), "{said}");
+    // What was on the disks is there to be looked at.
+    assert_eq!(mounts(dir.path()), [""; 0]);
+    let kept = fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+    assert!(kept.join("data/server-1/identity").exists(), "{errors}");
+}
+
+#[test]
+fn a_drill_that_is_killed_leaves_nothing_mounted() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().display().to_string();
+    let mut running =
+        drill(&["--disk", "forgetful", "--faults", "kill-backup", "--data-dir", &data])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+    let mut lines = BufReader::new(running.stdout.take().unwrap()).lines().map(Result::unwrap);
+    if !lines.any(|line| line.contains("kill-backup is over")) {
+        let output = running.wait_with_output().unwrap();
+        assert!(skipped(&stderr(&output)), "it ended by itself: {output:?}");
+        return;
+    }
+    assert_eq!(mounts(dir.path()).len(), 4);
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let deadline = Instant::now() + END;
+    while !mounts(dir.path()).is_empty() {
+        assert!(Instant::now() < deadline, "still mounted: {:?}", mounts(dir.path()));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn ctrl_c_ends_a_drill_with_all_its_processes() {
     let dir = tempfile::tempdir().unwrap();
@@ -94,6 +156,7 @@ fn wrong_usage_is_said_in_one_line() {
         (["--duration", "soon"], "90s or 5m"),
         (["--duration", "0"], "at least 1 s"),
         (["--servers", "0"], "at least 1 is needed"),
+        (["--disk", "floppy"], "forgetful"),
     ] {
         let output = drill(&args).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}");

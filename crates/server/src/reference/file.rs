@@ -105,6 +105,23 @@ fn checksum(format: u32, payload: &[u8]) -> u32 {
     hasher.finalize()
 }
 
+/// Reads bytes as this file, and once more with a head that fits them.
+#[cfg(feature = "fuzzing")]
+pub fn feed(folder: &Path, bytes: &[u8]) {
+    use recado_chat::registry::{Limits, Persistent, Registry};
+
+    let file = DurableFile::new(folder, "fuzzed");
+    let sum = checksum(FORMAT, bytes).to_be_bytes();
+    for bytes in [bytes.to_vec(), [MAGIC, &FORMAT.to_be_bytes()[..], &sum, bytes].concat()] {
+        if fs::write(&file.path, bytes).is_ok()
+            && let Ok(Some(kept)) = file.load::<Persistent>()
+        {
+            // What is read can be lived with.
+            _ = Registry::new(kept, Limits::default(), 0).list();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

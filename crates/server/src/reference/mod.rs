@@ -24,6 +24,8 @@ use crate::registration;
 use bytes::Bytes;
 use desk::{Desk, Response};
 use file::DurableFile;
+#[cfg(feature = "fuzzing")]
+pub use file::feed as feed_file;
 use witness::Witness;
 pub use witness::folder as replica_folder;
 
