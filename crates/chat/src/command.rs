@@ -262,6 +262,7 @@ mod tests {
             Command::Member(MemberCommand::Activate { node: 1 }),
             Command::Member(MemberCommand::Drop { nodes: vec![1, 2], reason: "silent".into() }),
             Command::Member(MemberCommand::Remove { node: 3 }),
+            Command::Member(MemberCommand::MinCopies { copies: 2 }),
         ]
     }
 

@@ -25,6 +25,11 @@ pub enum MemberCommand {
         /// Its node id.
         node: u64,
     },
+    /// From here on writes are taken only while so many servers are active.
+    MinCopies {
+        /// How many, at least 1.
+        copies: u32,
+    },
 }
 
 /// What a server says of itself when it comes.

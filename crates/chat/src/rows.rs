@@ -159,6 +159,10 @@ pub trait Rows {
     fn published(&mut self) -> Result<u64, Self::Error>;
     /// Replaces it.
     fn put_published(&mut self, position: u64) -> Result<(), Self::Error>;
+    /// How many servers must be active for writes to be taken; 1 in an empty store.
+    fn min_copies(&mut self) -> Result<u32, Self::Error>;
+    /// Replaces it.
+    fn put_min_copies(&mut self, copies: u32) -> Result<(), Self::Error>;
 
     /// What a name stands for, if it was ever seen.
     fn name(&mut self, name: &str) -> Result<Option<NameRow>, Self::Error>;

@@ -114,6 +114,8 @@ impl Role {
 pub struct Status {
     /// All servers of the cluster, by rank.
     pub members: Vec<MemberStatus>,
+    /// How many servers must be active for writes to be taken.
+    pub min_copies: u32,
     /// What the broker that was asked says of itself.
     pub broker: rmpv::Value,
     /// What the answering server knows of the first proxy.

@@ -124,7 +124,7 @@ pub const SERVICES: &[Service] = &[
         "status",
         Link::Clients,
         NOTHING,
-        of(&["members", "broker", "proxy", "reference", "brokers", "proxies"]),
+        of(&["members", "min_copies", "broker", "proxy", "reference", "brokers", "proxies"]),
     ),
     Service::ours(
         "export",

@@ -66,6 +66,7 @@ pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
     add_http(&mut reference, http_of("reference"));
     Ok(json!({
         "members": members,
+        "min_copies": found.min_copies,
         "broker": brokers.first(),
         "proxy": proxies.first(),
         "reference": reference,

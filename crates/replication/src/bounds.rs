@@ -156,6 +156,12 @@ fn member(change: &MemberCommand) -> Result<(), String> {
             }
             Ok(())
         }
+        MemberCommand::MinCopies { copies } => {
+            if !(1..=MAX_MEMBERS).contains(&(*copies as usize)) {
+                return Err(format!("{copies} copies; 1 to {MAX_MEMBERS} can be asked for"));
+            }
+            Ok(())
+        }
         MemberCommand::Activate { .. } | MemberCommand::Remove { .. } => Ok(()),
     }
 }

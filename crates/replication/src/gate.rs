@@ -37,6 +37,8 @@ struct Held<T> {
     index: u64,
     since: Instant,
     reply: T,
+    /// On how many servers' disks it must be, however few are active.
+    copies: u32,
 }
 
 /// A reply that may leave, with the number of servers that have the entry on disk.
@@ -58,6 +60,8 @@ pub struct Gate<T> {
     /// Who has copies without being a server.
     witnesses: BTreeSet<NodeId>,
     admitted: BTreeSet<NodeId>,
+    /// How many servers must be active for writes to be taken.
+    min_copies: u32,
     progress: BTreeMap<NodeId, Progress>,
     /// The last position of this term on this node's own disk.
     flushed: u64,
@@ -77,6 +81,7 @@ impl<T> Gate<T> {
             active: BTreeSet::new(),
             witnesses: BTreeSet::new(),
             admitted: BTreeSet::new(),
+            min_copies: 1,
             progress: BTreeMap::new(),
             flushed: 0,
             held: VecDeque::new(),
@@ -120,6 +125,33 @@ impl<T> Gate<T> {
         self.admitted.retain(|node| !active.contains(node));
         self.active = active;
         self.witnesses = witnesses;
+    }
+
+    /// How many servers must be active for writes to be taken, as the applied state has it.
+    pub fn set_min_copies(&mut self, copies: u32) {
+        self.min_copies = copies;
+    }
+
+    /// How many servers must be active for writes to be taken.
+    pub fn min_copies(&self) -> u32 {
+        self.min_copies
+    }
+
+    /// How many servers are active, if writes need more.
+    pub fn too_few(&self) -> Option<u32> {
+        // Who leads has everything, though it may only be about to count as active.
+        let active = self.active.len().max(1) as u32;
+        (active < self.min_copies).then_some(active)
+    }
+
+    /// Gives back the replies whose entries won't be on as many disks as they need, since too few
+    /// servers are active: their outcome is unknown.
+    pub fn give_up(&mut self) -> Vec<T> {
+        let Some(active) = self.too_few() else { return Vec::new() };
+        let (left, kept) = self.held.drain(..).partition(|held| held.copies > active);
+        self.held = kept;
+        let left: VecDeque<Held<T>> = left;
+        left.into_iter().map(|held| held.reply).collect()
     }
 
     /// Whether a node is a witness without a vote.
@@ -172,9 +204,11 @@ impl<T> Gate<T> {
         }
     }
 
-    /// Holds the reply to a committed and applied entry. Entries come in log order.
-    pub fn hold(&mut self, index: u64, reply: T, now: Instant) {
-        self.held.push_back(Held { index, since: now, reply });
+    /// Holds the reply to a committed and applied entry. Entries come in log order. A `write` also
+    /// needs as many copies as writes need.
+    pub fn hold(&mut self, index: u64, reply: T, write: bool, now: Instant) {
+        let copies = if write { self.min_copies } else { 1 };
+        self.held.push_back(Held { index, since: now, reply, copies });
     }
 
     /// The replies that may leave now.
@@ -184,11 +218,13 @@ impl<T> Gate<T> {
         }
         let floor = self.floor();
         let mut ready = Vec::new();
-        while self.held.front().is_some_and(|held| held.index <= floor) {
-            if let Some(held) = self.held.pop_front() {
-                self.released = self.released.max(held.index);
-                ready.push(Released { stored: self.stored(held.index), reply: held.reply });
+        while let Some(held) = self.held.front() {
+            let stored = self.stored(held.index);
+            if held.index > floor || stored < held.copies {
+                break;
             }
+            self.released = self.released.max(held.index);
+            ready.extend(self.held.pop_front().map(|held| Released { stored, reply: held.reply }));
         }
         ready
     }
@@ -320,7 +356,7 @@ mod tests {
     fn a_sign_of_life_confirms_nothing() {
         let now = Instant::now();
         let mut gate = gate_of_three(now);
-        gate.hold(10, "a", now);
+        gate.hold(10, "a", true, now);
         let later = now + 2 * LEASE;
         gate.heard_of(2, later);
         gate.heard_of(3, later);
@@ -333,7 +369,7 @@ mod tests {
     fn a_majority_is_not_enough() {
         let now = Instant::now();
         let mut gate = gate_of_three(now);
-        gate.hold(10, "a", now);
+        gate.hold(10, "a", true, now);
         gate.answered(5, 2, Some(10), now, now);
         assert!(gate.release(now).is_empty());
         gate.answered(5, 3, Some(9), now, now);
@@ -349,7 +385,7 @@ mod tests {
         gate.lead(5, now);
         gate.set_voters([1, 2, 3].into());
         gate.set_members([1, 2, 3].into(), [].into());
-        gate.hold(10, "a", now);
+        gate.hold(10, "a", true, now);
         gate.answered(5, 2, Some(10), now, now);
         gate.answered(5, 3, Some(10), now, now);
         gate.flushed(5, 9);
@@ -364,7 +400,7 @@ mod tests {
         let now = Instant::now();
         let mut gate = gate_of_three(now);
         for (index, reply) in [(10, "a"), (11, "b"), (12, "c")] {
-            gate.hold(index, reply, now);
+            gate.hold(index, reply, true, now);
         }
         gate.answered(5, 2, Some(12), now, now);
         gate.answered(5, 3, Some(11), now, now);
@@ -376,7 +412,7 @@ mod tests {
     fn answers_to_another_term_do_not_count() {
         let now = Instant::now();
         let mut gate = gate_of_three(now);
-        gate.hold(10, "a", now);
+        gate.hold(10, "a", true, now);
         gate.answered(4, 2, Some(10), now, now);
         gate.answered(6, 3, Some(10), now, now);
         assert!(gate.release(now).is_empty());
@@ -386,7 +422,7 @@ mod tests {
     fn a_dropped_backup_is_waited_for_no_more() {
         let now = Instant::now();
         let mut gate = gate_of_three(now);
-        gate.hold(10, "a", now);
+        gate.hold(10, "a", true, now);
         gate.answered(5, 2, Some(10), now, now);
         assert_eq!(gate.waits_for(3, now + LEASE / 2), LEASE / 2);
         gate.set_members([1, 2].into(), [].into());
@@ -397,7 +433,7 @@ mod tests {
     fn a_primary_that_lost_its_term_releases_nothing() {
         let now = Instant::now();
         let mut gate = gate_of_three(now);
-        gate.hold(10, "a", now);
+        gate.hold(10, "a", true, now);
         assert_eq!(gate.resign(), ["a"]);
         gate.answered(5, 2, Some(10), now, now);
         gate.answered(5, 3, Some(10), now, now);
@@ -408,7 +444,7 @@ mod tests {
     fn a_primary_that_slept_longer_than_its_lease_releases_nothing_until_confirmed() {
         let now = Instant::now();
         let mut gate = gate_of_three(now);
-        gate.hold(10, "a", now);
+        gate.hold(10, "a", true, now);
         let woken = now + 10 * LEASE;
         // Answers to what was sent before the sleep arrive after it.
         gate.answered(5, 2, Some(10), now, woken);
@@ -423,16 +459,43 @@ mod tests {
         let now = Instant::now();
         let mut gate = gate_of_three(now);
         gate.set_members([1, 2].into(), [].into());
-        gate.hold(10, "a", now);
+        gate.hold(10, "a", true, now);
         gate.answered(5, 2, Some(10), now, now);
         assert_eq!(replies(gate.release(now)), ["a"]);
         // Position 10 left without node 3: it must have it before it may become active.
         assert_eq!(gate.admit(3), 10);
-        gate.hold(11, "b", now);
+        gate.hold(11, "b", true, now);
         gate.answered(5, 2, Some(11), now, now);
         assert!(gate.release(now).is_empty());
         gate.answered(5, 3, Some(11), now, now);
         assert_eq!(replies(gate.release(now)), ["b"]);
+    }
+
+    #[test]
+    fn a_write_that_too_few_have_is_given_back_and_a_member_change_is_not() {
+        let now = Instant::now();
+        let mut gate = gate_of_three(now);
+        gate.set_min_copies(2);
+        assert_eq!(gate.too_few(), None);
+        gate.hold(10, "a", true, now);
+        gate.hold(11, "b", false, now);
+        assert_eq!(gate.give_up(), [""; 0], "enough are active");
+        gate.set_members([1].into(), [].into());
+        assert_eq!(gate.too_few(), Some(1));
+        assert!(gate.release(now).is_empty());
+        assert_eq!(gate.give_up(), ["a"]);
+        assert_eq!(replies(gate.release(now)), ["b"]);
+    }
+
+    #[test]
+    fn copies_on_servers_that_were_dropped_since_count() {
+        let now = Instant::now();
+        let mut gate = gate_of_three(now);
+        gate.set_min_copies(2);
+        gate.hold(10, "a", true, now);
+        gate.answered(5, 2, Some(10), now, now);
+        gate.set_members([1].into(), [].into());
+        assert_eq!(gate.release(now), [Released { reply: "a", stored: 2 }]);
     }
 
     #[test]
@@ -443,7 +506,7 @@ mod tests {
         gate.flushed(1, 1);
         gate.set_voters([1].into());
         gate.set_members([1].into(), [].into());
-        gate.hold(1, "a", now);
+        gate.hold(1, "a", true, now);
         assert_eq!(gate.release(now + 100 * LEASE), [Released { reply: "a", stored: 1 }]);
     }
 }

@@ -126,6 +126,7 @@ impl Leadership {
             return;
         }
         self.activate_self(shared, &members);
+        self.set_min_copies(shared);
         self.drop_the_gone(shared, &members, lateness, now);
         self.take_back(shared, &members, consensus, now);
         self.change_consensus(shared, engine, &members, consensus, now);
@@ -137,6 +138,16 @@ impl Leadership {
         let me = shared.node;
         if !shared.config.witness && members.iter().any(|m| m.announced.node == me && !m.active) {
             self.propose(shared, me, MemberCommand::Activate { node: me });
+        }
+    }
+
+    /// Brings the cluster's setting to what this server was told.
+    fn set_min_copies(&self, shared: &Arc<Shared>) {
+        let before = lock(&shared.gate).min_copies();
+        if let Some(copies) = shared.config.min_copies.filter(|copies| *copies != before)
+            && self.propose(shared, shared.node, MemberCommand::MinCopies { copies })
+        {
+            tracing::info!(before, "from now on writes need {copies} active servers");
         }
     }
 
@@ -153,6 +164,12 @@ impl Leadership {
             let Some(fault) = self.judge.fault(shared, node, &active, lateness, now) else {
                 continue;
             };
+            // Slow copies are better than too few.
+            let spared = matches!(fault, Fault::Slow(_))
+                && active.len() <= lock(&shared.gate).min_copies() as usize;
+            if spared {
+                continue;
+            }
             let name = &member.announced.name;
             let reason = fault.to_string();
             let change = MemberCommand::Drop { nodes: vec![node], reason: reason.clone() };

@@ -84,7 +84,8 @@ impl Machine {
     fn announce(&self) -> io::Result<()> {
         let reader = self.store.reader().map_err(fatal)?;
         let members = reader.members().map_err(fatal)?;
-        self.shared.set_members(members, reader.removed_nodes().map_err(fatal)?);
+        let min_copies = reader.min_copies().map_err(fatal)?;
+        self.shared.set_members(members, reader.removed_nodes().map_err(fatal)?, min_copies);
         if let Some(applied) = self.applied {
             self.shared.shown(applied);
         }

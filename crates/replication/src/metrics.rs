@@ -121,6 +121,7 @@ mod tests {
             applied: 100,
             members: vec![row(1, true, true, 100), row(2, false, true, 40), row(3, true, false, 0)],
             witness: None,
+            min_copies: 1,
             joint: false,
         };
         let metrics = Metrics::default();

@@ -33,6 +33,9 @@ struct Proposal {
     command: Command,
     origin: Option<Origin>,
     reply: oneshot::Sender<Result<Committed, ProposeError>>,
+    /// Whether it is refused while too few servers are active. Member changes are not: they may
+    /// bring more.
+    write: bool,
     /// Whether the reply waits behind the gate. Only the replica's own member changes don't:
     /// the gate may be waiting for just them.
     gated: bool,
@@ -80,7 +83,10 @@ impl Proposals {
             }
             Err(ProposeError::Uncertain) => _ = self.metrics.unknown_writes.inc(),
             Err(
-                ProposeError::NotPrimary { .. } | ProposeError::Busy | ProposeError::OutOfBounds(_),
+                ProposeError::NotPrimary { .. }
+                | ProposeError::Busy
+                | ProposeError::OutOfBounds(_)
+                | ProposeError::TooFew { .. },
             ) => {}
         }
         committed
@@ -101,8 +107,9 @@ impl Proposals {
         gated: bool,
     ) -> Result<Committed, ProposeError> {
         let (reply, result) = oneshot::channel();
+        let write = !matches!(command, Command::Member(_));
         self.queue
-            .try_send(Proposal { command, origin, reply, gated })
+            .try_send(Proposal { command, origin, reply, write, gated })
             .map_err(|_| ProposeError::Busy)?;
         result.await.unwrap_or(Err(ProposeError::Uncertain))
     }
@@ -133,6 +140,7 @@ async fn run(
             }
             continue;
         };
+        refuse_with_too_few(&shared, &mut batch);
         let last = commit(&shared, engine, &mut batch, &mut last_stamp_ms).await;
         // One batch at a time is on its way to this node's own disk too.
         if let Some(last) = last
@@ -141,6 +149,19 @@ async fn run(
             lock(&shared.gate).flushed(last.leader_id.term, last.index);
             shared.release();
         }
+    }
+}
+
+/// Refuses the writes of a batch while fewer servers are active than writes need.
+fn refuse_with_too_few(shared: &Shared, batch: &mut Vec<Proposal>) {
+    let (too_few, needed) = {
+        let gate = lock(&shared.gate);
+        (gate.too_few(), gate.min_copies())
+    };
+    let Some(active) = too_few else { return };
+    let refused: Vec<Proposal> = batch.extract_if(.., |proposal| proposal.write).collect();
+    for proposal in refused {
+        let _ = proposal.reply.send(Err(ProposeError::TooFew { active, needed }));
     }
 }
 
@@ -174,7 +195,7 @@ async fn commit(
     let published = shared.published();
     let mut payloads = Vec::with_capacity(batch.len());
     let mut sent = Vec::with_capacity(batch.len());
-    for Proposal { command, origin, reply, gated } in batch.drain(..) {
+    for Proposal { command, origin, reply, write, gated } in batch.drain(..) {
         let mut stamp = bounds::cut(shared.stamps.stamp());
         stamp.time_ms = stamp.time_ms.max(*last_stamp_ms);
         *last_stamp_ms = stamp.time_ms;
@@ -183,7 +204,7 @@ async fn commit(
         match bounds::admit(&LogEntry { stamp, origin, published, command }) {
             Ok(payload) => {
                 payloads.push(payload);
-                sent.push((stamp, reply, gated));
+                sent.push((stamp, reply, gated.then_some(write)));
             }
             Err(why) => _ = reply.send(Err(ProposeError::OutOfBounds(why))),
         }
@@ -225,19 +246,19 @@ async fn commit(
     last
 }
 
-/// An applied entry's reply: through the gate, or right away.
-fn settle(shared: &Shared, waiting: Waiting, term: u64, gated: bool) {
-    if !gated {
+/// An applied entry's reply: through the gate, as a write's or another one's, or right away.
+fn settle(shared: &Shared, waiting: Waiting, term: u64, gated: Option<bool>) {
+    let Some(write) = gated else {
         let Waiting { outcome, position, stamp, reply } = waiting;
         let members = shared.server_count();
         let stored = lock(&shared.gate).stored(position);
         let _ = reply.send(Ok(Committed { outcome, position, stamp, stored, members }));
         return;
-    }
+    };
     let mut gate = lock(&shared.gate);
     if gate.term() == Some(term) {
         let position = waiting.position;
-        gate.hold(position, waiting, Instant::now());
+        gate.hold(position, waiting, write, Instant::now());
     } else {
         drop(gate);
         Shared::abandon(vec![waiting]);
@@ -259,7 +280,8 @@ mod tests {
 
     fn proposal() -> Proposal {
         let command = Command::Login { user: "ana".into() };
-        Proposal { command, origin: None, reply: oneshot::channel().0, gated: true }
+        let reply = oneshot::channel().0;
+        Proposal { command, origin: None, reply, write: true, gated: true }
     }
 
     /// How long a batch of one waits behind one of `before`, while so many more come one by one, and

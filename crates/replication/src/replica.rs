@@ -132,6 +132,9 @@ pub struct ReplicaConfig {
     /// Whether this is the reference's replica: it keeps everything, serves nobody and takes no
     /// client's writes. It votes only to make an even number of servers odd.
     pub witness: bool,
+    /// How many servers must be active for writes to be taken. As the primary it brings the
+    /// cluster's setting there; none leaves that as it is.
+    pub min_copies: Option<u32>,
     /// What it counts and measures.
     pub metrics: Metrics,
 }
@@ -183,6 +186,14 @@ pub enum ProposeError {
     /// Certainly not done, and never will be: what the log can't hold, in a clause.
     #[error("out of bounds: {0}")]
     OutOfBounds(String),
+    /// Certainly not done: fewer servers are active than writes need.
+    #[error("{active} servers are active, and writes need {needed}")]
+    TooFew {
+        /// How many are active.
+        active: u32,
+        /// How many must be.
+        needed: u32,
+    },
     /// The primary lost its place while the entry was on its way; it may be done.
     #[error("outcome unknown")]
     Uncertain,

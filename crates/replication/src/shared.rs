@@ -113,6 +113,7 @@ impl Shared {
             applied: 0,
             members: Vec::new(),
             witness: None,
+            min_copies: 1,
             joint: false,
         };
         Shared {
@@ -218,11 +219,14 @@ impl Shared {
 
     /// The member table changed, and who was removed from it. The gate knows before anybody else
     /// does.
-    pub fn set_members(&self, members: Vec<Member>, removed: BTreeSet<NodeId>) {
+    pub fn set_members(&self, members: Vec<Member>, removed: BTreeSet<NodeId>, min_copies: u32) {
         let nodes_of = |which: fn(&&Member) -> bool| {
             members.iter().filter(which).map(|m| m.announced.node).collect()
         };
-        lock(&self.gate).set_members(nodes_of(|m| m.active), nodes_of(|m| m.announced.witness));
+        let mut gate = lock(&self.gate);
+        gate.set_members(nodes_of(|m| m.active), nodes_of(|m| m.announced.witness));
+        gate.set_min_copies(min_copies);
+        drop(gate);
         for Member { announced, .. } in &members {
             self.hear_address(announced.node, &announced.address, Word::Of(announced.rank));
         }
@@ -292,7 +296,11 @@ impl Shared {
 
     /// Sends off the replies that may leave.
     pub fn release(&self) {
-        let released = lock(&self.gate).release(Instant::now());
+        let (released, left) = {
+            let mut gate = lock(&self.gate);
+            (gate.release(Instant::now()), gate.give_up())
+        };
+        Shared::abandon(left);
         if released.is_empty() {
             return;
         }

@@ -237,6 +237,7 @@ fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
     };
     let why = lock(&shared.why).clone();
     let gate = lock(&shared.gate);
+    let min_copies = gate.min_copies();
     let mut members: Vec<MemberView> = all
         .iter()
         .map(|member| {
@@ -263,6 +264,7 @@ fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
     });
     let view = View {
         joint: standing.joint,
+        min_copies,
         node: shared.node,
         term: standing.term,
         primary,

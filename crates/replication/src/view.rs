@@ -22,6 +22,8 @@ pub struct View {
     pub members: Vec<MemberView>,
     /// The reference's replica, if there is one.
     pub witness: Option<MemberView>,
+    /// How many servers must be active for writes to be taken.
+    pub min_copies: u32,
     /// Whether a change of the voters stands half done: then majorities of the old ones and of the
     /// new ones are needed.
     pub joint: bool,

@@ -71,6 +71,8 @@ pub struct ServerConfig {
     pub clock_offset_ms: i64,
     /// The longest text of one message.
     pub message_limit_bytes: usize,
+    /// How many servers must be active for writes to be taken; none leaves it as the cluster has it.
+    pub min_copies: Option<u32>,
     /// Time-outs of replication.
     pub timing: Timing,
     /// How much of the log is kept.
@@ -109,6 +111,7 @@ impl ServerConfig {
             reference: "tcp://127.0.0.1:5559".into(),
             clock_offset_ms: 0,
             message_limit_bytes: DEFAULT_MESSAGE_BYTES,
+            min_copies: None,
             timing: Timing::default(),
             sizes: Sizes::default(),
             http: None,

@@ -122,6 +122,7 @@ mod tests {
             applied: 0,
             members,
             witness: None,
+            min_copies: 1,
             joint: false,
         }
     }

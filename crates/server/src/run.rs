@@ -306,6 +306,7 @@ async fn start_replica(
         pid: std::process::id(),
         timing: config.timing,
         sizes: config.sizes,
+        min_copies: config.min_copies,
         metrics: config.metrics.replica.clone(),
         witness: false,
     };

@@ -22,6 +22,7 @@ pub fn status(view: &View, facts: &Facts) -> Status {
     let brokers = facts.brokers().into_iter().map(broker).collect();
     Status {
         members,
+        min_copies: view.min_copies,
         broker: Value::Map(Vec::new()),
         proxy: proxies.first().cloned().unwrap_or(Value::Nil),
         reference: reference(view, facts),
@@ -166,6 +167,7 @@ mod tests {
             applied: 77,
             members,
             witness: None,
+            min_copies: 1,
             joint: false,
         }
     }

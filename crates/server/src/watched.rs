@@ -123,6 +123,7 @@ mod tests {
             applied: 0,
             members: own.into_iter().map(row).collect(),
             witness: None,
+            min_copies: 1,
             joint: false,
         }
     }

@@ -121,6 +121,14 @@ impl Reader {
         }
     }
 
+    /// How many servers must be active for writes to be taken.
+    pub fn min_copies(&self) -> Result<u32, StoreError> {
+        match self.table(tables::STATE)?.get(tables::STATE_MIN_COPIES)? {
+            Some(value) => values::read_copies(value.value()),
+            None => Ok(1),
+        }
+    }
+
     /// All members, by node id.
     pub fn members(&self) -> Result<Vec<Member>, StoreError> {
         let mut members = Vec::new();

@@ -143,6 +143,19 @@ impl Rows for TableRows<'_> {
         Ok(())
     }
 
+    fn min_copies(&mut self) -> Result<u32> {
+        match self.state.get(tables::STATE_MIN_COPIES)? {
+            Some(value) => values::read_copies(value.value()),
+            None => Ok(1),
+        }
+    }
+
+    fn put_min_copies(&mut self, copies: u32) -> Result<()> {
+        let value = values::number(copies.into());
+        self.state.insert(tables::STATE_MIN_COPIES, value.as_slice())?;
+        Ok(())
+    }
+
     fn name(&mut self, name: &str) -> Result<Option<NameRow>> {
         if let Some(kept) = self.kept.names.get(name) {
             return Ok(*kept);

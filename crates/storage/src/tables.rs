@@ -28,6 +28,8 @@ pub(crate) const STATE: TableDefinition<u8, &[u8]> = TableDefinition::new("state
 pub(crate) const STATE_COUNTERS: u8 = 1;
 /// [`STATE`]: the published watermark.
 pub(crate) const STATE_PUBLISHED: u8 = 2;
+/// [`STATE`]: how many servers must be active for writes to be taken.
+pub(crate) const STATE_MIN_COPIES: u8 = 3;
 
 /// What names stand for, by their UTF-8 bytes.
 pub(crate) const NAMES: TableDefinition<&[u8], &[u8; 10]> = TableDefinition::new("names");

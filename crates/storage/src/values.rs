@@ -8,7 +8,7 @@ use recado_chat::{Member, Outcome, Refusal, Stamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error::StoreError;
-use crate::tables::{STATE_COUNTERS, STATE_PUBLISHED, VERSION};
+use crate::tables::{STATE_COUNTERS, STATE_MIN_COPIES, STATE_PUBLISHED, VERSION};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -95,6 +95,11 @@ pub(crate) fn number(value: u64) -> [u8; 9] {
 
 pub(crate) fn read_number(what: &'static str, value: &[u8]) -> Result<u64> {
     Fields::of(what, value)?.u64()
+}
+
+pub(crate) fn read_copies(value: &[u8]) -> Result<u32> {
+    let copies = read_number("number of copies", value)?;
+    u32::try_from(copies).map_err(|_| StoreError::unreadable("number of copies"))
 }
 
 /// Bytes that belong to somebody else, behind the version byte.
@@ -358,6 +363,7 @@ pub(crate) fn check(table: u8, key: &[u8], value: &[u8]) -> Result<()> {
     match (table, key) {
         (1, [STATE_COUNTERS]) => read_counters(value).map(drop),
         (1, [STATE_PUBLISHED]) => read_number("watermark", value).map(drop),
+        (1, [STATE_MIN_COPIES]) => read_copies(value).map(drop),
         (2, _) => read_name(value).map(drop),
         (3, _) => read_user(value).map(drop),
         (4, _) => read_channel(value).map(drop),

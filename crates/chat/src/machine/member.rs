@@ -14,6 +14,13 @@ pub(super) fn apply<R: Rows>(rows: &mut R, command: &MemberCommand) -> Result<Ap
             rows.remove_member(*node)?;
             Ok(changed(known))
         }
+        MemberCommand::MinCopies { copies } => {
+            let other = rows.min_copies()? != *copies;
+            if other {
+                rows.put_min_copies(*copies)?;
+            }
+            Ok(changed(other))
+        }
     }
 }
 

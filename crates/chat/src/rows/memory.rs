@@ -38,6 +38,8 @@ pub struct MemoryRows {
     pub counters: Counters,
     /// The published watermark.
     pub published: u64,
+    /// How many servers must be active for writes to be taken, where that was ever set.
+    pub min_copies: Option<u32>,
     /// Names.
     pub names: BTreeMap<String, NameRow>,
     /// Users in the order of their creation.
@@ -84,6 +86,15 @@ impl Rows for MemoryRows {
 
     fn put_published(&mut self, position: u64) -> Result<(), Infallible> {
         self.published = position;
+        Ok(())
+    }
+
+    fn min_copies(&mut self) -> Result<u32, Infallible> {
+        Ok(self.min_copies.unwrap_or(1))
+    }
+
+    fn put_min_copies(&mut self, copies: u32) -> Result<(), Infallible> {
+        self.min_copies = Some(copies);
         Ok(())
     }
 

@@ -93,6 +93,7 @@ impl Server {
             inbox: Vec::new(),
             post,
             sizes,
+            min_copies: None,
             witness: false,
         }
     }

@@ -114,6 +114,7 @@ fn write_status(data: &mut MapWriter, status: &Status) {
             map.str("why", why);
         }
     });
+    data.uint("min_copies", u64::from(status.min_copies));
     data.free("broker", &status.broker);
     data.free("proxy", &status.proxy);
     data.free("reference", &status.reference);
@@ -222,10 +223,12 @@ fn read_import_result(fields: Fields<'_>) -> Result<ImportResult, DecodeError> {
 }
 
 fn read_status(data: Fields<'_>) -> Result<Status, DecodeError> {
-    let [members, broker, proxy, reference, brokers, proxies] =
-        data.pick(["members", "broker", "proxy", "reference", "brokers", "proxies"]);
+    let [members, min_copies] = data.pick(["members", "min_copies"]);
+    let [broker, proxy, reference, brokers, proxies] =
+        data.pick(["broker", "proxy", "reference", "brokers", "proxies"]);
     Ok(Status {
         members: members.maps(read_member, usize::MAX)?,
+        min_copies: min_copies.optional(Field::uint32)?.unwrap_or(1),
         broker: broker.free()?,
         proxy: proxy.free()?,
         reference: reference.free()?,

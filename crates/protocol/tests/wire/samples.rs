@@ -121,6 +121,7 @@ fn replies(samples: &mut Vec<Sample>) {
     };
     let status = Status {
         members: vec![member, backup, late],
+        min_copies: 2,
         broker: rmpv::Value::Map(vec![("pid".into(), 12.into()), ("ready".into(), true.into())]),
         proxy: rmpv::Value::Map(vec![("connected".into(), false.into())]),
         reference: rmpv::Value::Nil,

@@ -189,9 +189,10 @@ pub fn reply() -> impl Strategy<Value = (&'static str, Reply)> {
         prop::sample::select(&["login", "channel", "remove"][..]).prop_map(|s| (s, Reply::Done));
     let ack = (bytes(), number(), any::<u32>(), any::<u32>())
         .prop_map(|(id, seq, stored, members)| Reply::Acked(Ack { id, seq, stored, members }));
-    let status = (vec(member(), 0..3), free(), free(), free(), free(), free()).prop_map(
-        |(members, broker, proxy, reference, brokers, proxies)| {
-            let all = Status { members, broker, proxy, reference, brokers, proxies };
+    let members = (vec(member(), 0..3), any::<u32>());
+    let status = (members, free(), free(), free(), free(), free()).prop_map(
+        |((members, min_copies), broker, proxy, reference, brokers, proxies)| {
+            let all = Status { members, min_copies, broker, proxy, reference, brokers, proxies };
             Reply::Status(Box::new(all))
         },
     );

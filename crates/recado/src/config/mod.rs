@@ -29,6 +29,8 @@ const FLAG: &str = "the flag";
 /// At least so much alike is a word that is suggested, from 0 to 1.
 const ALIKE: f64 = 0.7;
 
+/// The most copies that can be asked for: a cluster has no more servers.
+const MAX_COPIES: u32 = 256;
 /// Less of the log is not worth keeping: its files have 4 MiB.
 const MIN_KEEP_LOG_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -162,6 +164,9 @@ fn check_values(settings: &Settings) -> Result<(), (&'static str, String)> {
         if !(1..=limit).contains(&bytes) {
             return Err((key, format!("a number from 1 to {limit} is needed")));
         }
+    }
+    if settings.min_copies.is_some_and(|copies| !(1..=MAX_COPIES).contains(&copies)) {
+        return Err(("min-copies", format!("a number from 1 to {MAX_COPIES} is needed")));
     }
     if settings.keep_log.0 < MIN_KEEP_LOG_BYTES {
         return Err(("keep-log", format!("at least {}M is needed", MIN_KEEP_LOG_BYTES >> 20)));

@@ -41,6 +41,13 @@ pub fn table(status: &Value) -> String {
             _ = writeln!(text, "{} is not waited for: {why}", cell(&member["name"]));
         }
     }
+    if let Some(needed) = status["min_copies"].as_u64().filter(|needed| *needed > 1) {
+        let members = status["members"].as_array().into_iter().flatten();
+        let active = members.filter(|m| matches!(m["role"].as_str(), Some("primary" | "backup")));
+        let active = active.count() as u64;
+        let refused = if active < needed { "; no write is taken" } else { "" };
+        _ = writeln!(text, "writes need {needed} active servers, {active} are{refused}");
+    }
     text.push('\n');
     let of = |list: &str| status[list].as_array().map(Vec::as_slice).unwrap_or_default();
     let brokers = of("brokers").iter().map(|broker| ("broker", broker));
@@ -129,6 +136,19 @@ mod tests {
         assert!(lines.iter().all(|line| line.len() <= FACTS_COLUMNS), "{lines:?}");
         assert_eq!(lines.join(", "), facts.join(", "));
         assert_eq!(fold(&[]), [""]);
+    }
+
+    #[test]
+    fn it_is_said_when_too_few_are_active_for_writes() {
+        let row = |role: &str| json!({"name": "s", "role": role});
+        let mut status = json!({"members": [row("primary"), row("joining")], "min_copies": 2});
+        let said = table(&status);
+        assert!(said.contains("writes need 2 active servers, 1 are; no write is taken"), "{said}");
+        status["members"][1] = row("backup");
+        let said = table(&status);
+        assert!(said.contains("writes need 2 active servers, 2 are\n"), "{said}");
+        status["min_copies"] = json!(1);
+        assert!(!table(&status).contains("writes need"));
     }
 
     #[test]

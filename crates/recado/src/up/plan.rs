@@ -232,6 +232,9 @@ fn server(settings: &Settings, name: &str, port: u16) -> Vec<(&'static str, Stri
     flags.push(("port", port.to_string()));
     flags.push(("message-limit-bytes", settings.message_limit_bytes.to_string()));
     flags.push(("keep-log", settings.keep_log.0.to_string()));
+    if let Some(copies) = settings.min_copies {
+        flags.push(("min-copies", copies.to_string()));
+    }
     flags
 }
 

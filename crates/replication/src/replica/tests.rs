@@ -42,6 +42,7 @@ async fn alone(dir: &std::path::Path) -> Replica {
         address: "memory://server-1".into(),
         boot: 1,
         pid: 1,
+        min_copies: None,
         witness: false,
         timing: Timing::default(),
         sizes: Sizes::default(),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod absurd;
+mod copies;
 mod core;
 mod damage;
 mod memory;

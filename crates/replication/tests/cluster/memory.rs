@@ -159,6 +159,8 @@ pub struct Cluster {
     pub network: Arc<Network>,
     pub servers: Vec<Server>,
     pub sizes: Sizes,
+    /// What servers that start from now on are told.
+    pub min_copies: Option<u32>,
     folder: tempfile::TempDir,
     ranks: u64,
     witness: Option<usize>,
@@ -170,10 +172,20 @@ impl Cluster {
     }
 
     pub async fn start_with(servers: usize, sizes: Sizes) -> Cluster {
+        Cluster::start_told(servers, sizes, None).await
+    }
+
+    /// Servers that are told how many of them must be active for writes to be taken.
+    pub async fn start_needing(servers: usize, min_copies: u32) -> Cluster {
+        Cluster::start_told(servers, Sizes::default(), Some(min_copies)).await
+    }
+
+    async fn start_told(servers: usize, sizes: Sizes, min_copies: Option<u32>) -> Cluster {
         let mut cluster = Cluster {
             network: Arc::default(),
             servers: Vec::new(),
             sizes,
+            min_copies,
             folder: tempfile::tempdir().unwrap(),
             ranks: 0,
             witness: None,
@@ -240,6 +252,7 @@ impl Cluster {
             address: address_of(name),
             boot: self.ranks + 1000,
             pid: 1,
+            min_copies: self.min_copies,
             witness: name == WITNESS,
             timing: Timing::default(),
             sizes: self.sizes,

@@ -170,6 +170,7 @@ async fn start(
         timing: config.timing,
         sizes: config.sizes,
         metrics: config.metrics.replica.clone(),
+        min_copies: None,
         witness: true,
     };
     // It is the reference, and never asks where that is.

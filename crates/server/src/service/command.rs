@@ -141,6 +141,16 @@ pub fn refused(refusal: recado_chat::Refusal) -> Refusal {
     Refusal::new(code, text)
 }
 
+/// What a writer is told while there would be too few copies.
+pub fn too_few(active: u32, needed: u32) -> Refusal {
+    let are = if active == 1 { "server is" } else { "servers are" };
+    let text = format!(
+        "writes need {needed} active servers (--min-copies) and {active} {are} active; nothing was \
+         done, start the others or wait until they have caught up"
+    );
+    Refusal::new(Code::Unavailable, text)
+}
+
 /// What somebody is told whose request found nobody to carry it out.
 pub fn no_answer(uncertain: bool) -> Refusal {
     if uncertain {

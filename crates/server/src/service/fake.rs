@@ -66,6 +66,7 @@ impl Cluster for Fake {
             applied: *self.position.lock().unwrap(),
             members: Vec::new(),
             witness: None,
+            min_copies: 1,
             joint: false,
         })
     }

@@ -134,6 +134,9 @@ impl<C: Cluster> Service<C> {
             Err(ProposeError::OutOfBounds(why)) => {
                 self.done(service, &Reply::Refused(Refusal::new(Code::TooLarge, why)))
             }
+            Err(ProposeError::TooFew { active, needed }) => {
+                self.done(service, &Reply::Refused(command::too_few(active, needed)))
+            }
             Err(ProposeError::Uncertain) => Answer::PERHAPS,
         }
     }

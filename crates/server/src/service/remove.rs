@@ -6,7 +6,7 @@ use recado_chat::{Command, MemberCommand};
 use recado_protocol::{Code, Refusal, Reply};
 use recado_replication::{NodeId, ProposeError, View};
 
-use super::{Asked, Service};
+use super::{Asked, Service, command};
 use crate::cluster::Cluster;
 use crate::config::FORWARD_TIMEOUT_MS;
 use crate::frames::Answer;
@@ -33,6 +33,9 @@ impl<C: Cluster> Service<C> {
             Err(ProposeError::NotPrimary { .. } | ProposeError::Busy) => Answer::ELSEWHERE,
             Err(ProposeError::OutOfBounds(why)) => {
                 self.done("remove", &Reply::Refused(Refusal::new(Code::TooLarge, why)))
+            }
+            Err(ProposeError::TooFew { active, needed }) => {
+                self.done("remove", &Reply::Refused(command::too_few(active, needed)))
             }
             Err(ProposeError::Uncertain) => Answer::PERHAPS,
         }
@@ -97,6 +100,7 @@ mod tests {
             applied: 9,
             members: vec![row(1, active[0]), row(2, active[1])],
             witness: None,
+            min_copies: 1,
             joint: false,
         }
     }

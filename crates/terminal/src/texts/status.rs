@@ -164,6 +164,7 @@ mod tests {
         };
         let entry = |key: &str, value: rmpv::Value| (key.into(), value);
         Status {
+            min_copies: 1,
             members: vec![member],
             broker: rmpv::Value::Map(vec![
                 entry("servers", 3.into()),

@@ -21,6 +21,7 @@ fn status(primary: &str) -> Status {
         why: None,
     };
     Status {
+        min_copies: 1,
         members: vec![member],
         broker: rmpv::Value::Nil,
         proxy: rmpv::Value::Nil,

@@ -258,6 +258,7 @@ pub(super) fn refused(code: Code, text: &str) -> ClientError {
 /// What the broker tells when no server answers.
 pub(super) fn nobody() -> Status {
     Status {
+        min_copies: 1,
         members: Vec::new(),
         broker: rmpv::Value::Nil,
         proxy: rmpv::Value::Nil,
