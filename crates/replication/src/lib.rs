@@ -5,6 +5,7 @@
 mod addresses;
 mod announce;
 mod bounds;
+mod compare;
 mod confirm;
 mod election;
 mod entropy;
@@ -26,6 +27,7 @@ mod propose;
 mod reads;
 pub mod replica;
 mod runtime;
+mod scrub;
 mod shared;
 pub mod simulated;
 mod snapshot;

@@ -49,6 +49,8 @@ pub mod kind {
     pub const WHO: u8 = 8;
     /// Does the cluster have what a damaged server held?
     pub const HOLD: u8 = 9;
+    /// What are the sums of your rows, behind the newest positions that all compare?
+    pub const CHECKPOINTS: u8 = 10;
 }
 
 /// How long entries may be on their way before they are sent again. Longer than a slow disk

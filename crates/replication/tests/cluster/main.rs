@@ -8,6 +8,7 @@ mod core;
 mod damage;
 mod memory;
 mod remove;
+mod scrub;
 mod unreadable;
 mod wire;
 mod witness;
