@@ -71,6 +71,18 @@ pub struct MemberStatus {
     pub clock_offset_ms: Option<i64>,
     /// Where it serves HTTP (`host:port`); none if it does not, or if the broker has not heard.
     pub http: Option<String>,
+    /// How the check of its rows stands, as far as the broker has heard.
+    pub scrub: Scrub,
+}
+
+/// How a server's check of all its rows in the background stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scrub {
+    /// When all rows had been read last, and none was damaged: ms since the Unix epoch. None before
+    /// the first time since the server's start.
+    pub ended_ms: Option<u64>,
+    /// How many rows are still to be read; none between two times.
+    pub left_rows: Option<u64>,
 }
 
 /// What a server is at the moment.

@@ -17,8 +17,19 @@ fn the_keys_are_these() {
     assert_eq!(keys(&status), ["broker", "brokers", "members", "proxies", "proxy", "reference"]);
     let members = status["members"].as_array().unwrap();
     assert_eq!(members.len(), 3);
-    let mut expected =
-        ["name", "rank", "role", "address", "pid", "http", "applied", "term", "clock_offset_ms"];
+    let mut expected = [
+        "name",
+        "rank",
+        "role",
+        "address",
+        "pid",
+        "http",
+        "applied",
+        "term",
+        "clock_offset_ms",
+        "scrubbed",
+        "scrub_left",
+    ];
     expected.sort_unstable();
     for member in members {
         assert_eq!(keys(member), expected);

@@ -157,6 +157,7 @@ mod tests {
             term: 3,
             clock_offset_ms: Some(-4),
             http: None,
+            scrub: recado_protocol::reply::Scrub::default(),
         };
         let entry = |key: &str, value: rmpv::Value| (key.into(), value);
         Status {

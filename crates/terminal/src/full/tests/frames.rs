@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::KeyCode;
 use recado_protocol::Status;
-use recado_protocol::reply::{MemberStatus, Role};
+use recado_protocol::reply::{MemberStatus, Role, Scrub};
 
 use super::stage::{Stage, chat, record};
 use crate::full::model::event::Event;
@@ -18,6 +18,7 @@ fn status(primary: &str) -> Status {
         term: 1,
         clock_offset_ms: None,
         http: None,
+        scrub: Scrub::default(),
     };
     Status {
         members: vec![member],
