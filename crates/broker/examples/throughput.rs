@@ -13,6 +13,7 @@ use bytes::Bytes;
 use recado_broker::{Broker, BrokerConfig};
 use recado_protocol::backend::{READY_INTERVAL_MS, ToBroker};
 use recado_protocol::codec::{self, Stamp};
+use recado_protocol::reply::Scrub;
 use recado_protocol::{Incoming, Reply, Request};
 use recado_transport::{BackendLink, Caller, FromBroker};
 
@@ -76,7 +77,8 @@ async fn serve(back: String, n: usize) {
     let stamp = Stamp::default();
     let name = format!("server-{n}");
     let (primary, http) = (n == 0, None);
-    let ready = ToBroker::Ready { name, boot: 1, credit: CREDIT, primary, serving: true, http };
+    let (credit, scrub) = (CREDIT, Scrub::default());
+    let ready = ToBroker::Ready { name, boot: 1, credit, primary, serving: true, http, scrub };
     let mut ticks = tokio::time::interval(Duration::from_millis(READY_INTERVAL_MS));
     loop {
         let requests = tokio::select! {

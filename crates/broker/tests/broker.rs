@@ -9,6 +9,7 @@ use bytes::Bytes;
 use recado_broker::{Broker, BrokerConfig, Limits};
 use recado_protocol::backend::{READY_INTERVAL_MS, ToBroker, ToServer};
 use recado_protocol::codec::{self, Stamp};
+use recado_protocol::reply::Scrub;
 use recado_protocol::{Code, Incoming, Refusal, Reply, Request};
 use recado_transport::{BackendLink, Caller, FromBroker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -55,7 +56,8 @@ impl FakeServer {
         let beat = tokio::spawn(async move {
             let name = name.to_owned();
             let (credit, primary, serving, http) = (8, false, true, None);
-            let ready = ToBroker::Ready { name, boot: 1, credit, primary, serving, http };
+            let scrub = Scrub::default();
+            let ready = ToBroker::Ready { name, boot: 1, credit, primary, serving, http, scrub };
             loop {
                 let _ = beat.send(codec::encode_to_broker(&ready, Stamp::default()), None);
                 tokio::time::sleep(Duration::from_millis(READY_INTERVAL_MS)).await;

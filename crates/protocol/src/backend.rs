@@ -1,6 +1,7 @@
 //! Between broker and server, on port 5556: a header frame of ours, then the untouched body.
 
 use crate::message::RequestId;
+use crate::reply::Scrub;
 
 /// From a server to the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum ToBroker {
         serving: bool,
         /// Where it serves HTTP (`host:port`), if it does; for `status`.
         http: Option<String>,
+        /// How the check of its rows stands; for `status`.
+        scrub: Scrub,
     },
     /// The reply to request `n` is the body frame.
     Done {

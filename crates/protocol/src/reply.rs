@@ -73,6 +73,18 @@ pub struct MemberStatus {
     pub http: Option<String>,
     /// Why acknowledgements don't wait for it, in a clause, where the primary set it aside.
     pub why: Option<String>,
+    /// How the check of its rows stands, as far as the broker has heard.
+    pub scrub: Scrub,
+}
+
+/// How a server's check of all its rows in the background stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scrub {
+    /// When all rows had been read last, and none was damaged: ms since the Unix epoch. None before
+    /// the first time since the server's start.
+    pub ended_ms: Option<u64>,
+    /// How many rows are still to be read; none between two times.
+    pub left_rows: Option<u64>,
 }
 
 /// What a server is at the moment.

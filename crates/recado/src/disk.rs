@@ -1,4 +1,4 @@
-//! Roles that keep data, on a disk that may be full.
+//! Roles that keep data, on a disk that may be full or damaged.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -9,9 +9,11 @@ use recado_server::space;
 use crate::failure::Failure;
 use crate::shutdown::Shutdown;
 
-/// Runs a role on a data folder when there is room for it. When it stops because the disk is full,
-/// the whole process starts over, under its old number and with all of its files closed, and waits
-/// for room: whoever supervises it has nothing to do, and it returns by itself.
+/// Runs a role on a data folder when there is room for it. When it stops because the disk is full, or
+/// because it found damage while it ran, the whole process starts over, under its old number and
+/// with all of its files closed. It waits for room then, or asks the others whether it may begin
+/// anew: whoever supervises it has nothing to do, and it returns by itself. It does so once: damage
+/// that was known when it started is for people to look at.
 ///
 /// # Errors
 /// Those of the role, while there is room.
@@ -25,10 +27,17 @@ pub fn with_room(
     if shutdown.wanted() {
         return Ok(());
     }
+    let known = space::is_noted_damaged(dir);
     let ended = role();
     match ended {
         Err(Failure::Failed(why)) if space::is_short(dir) && !shutdown.wanted() => {
             tracing::error!("{why}; the disk of {} is full", dir.display());
+            Err(start_over(why))
+        }
+        Err(Failure::Failed(why))
+            if !known && space::is_noted_damaged(dir) && !shutdown.wanted() =>
+        {
+            tracing::error!("{why}");
             Err(start_over(why))
         }
         ended => ended,

@@ -234,6 +234,8 @@ fn member_json(settings: &Settings, at: &Endpoints, member: &MemberStatus) -> Va
         "applied": member.applied,
         "term": member.term,
         "clock_offset_ms": member.clock_offset_ms,
+        "scrubbed": member.scrub.ended_ms,
+        "scrub_left": member.scrub.left_rows,
         "http": member.http.clone().or_else(|| running.and_then(|file| file.http)),
         "why": member.why,
     })

@@ -5,7 +5,8 @@
 //! which the others bring level: once whoever leads has confirmed that they can, and never where
 //! nobody else needs to have the data.
 //!
-//! Damaged is what does not fit its checksum, or is gone. What can't be understood was written by
+//! Damaged is what does not fit its checksum, or is gone; of the store also what was found so while
+//! it was in use, which a note beside it says. What can't be understood was written by
 //! another version, or by a mistake: the server stops, and nothing is moved.
 
 use std::fs::{self, File};
@@ -13,7 +14,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use recado_chat::Member;
-use recado_storage::{OpenError, STORE_FILE, Store, reread};
+use recado_storage::{
+    DAMAGE_NOTE, OpenError, STORE_FILE, Store, StoreError, forget_cached, reread,
+};
 
 use crate::NodeId;
 use crate::confirm::{Others, Reach};
@@ -85,9 +88,9 @@ async fn open_whole(dir: &Path, entropy: &dyn Entropy) -> Result<Folder, StartEr
 
 /// What is opened is what the disk has.
 fn drop_the_cache(dir: &Path) -> io::Result<()> {
-    for name in [IDENTITY_FILE, STORE_FILE] {
-        reread(&dir.join(name))?;
-    }
+    reread(&dir.join(IDENTITY_FILE))?;
+    // As long as the history; what is read of it is verified then.
+    forget_cached(&dir.join(STORE_FILE))?;
     let Ok(log) = fs::read_dir(dir.join(LOG_FOLDER)) else { return Ok(()) };
     for entry in log {
         reread(&entry?.path())?;
@@ -106,8 +109,13 @@ pub fn find_a_gap(
 ) -> Result<(), StartError> {
     let dir = dir.display();
     let held = store.reader().and_then(|rows| rows.position());
-    let held = held
-        .map_err(|error| StartError::Failed(format!("can't read the store in {dir}: {error}")))?;
+    let held = held.map_err(|error| {
+        let what = format!("can't read the store in {dir}: {error}");
+        match error {
+            StoreError::Damaged(_) => StartError::Damaged(what),
+            StoreError::Failed(_) => StartError::Failed(what),
+        }
+    })?;
     if log.is_empty() && (held > 0 || identity.has_log) {
         return Err(StartError::Damaged(format!("the log in {dir} is gone")));
     }
@@ -208,7 +216,7 @@ fn left_rows(dir: &Path) -> Option<LeftRows> {
     if !dir.join(STORE_FILE).exists() {
         return None;
     }
-    let store = Store::open(dir).ok()?;
+    let store = Store::open_damaged(dir).ok()?;
     let (applied, membership) = machine::decode_marks(&store.marks().ok()?).ok()?;
     let reach =
         applied.map_or(Reach::default(), |id| Reach { term: id.leader_id.term, index: id.index });
@@ -240,7 +248,7 @@ fn make_aside(dir: &Path) -> io::Result<PathBuf> {
 }
 
 fn move_aside(dir: &Path, aside: &Path) -> io::Result<()> {
-    for name in [LOG_FOLDER, STORE_FILE] {
+    for name in [LOG_FOLDER, STORE_FILE, DAMAGE_NOTE] {
         match fs::rename(dir.join(name), aside.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

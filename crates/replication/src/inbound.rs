@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::announce::{Announced, receive_announcement};
 use crate::bounds::message::{self, Known};
+use crate::compare;
 use crate::confirm;
 use crate::meet;
 use crate::network::{NO_CLUSTER, SignMessage, kind, seal, unseal, unseal_newcomer};
@@ -91,6 +92,10 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
         kind::SIGN => {
             let () = unseal(cluster, me, &body)?;
             answer(&shared, &SignMessage::from(shared.sign(Instant::now())))
+        }
+        kind::CHECKPOINTS => {
+            let () = unseal(cluster, me, &body)?;
+            answer(&shared, &compare::answer(&shared))
         }
         kind::HOLD => answer(&shared, &confirm::answer(&shared, &reads, &body).await?),
         _ => None,

@@ -1,6 +1,8 @@
 //! What a replica counts and measures, for those who watch it.
 
-use recado_metrics::{Counter, Gauge, Histogram, SECONDS, count, exponential_buckets, metrics};
+use recado_metrics::{
+    Counter, Gauge, Histogram, RealGauge, SECONDS, count, exponential_buckets, metrics,
+};
 
 use crate::view::View;
 
@@ -27,6 +29,16 @@ metrics! {
         pub(crate) log_sync_seconds: Histogram = Histogram::new(SECONDS),
         /// Time in which the store was brought to disk.
         pub(crate) store_flush_seconds: Histogram = Histogram::new(SECONDS),
+        /// Rows that were read in the background, to find what is damaged.
+        pub(crate) scrubbed_rows: Counter,
+        /// Rows that are still to be read in the background before all were; 0 between two times.
+        pub(crate) scrub_left_rows: Gauge,
+        /// How often all rows were read in the background and nothing was damaged.
+        pub(crate) scrub_passes: Counter,
+        /// When all rows had been read in the background last, seconds since the Unix epoch; 0 before.
+        pub(crate) scrub_end_seconds: RealGauge,
+        /// 1 once something in the store was found damaged, else 0.
+        pub(crate) store_damaged: Gauge,
         /// Snapshots that this server sent whole to another one.
         pub snapshots_sent: Counter,
         /// Bytes of snapshots that this server sent.

@@ -54,6 +54,8 @@ pub mod kind {
     pub const HOLD: u8 = 9;
     /// Is a server there, and how does its disk do?
     pub const SIGN: u8 = 10;
+    /// What are the sums of your rows, behind the newest positions that all compare?
+    pub const CHECKPOINTS: u8 = 11;
 }
 
 /// How long entries may be on their way before they are sent again. Longer than a slow disk

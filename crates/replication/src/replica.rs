@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ use crate::snapshot::{Files, remove_leftovers};
 use crate::types::Engine;
 use crate::view::View;
 use crate::writer::{Jobs, StoreThread, Writer};
-use crate::{NodeId, announce, inbound, keep, meet, supervisor};
+use crate::{NodeId, announce, compare, inbound, keep, meet, scrub, supervisor};
 
 /// How long things take, ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,12 @@ pub struct Timing {
     pub lag_ms: u64,
     /// A returning backup keeps pace for so long before it is active again; doubles when it flaps.
     pub steady_ms: u64,
+    /// From the start until all rows are read in the background, to find what is damaged.
+    pub scrub_after_ms: u64,
+    /// From the end of that until the next time.
+    pub scrub_every_ms: u64,
+    /// Between two comparisons of the rows' sums with those of the other servers.
+    pub compare_ms: u64,
 }
 
 impl Default for Timing {
@@ -65,6 +71,9 @@ impl Default for Timing {
             long_silence_ms: 1200,
             lag_ms: 1000,
             steady_ms: 500,
+            scrub_after_ms: 10_000,
+            scrub_every_ms: 24 * 60 * 60 * 1000,
+            compare_ms: 10_000,
         }
     }
 }
@@ -291,6 +300,14 @@ impl Replica {
         log.watch_disk(shared.disk.clone());
         shared.failed = log.trouble();
         let shared = Arc::new(shared);
+        let _ = shared.store.set(store.clone());
+        let told = Arc::downgrade(&shared);
+        store.on_damage(move |what| {
+            if let Some(shared) = told.upgrade() {
+                shared.config.metrics.store_damaged.set(1);
+                shared.fail(damaged_in_use(&shared.config, what));
+            }
+        });
         let writer = Writer::new(store.clone(), shared.clone());
         let (jobs, store_thread) =
             start_writer(writer).map_err(|error| failed("no thread for the store", &error))?;
@@ -315,14 +332,18 @@ impl Replica {
         let (reads, reading) = Reads::start(shared.clone());
         let _ = shared.proposals.set(proposals.clone());
         let _ = shared.engine.set(engine.clone());
-        let tasks = vec![
+        let mut tasks = vec![
             proposing,
             reading,
             tokio::spawn(supervisor::run(shared.clone(), engine.clone())),
             tokio::spawn(announce::run(shared.clone())),
             tokio::spawn(meet::run(shared.clone())),
             tokio::spawn(keep::run(shared.clone(), engine.clone(), kept)),
+            tokio::spawn(compare::run(shared.clone(), store.clone())),
         ];
+        if files == Files::Threads {
+            tasks.push(tokio::spawn(scrub::run(shared.clone(), store.clone())));
+        }
         Ok(Replica {
             shared,
             store,
@@ -454,6 +475,13 @@ impl Replica {
         self.shared.published()
     }
 
+    /// When all rows had been read in the background last and nothing was damaged, ms since the
+    /// Unix epoch; and how many are still to be read, while some are.
+    pub fn scrubbed(&self) -> (Option<u64>, Option<u64>) {
+        let some = |number: &AtomicU64| Some(number.load(Ordering::Relaxed)).filter(|n| *n > 0);
+        (some(&self.shared.scrub_ended_ms), some(&self.shared.scrub_left_rows))
+    }
+
     /// Answers a peer's message of a kind below `FIRST_SERVER_KIND`; none when there is nothing
     /// to say. Messages may be handled in any order: consensus orders them itself.
     pub fn handle_peer(&self, kind: u8, body: Bytes) -> BoxFuture<'static, Option<Bytes>> {
@@ -496,6 +524,15 @@ impl Replica {
             }
         }
     }
+}
+
+/// Why a replica stops that found its store damaged.
+fn damaged_in_use(config: &ReplicaConfig, what: &str) -> String {
+    format!(
+        "the store in {} is damaged ({what}); nothing of that is served, and the next start asks \
+         the other servers whether they have everything",
+        config.dir.display()
+    )
 }
 
 /// The engine's settings; ARCHITECTURE.md gives the reasons.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use recado_chat::{Member, Outcome, Stamp};
+use recado_storage::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -72,6 +73,8 @@ pub struct Shared {
     pub position: watch::Sender<u64>,
     /// The last position that a reader waits for.
     asked: AtomicU64,
+    /// The store, for what it can tell at once.
+    pub store: OnceLock<Store>,
     /// The way to the store's writer; weak, because it ends with the state machine.
     pub jobs: OnceLock<mpsc::WeakUnboundedSender<Job>>,
     pub members: watch::Sender<Arc<Vec<Member>>>,
@@ -86,6 +89,10 @@ pub struct Shared {
     pub transfers: Transfers,
     /// The snapshot that is on its way to here.
     pub inbox: Inbox,
+    /// When all rows had been read in the background last, ms since the Unix epoch; 0 before. And
+    /// how many are still to be read, 0 between two times.
+    pub scrub_ended_ms: AtomicU64,
+    pub scrub_left_rows: AtomicU64,
 }
 
 /// A lock's content, also when a panic poisoned it: every critical section leaves it whole.
@@ -139,6 +146,7 @@ impl Shared {
             applied: watch::Sender::new(None),
             position: watch::Sender::new(0),
             asked: AtomicU64::new(0),
+            store: OnceLock::new(),
             jobs: OnceLock::new(),
             members: watch::Sender::new(Arc::default()),
             view: watch::Sender::new(Arc::new(view)),
@@ -148,6 +156,8 @@ impl Shared {
             published: AtomicU64::new(0),
             transfers: Transfers::default(),
             inbox: Inbox::default(),
+            scrub_ended_ms: AtomicU64::new(0),
+            scrub_left_rows: AtomicU64::new(0),
             config,
         }
     }

@@ -78,6 +78,7 @@ impl<C: Cluster> BrokerLink<C> {
                 primary: now.is_primary,
                 serving: now.primary.is_some(),
                 http: self.http.clone(),
+                scrub: *self.facts.scrub.borrow(),
             };
             self.send(&ready, None);
         }

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use recado_protocol::backend::BrokerFacts;
 use recado_protocol::marker::ProxyFacts;
+use recado_protocol::reply::Scrub;
 use recado_replication::NodeId;
 use tokio::sync::{Notify, watch};
 
@@ -87,6 +88,8 @@ pub struct Facts {
     brokers: Mutex<Vec<Door<BrokerFacts>>>,
     /// Written by whoever measured: the primary's round, or on a backup the primary's message.
     pub offsets: watch::Sender<Offsets>,
+    /// Written by the part that is watched.
+    pub scrub: watch::Sender<Scrub>,
     /// What all parts count and measure.
     pub metrics: Metrics,
     requests: AtomicU64,
@@ -104,6 +107,7 @@ impl Facts {
             proxies: Mutex::new(proxies.iter().map(proxy).collect()),
             brokers: Mutex::new(brokers.iter().map(|address| Door::new(address)).collect()),
             offsets: watch::Sender::default(),
+            scrub: watch::Sender::default(),
             metrics: Metrics::default(),
             requests: AtomicU64::default(),
             round_due: Notify::new(),

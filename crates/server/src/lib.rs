@@ -53,5 +53,7 @@ pub use recado_chat::planted as bugs;
 pub use publisher::{CATCH_UP_MS, Minute, Passage, Watermark};
 pub use reference::run_reference;
 pub use run::run_server;
+// For whoever ends the process on a panic.
+pub use recado_storage::is_guarded;
 // Part of the configuration, so that callers need not name the crate below.
 pub use recado_replication::{IDENTITY_FILE, Sizes, Timing};

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use recado_replication::clean_folder;
-use recado_storage::free_bytes;
+use recado_storage::{DAMAGE_NOTE, free_bytes};
 
 use crate::reference::replica_folder;
 
@@ -31,6 +31,12 @@ pub fn clean(folder: &Path) {
             tracing::warn!("what a snapshot left in {} can't be removed: {why}", dir.display());
         }
     }
+}
+
+/// Whether the store of a server in this folder, or of the reference's replica, was found damaged
+/// while it was in use. Who starts then gets everything from the others, if they have it.
+pub fn is_noted_damaged(folder: &Path) -> bool {
+    [folder, &replica_folder(folder)].into_iter().any(|dir| dir.join(DAMAGE_NOTE).exists())
 }
 
 /// Waits until there is room, or until `ended` says that it need not be any more. Says so in the

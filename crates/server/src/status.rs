@@ -1,7 +1,7 @@
 //! The answer to `status`, from what this server sees.
 
 use recado_protocol::backend::{BrokerFacts, ConnectedServer};
-use recado_protocol::reply::{MemberStatus, Role, Status};
+use recado_protocol::reply::{MemberStatus, Role, Scrub, Status};
 use recado_replication::{MemberView, View};
 use rmpv::Value;
 
@@ -43,9 +43,10 @@ fn member_status(view: &View, row: &MemberView, clock_offset_ms: Option<i64>) ->
         applied,
         term: view.term,
         clock_offset_ms,
-        // The broker has it from each server itself.
+        // The broker has these from each server itself.
         http: None,
         why: row.why.clone(),
+        scrub: Scrub::default(),
     }
 }
 

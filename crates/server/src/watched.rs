@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recado_metrics::count;
+use recado_protocol::reply::Scrub;
 use recado_replication::{Replica, View};
 use recado_watch::{BEAT_INTERVAL_MS, Vitals};
 use tokio::time::{MissedTickBehavior, interval};
@@ -66,6 +67,8 @@ impl Watched {
         if let Some(offset_ms) = self.facts.offsets.borrow().get(&view.node) {
             metrics.clock_offset_seconds.set(*offset_ms as f64 / 1000.0);
         }
+        let (ended_ms, left_rows) = self.replica.scrubbed();
+        self.facts.scrub.send_replace(Scrub { ended_ms, left_rows });
         metrics.clock_correction_seconds.set(self.clocks.correction_us() as f64 / 1e6);
         metrics.host_clock_offset_seconds.set(self.clocks.host_offset_us() as f64 / 1e6);
     }

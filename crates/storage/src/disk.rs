@@ -28,13 +28,28 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
 /// # Errors
 /// The file can't be read. One that is not there is none.
 pub fn reread(path: &Path) -> io::Result<()> {
-    let mut file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+    if let Some(mut file) = uncached(path)? {
+        io::copy(&mut file, &mut io::sink())?;
+    }
+    Ok(())
+}
+
+/// The same for a file that is long and never read as a whole: its pages are dropped only.
+///
+/// # Errors
+/// The file can't be opened. One that is not there is none.
+pub fn forget_cached(path: &Path) -> io::Result<()> {
+    uncached(path).map(drop)
+}
+
+/// A file of which the page cache holds nothing; none if it is not there.
+fn uncached(path: &Path) -> io::Result<Option<File>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
     fadvise(&file, 0, None, Advice::DontNeed)?;
-    io::copy(&mut file, &mut io::sink())?;
-    Ok(())
+    Ok(Some(file))
 }
 
 #[cfg(test)]
@@ -55,6 +70,7 @@ mod tests {
         reread(&path).unwrap();
         std::fs::write(&path, b"not yet synced").unwrap();
         reread(&path).unwrap();
+        forget_cached(&path).unwrap();
         assert_eq!(std::fs::read(path).unwrap(), b"not yet synced");
     }
 }

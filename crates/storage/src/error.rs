@@ -3,9 +3,15 @@
 use std::path::{Path, PathBuf};
 
 /// A failure of the store. A node that meets one stops: it can't know what it holds.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreError(pub String);
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Something does not fit its checksum, or is gone. It is noted: the next opening is refused.
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +25,12 @@ pub enum OpenError {
         found: u64,
         /// The newest format that this program can read.
         known: u64,
+    },
+    /// Written by a version that is too old.
+    #[error("{path} was written by an older version of recado, whose data this one can't read; export it with that version, start with an empty data folder, and import it", path = path.display())]
+    Older {
+        /// The store's file.
+        path: PathBuf,
     },
     /// Another process has it open.
     #[error("{path} is in use by another process; stop that one, or give this server another --data-dir or --name", path = path.display())]
@@ -49,7 +61,7 @@ macro_rules! from_redb {
     ($($kind:ident)+) => {$(
         impl From<redb::$kind> for StoreError {
             fn from(error: redb::$kind) -> StoreError {
-                StoreError(format!("the store failed: {error}"))
+                StoreError::Failed(format!("the store failed: {error}"))
             }
         }
     )+};
@@ -58,38 +70,43 @@ macro_rules! from_redb {
 from_redb!(StorageError TableError TransactionError CommitError SetDurabilityError);
 
 impl StoreError {
-    /// A row that this program can't read.
+    /// A row that is as it was written, and that this program can't read.
     pub(crate) fn unreadable(what: &str) -> StoreError {
-        StoreError(format!("the store holds a {what} that can't be read: it is damaged or newer"))
+        StoreError::Failed(format!(
+            "the store holds a {what} that this version of recado can't read; run the version that \
+             wrote it"
+        ))
     }
 
     /// A file that can't be written or read.
     pub(crate) fn file(what: &str, path: &Path, error: &std::io::Error) -> StoreError {
-        StoreError(format!("can't {what} {}: {error}", path.display()))
+        StoreError::Failed(format!("can't {what} {}: {error}", path.display()))
     }
 }
 
 impl OpenError {
+    /// The right kind for what the file system, or redb, met.
+    pub(crate) fn from_io(path: &Path, error: &std::io::Error) -> OpenError {
+        use std::io::ErrorKind::{InvalidData, UnexpectedEof, WouldBlock};
+        let path = path.to_owned();
+        match error.kind() {
+            WouldBlock => OpenError::InUse { path },
+            InvalidData | UnexpectedEof => OpenError::Damaged { path, why: error.to_string() },
+            _ => OpenError::Failed { path, why: io_advice(error) },
+        }
+    }
+
     /// The right kind for what redb met.
     pub(crate) fn from_redb(path: &Path, error: redb::DatabaseError) -> OpenError {
-        let path = path.to_owned();
         match error {
-            redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path },
+            redb::DatabaseError::Storage(redb::StorageError::Io(error)) => {
+                OpenError::from_io(path, &error)
+            }
+            // What redb finds wrong with bytes that fit their checksums does not belong together.
             redb::DatabaseError::Storage(redb::StorageError::Corrupted(why)) => {
-                OpenError::Damaged { path, why }
+                OpenError::Damaged { path: path.to_owned(), why }
             }
-            // No version of this program wrote an older format: the byte that names it is damaged.
-            older @ redb::DatabaseError::UpgradeRequired(_) => {
-                OpenError::Damaged { path, why: older.to_string() }
-            }
-            redb::DatabaseError::Storage(redb::StorageError::Io(error)) => match error.kind() {
-                // A file cut short, or without redb's first bytes.
-                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
-                    OpenError::Damaged { path, why: error.to_string() }
-                }
-                _ => OpenError::Failed { path, why: io_advice(&error) },
-            },
-            other => OpenError::Failed { path, why: other.to_string() },
+            other => OpenError::Failed { path: path.to_owned(), why: other.to_string() },
         }
     }
 }

@@ -48,17 +48,19 @@ impl Reader {
         let after = match cursor.map(<[u8; 8]>::try_from) {
             None => None,
             Some(Ok(bytes)) => Some(u64::from_be_bytes(bytes)),
-            Some(Err(_)) => return Err(StoreError("the export's cursor is not valid".into())),
+            Some(Err(_)) => {
+                return Err(StoreError::Failed("the export's cursor is not valid".into()));
+            }
         };
         let Some(first) = after.map_or(Some(0), |after| after.checked_add(1)) else {
             return Ok(ExportPage::default());
         };
-        match table {
+        self.look(|| match table {
             ExportTable::Users => self.export_topics(true, first, limit),
             ExportTable::Channels => self.export_topics(false, first, limit),
             ExportTable::Messages => self.export_messages(true, first, limit),
             ExportTable::Publications => self.export_messages(false, first, limit),
-        }
+        })
     }
 
     fn export_topics(

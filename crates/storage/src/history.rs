@@ -96,24 +96,26 @@ impl Reader {
         before: Option<u64>,
         limit: PageLimit,
     ) -> Result<HistoryPage, StoreError> {
-        let range = Range { after, before, limit };
-        match of {
-            HistoryOf::Channel(name) => match self.channel_topic(name)? {
-                Some(topic) => self.topic_page(topic, range),
-                None => Ok(HistoryPage::default()),
-            },
-            HistoryOf::Inbox(name) => match self.user_topic(name)? {
-                Some(topic) => self.topic_page(topic, range),
-                None => Ok(HistoryPage::default()),
-            },
-            HistoryOf::Conversation { user, with } => {
-                let (user, with) = (self.name_row(user)?, self.name_row(with)?);
-                let (Some(user), Some(with)) = (user, with) else {
-                    return Ok(HistoryPage::default());
-                };
-                self.conversation_page(user.person, with.person, range)
+        self.look(|| {
+            let range = Range { after, before, limit };
+            match of {
+                HistoryOf::Channel(name) => match self.channel_topic(name)? {
+                    Some(topic) => self.topic_page(topic, range),
+                    None => Ok(HistoryPage::default()),
+                },
+                HistoryOf::Inbox(name) => match self.user_topic(name)? {
+                    Some(topic) => self.topic_page(topic, range),
+                    None => Ok(HistoryPage::default()),
+                },
+                HistoryOf::Conversation { user, with } => {
+                    let (user, with) = (self.name_row(user)?, self.name_row(with)?);
+                    let (Some(user), Some(with)) = (user, with) else {
+                        return Ok(HistoryPage::default());
+                    };
+                    self.conversation_page(user.person, with.person, range)
+                }
             }
-        }
+        })
     }
 
     fn topic_page(&self, topic: TopicId, range: Range) -> Result<HistoryPage, StoreError> {
@@ -189,32 +191,34 @@ impl Reader {
         upto: u64,
         limit: usize,
     ) -> Result<Publishable, StoreError> {
-        let mut found = Publishable { messages: Vec::new(), through: upto };
-        if after_position >= upto {
-            return Ok(found);
-        }
-        let first = MessageKey::new(after_position + 1, 0).0;
-        let last = MessageKey::new(upto, u16::MAX).0;
-        let mut messages = Messages::open(self)?;
-        let most = limit.max(1);
-        let mut looking_at = after_position;
-        let table = self.table(tables::MESSAGES)?;
-        for (seen, row) in table.range(first..=last)?.enumerate() {
-            let (key, value) = row?;
-            let position = MessageKey(key.value()).position();
-            let full = found.messages.len() >= most || seen >= most.saturating_mul(SCAN_FACTOR);
-            // Only between two entries, so that none is left half looked at.
-            if full && position != looking_at {
-                found.through = position - 1;
-                break;
+        self.look(|| {
+            let mut found = Publishable { messages: Vec::new(), through: upto };
+            if after_position >= upto {
+                return Ok(found);
             }
-            looking_at = position;
-            let row = values::read_message(value.value())?;
-            if !row.imported {
-                found.messages.push(messages.resolve(key.value(), &row)?);
+            let first = MessageKey::new(after_position + 1, 0).0;
+            let last = MessageKey::new(upto, u16::MAX).0;
+            let mut messages = Messages::open(self)?;
+            let most = limit.max(1);
+            let mut looking_at = after_position;
+            let table = self.table(tables::MESSAGES)?;
+            for (seen, row) in table.range(first..=last)?.enumerate() {
+                let (key, value) = row?;
+                let position = MessageKey(key.value()).position();
+                let full = found.messages.len() >= most || seen >= most.saturating_mul(SCAN_FACTOR);
+                // Only between two entries, so that none is left half looked at.
+                if full && position != looking_at {
+                    found.through = position - 1;
+                    break;
+                }
+                looking_at = position;
+                let row = values::read_message(value.value())?;
+                if !row.imported {
+                    found.messages.push(messages.resolve(key.value(), &row)?);
+                }
             }
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 
     /// The logical clock of the newest message that was not imported: a primary that starts anew
@@ -223,15 +227,17 @@ impl Reader {
     /// # Errors
     /// When the file can't be read or a row is damaged.
     pub fn newest_clock(&self) -> Result<u64, StoreError> {
-        let table = self.table(tables::MESSAGES)?;
-        for row in table.range::<u64>(..)?.rev().take(CLOCK_SCAN_ROWS) {
-            let (_, value) = row?;
-            let row = values::read_message(value.value())?;
-            if !row.imported {
-                return Ok(row.stamp.clock);
+        self.look(|| {
+            let table = self.table(tables::MESSAGES)?;
+            for row in table.range::<u64>(..)?.rev().take(CLOCK_SCAN_ROWS) {
+                let (_, value) = row?;
+                let row = values::read_message(value.value())?;
+                if !row.imported {
+                    return Ok(row.stamp.clock);
+                }
             }
-        }
-        Ok(0)
+            Ok(0)
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use recado_chat::Member;
 use recado_chat::rows::{Holder, MessageKey, NameRow, TopicId};
@@ -10,13 +11,16 @@ use redb::{
     Value,
 };
 
+use crate::damage::Damage;
 use crate::error::StoreError;
 use crate::store::Marks;
+use crate::sums::Sums;
 use crate::{digest, snapshot, tables, values};
 
 /// A consistent view of the rows at one position. Others may write meanwhile; the view stays.
 pub struct Reader {
     transaction: ReadTransaction,
+    damage: Arc<Damage>,
 }
 
 /// A stored message.
@@ -77,8 +81,22 @@ pub struct StoredLogin {
 }
 
 impl Reader {
-    pub(crate) fn new(transaction: ReadTransaction) -> Reader {
-        Reader { transaction }
+    pub(crate) fn new(transaction: ReadTransaction, damage: Arc<Damage>) -> Reader {
+        Reader { transaction, damage }
+    }
+
+    /// Reads from redb: what is damaged is told and gives an error.
+    pub(crate) fn look<T>(
+        &self,
+        look: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.damage.guard(look)
+    }
+
+    /// Says that what was read can't be: it counts as damaged.
+    pub(crate) fn condemn(&self, what: &str) -> StoreError {
+        self.damage.report(what);
+        StoreError::Damaged(what.to_owned())
     }
 
     pub(crate) fn table<K: Key + 'static, V: Value + 'static>(
@@ -93,86 +111,104 @@ impl Reader {
     /// # Errors
     /// This and all methods below fail when the file can't be read or a row is damaged.
     pub fn marks(&self) -> Result<Marks, StoreError> {
-        let meta = self.table(tables::META)?;
-        let applied = match meta.get(tables::META_APPLIED)? {
-            Some(value) => values::read_applied(value.value())?.1,
-            None => Vec::new(),
-        };
-        let membership = match meta.get(tables::META_MEMBERSHIP)? {
-            Some(value) => values::read_opaque("membership", value.value())?,
-            None => Vec::new(),
-        };
-        Ok(Marks { applied, membership })
+        self.look(|| {
+            let meta = self.table(tables::META)?;
+            let applied = match meta.get(tables::META_APPLIED)? {
+                Some(value) => values::read_applied(value.value())?.1,
+                None => Vec::new(),
+            };
+            let membership = match meta.get(tables::META_MEMBERSHIP)? {
+                Some(value) => values::read_opaque("membership", value.value())?,
+                None => Vec::new(),
+            };
+            Ok(Marks { applied, membership })
+        })
     }
 
     /// The log position of the last applied entry, 0 if there is none.
     pub fn position(&self) -> Result<u64, StoreError> {
-        match self.table(tables::META)?.get(tables::META_APPLIED)? {
+        self.look(|| match self.table(tables::META)?.get(tables::META_APPLIED)? {
             Some(value) => Ok(values::read_applied(value.value())?.0),
             None => Ok(0),
-        }
+        })
+    }
+
+    /// The sums of all rows.
+    pub fn sums(&self) -> Result<Sums, StoreError> {
+        self.look(|| match self.table(tables::META)?.get(tables::META_SUMS)? {
+            Some(value) => values::read_sums(value.value()),
+            None => Err(StoreError::unreadable("row without its sum")),
+        })
     }
 
     /// The last log position whose events are known to be published.
     pub fn watermark(&self) -> Result<u64, StoreError> {
-        match self.table(tables::STATE)?.get(tables::STATE_PUBLISHED)? {
+        self.look(|| match self.table(tables::STATE)?.get(tables::STATE_PUBLISHED)? {
             Some(value) => values::read_number("watermark", value.value()),
             None => Ok(0),
-        }
+        })
     }
 
     /// How many servers must be active for writes to be taken.
     pub fn min_copies(&self) -> Result<u32, StoreError> {
-        match self.table(tables::STATE)?.get(tables::STATE_MIN_COPIES)? {
+        self.look(|| match self.table(tables::STATE)?.get(tables::STATE_MIN_COPIES)? {
             Some(value) => values::read_copies(value.value()),
             None => Ok(1),
-        }
+        })
     }
 
     /// All members, by node id.
     pub fn members(&self) -> Result<Vec<Member>, StoreError> {
-        let mut members = Vec::new();
-        for row in self.table(tables::MEMBERS)?.iter()? {
-            members.push(values::read_member(row?.1.value())?);
-        }
-        Ok(members)
+        self.look(|| {
+            let mut members = Vec::new();
+            for row in self.table(tables::MEMBERS)?.iter()? {
+                members.push(values::read_member(row?.1.value())?);
+            }
+            Ok(members)
+        })
     }
 
     /// How many members there are.
     pub fn member_count(&self) -> Result<u64, StoreError> {
-        Ok(self.table(tables::MEMBERS)?.len()?)
+        self.look(|| Ok(self.table(tables::MEMBERS)?.len()?))
     }
 
     /// Whether this node id was removed for good.
     pub fn is_removed(&self, node: u64) -> Result<bool, StoreError> {
-        Ok(self.table(tables::REMOVED)?.get(node)?.is_some())
+        self.look(|| Ok(self.table(tables::REMOVED)?.get(node)?.is_some()))
     }
 
     /// The node ids of all members that were removed for good.
     pub fn removed_nodes(&self) -> Result<BTreeSet<u64>, StoreError> {
-        let mut nodes = BTreeSet::new();
-        for row in self.table(tables::REMOVED)?.iter()? {
-            nodes.insert(row?.0.value());
-        }
-        Ok(nodes)
+        self.look(|| {
+            let mut nodes = BTreeSet::new();
+            for row in self.table(tables::REMOVED)?.iter()? {
+                nodes.insert(row?.0.value());
+            }
+            Ok(nodes)
+        })
     }
 
     /// The names of all users, in the order of their creation.
     pub fn users(&self) -> Result<Vec<String>, StoreError> {
-        let mut names = Vec::new();
-        for row in self.table(tables::USERS)?.iter()? {
-            names.push(values::read_user(row?.1.value())?.name);
-        }
-        Ok(names)
+        self.look(|| {
+            let mut names = Vec::new();
+            for row in self.table(tables::USERS)?.iter()? {
+                names.push(values::read_user(row?.1.value())?.name);
+            }
+            Ok(names)
+        })
     }
 
     /// The names of all channels, in the order of their creation.
     pub fn channels(&self) -> Result<Vec<String>, StoreError> {
-        let mut names = Vec::new();
-        for row in self.table(tables::CHANNELS)?.iter()? {
-            names.push(values::read_channel(row?.1.value())?.name);
-        }
-        Ok(names)
+        self.look(|| {
+            let mut names = Vec::new();
+            for row in self.table(tables::CHANNELS)?.iter()? {
+                names.push(values::read_channel(row?.1.value())?.name);
+            }
+            Ok(names)
+        })
     }
 
     /// Whether a user bears this name.
@@ -187,33 +223,37 @@ impl Reader {
 
     /// A user with its times.
     pub fn user(&self, name: &str) -> Result<Option<StoredUser>, StoreError> {
-        let Some(id) = self.user_topic(name)? else { return Ok(None) };
-        let users = self.table(tables::USERS)?;
-        let Some(value) = users.get(id)? else { return Ok(None) };
-        let row = values::read_user(value.value())?;
-        Ok(Some(StoredUser {
-            name: row.name,
-            created_ms: row.created_ms,
-            login_ms: row.login_ms,
-            seen_ms: row.seen_ms,
-        }))
+        self.look(|| {
+            let Some(id) = self.user_topic(name)? else { return Ok(None) };
+            let users = self.table(tables::USERS)?;
+            let Some(value) = users.get(id)? else { return Ok(None) };
+            let row = values::read_user(value.value())?;
+            Ok(Some(StoredUser {
+                name: row.name,
+                created_ms: row.created_ms,
+                login_ms: row.login_ms,
+                seen_ms: row.seen_ms,
+            }))
+        })
     }
 
     /// Logins behind a log position, oldest first, at most `limit`.
     pub fn logins(&self, after: u64, limit: usize) -> Result<Vec<StoredLogin>, StoreError> {
-        let users = self.table(tables::USERS)?;
-        let mut logins = Vec::new();
-        let Some(first) = after.checked_add(1) else { return Ok(logins) };
-        for row in self.table(tables::LOGINS)?.range(first..)?.take(limit) {
-            let (position, value) = row?;
-            let (id, time_ms) = values::read_login(value.value())?;
-            let Some(user) = users.get(id)? else {
-                return Err(StoreError::unreadable("login"));
-            };
-            let user = values::read_user(user.value())?.name;
-            logins.push(StoredLogin { position: position.value(), user, time_ms });
-        }
-        Ok(logins)
+        self.look(|| {
+            let users = self.table(tables::USERS)?;
+            let mut logins = Vec::new();
+            let Some(first) = after.checked_add(1) else { return Ok(logins) };
+            for row in self.table(tables::LOGINS)?.range(first..)?.take(limit) {
+                let (position, value) = row?;
+                let (id, time_ms) = values::read_login(value.value())?;
+                let Some(user) = users.get(id)? else {
+                    return Err(StoreError::unreadable("login"));
+                };
+                let user = values::read_user(user.value())?.name;
+                logins.push(StoredLogin { position: position.value(), user, time_ms });
+            }
+            Ok(logins)
+        })
     }
 
     /// A SHA-256 over all rows of the chat's state: users, channels, messages, their order and
@@ -224,7 +264,7 @@ impl Reader {
     ///
     /// Reads everything: for tests and tools, not for requests.
     pub fn state_hash(&self) -> Result<[u8; 32], StoreError> {
-        digest::state_hash(self)
+        self.look(|| digest::state_hash(self))
     }
 
     /// Writes this view as a snapshot file: durably, checksummed, and first under another name,
@@ -233,7 +273,7 @@ impl Reader {
     /// # Errors
     /// Also when the file can't be written; nothing is left under its name then.
     pub fn write_snapshot(&self, path: &Path) -> Result<(), StoreError> {
-        snapshot::write(self, path)
+        self.look(|| snapshot::write(self, path))
     }
 
     /// Writes this view to an empty file that is open, whether it has a name or not, and syncs
@@ -251,10 +291,10 @@ impl Reader {
     }
 
     pub(crate) fn name_row(&self, name: &str) -> Result<Option<NameRow>, StoreError> {
-        match self.table(tables::NAMES)?.get(name.as_bytes())? {
+        self.look(|| match self.table(tables::NAMES)?.get(name.as_bytes())? {
             Some(value) => values::read_name(value.value()).map(Some),
             None => Ok(None),
-        }
+        })
     }
 
     pub(crate) fn user_topic(&self, name: &str) -> Result<Option<TopicId>, StoreError> {

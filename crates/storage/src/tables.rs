@@ -3,12 +3,16 @@
 //! Every value begins with a version byte; tables that are pure sets have no value at all. Keys
 //! have a fixed width (names apart) and sort by their numbers.
 
-use redb::{Key, ReadOnlyTable, ReadableTable, Table, TableDefinition, Value};
+use std::borrow::Borrow;
 
+use redb::{Key, ReadOnlyTable, ReadableTable, Table, TableDefinition, Value, WriteTransaction};
+
+use crate::damage::Damage;
 use crate::error::StoreError;
+use crate::sums::Sums;
 
 /// The format of the whole store; it changes when an older program would misread it.
-pub(crate) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 2;
 
 /// The version byte in front of every value.
 pub(crate) const VERSION: u8 = 1;
@@ -21,6 +25,8 @@ pub(crate) const META_FORMAT: &str = "format";
 pub(crate) const META_APPLIED: &str = "applied";
 /// [`META`]: replication's membership.
 pub(crate) const META_MEMBERSHIP: &str = "membership";
+/// [`META`]: the sums of the fingerprints of all other rows, at the last applied position.
+pub(crate) const META_SUMS: &str = "sums";
 
 /// Single values, by one of the numbers below.
 pub(crate) const STATE: TableDefinition<u8, &[u8]> = TableDefinition::new("state");
@@ -105,12 +111,82 @@ pub(crate) fn fits<K: Key + 'static, V: Value + 'static>(
         && V::fixed_width().is_none_or(|width| width == value.len())
 }
 
-/// Inserts a row that [`fits`].
+/// Inserts a row that [`fits`]; whether it is new.
 pub(crate) fn insert_bytes<K: Key + 'static, V: Value + 'static>(
     table: &mut Table<'_, K, V>,
     key: &[u8],
     value: &[u8],
-) -> Result<(), StoreError> {
-    table.insert(K::from_bytes(key), V::from_bytes(value))?;
-    Ok(())
+) -> Result<bool, StoreError> {
+    Ok(table.insert(K::from_bytes(key), V::from_bytes(value))?.is_none())
+}
+
+/// A table in a write transaction. What changes in it is counted in the sums.
+pub(crate) struct Summed<'txn, K: Key + 'static, V: Value + 'static> {
+    table: Table<'txn, K, V>,
+    number: u8,
+    damage: &'txn Damage,
+}
+
+impl<'txn, K: Key + 'static, V: Value + 'static> Summed<'txn, K, V> {
+    /// The table of this number.
+    pub fn open(
+        transaction: &'txn WriteTransaction,
+        damage: &'txn Damage,
+        number: u8,
+        table: TableDefinition<K, V>,
+    ) -> Result<Summed<'txn, K, V>, StoreError> {
+        Ok(Summed { table: transaction.open_table(table)?, number, damage })
+    }
+
+    /// Reads something.
+    pub fn read<T>(
+        &self,
+        look: impl FnOnce(&Table<'txn, K, V>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.damage.guard(|| look(&self.table))
+    }
+
+    /// Reads a row, if there is one.
+    pub fn get<'k, T>(
+        &self,
+        key: impl Borrow<K::SelfType<'k>>,
+        decode: impl FnOnce(V::SelfType<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.read(|table| table.get(key)?.map(|value| decode(value.value())).transpose())
+    }
+
+    /// Inserts a row, or writes it anew.
+    pub fn insert<'k, 'v>(
+        &mut self,
+        sums: &mut Sums,
+        key: impl Borrow<K::SelfType<'k>>,
+        value: impl Borrow<V::SelfType<'v>>,
+    ) -> Result<(), StoreError> {
+        let (key, value) = (key.borrow(), value.borrow());
+        let bytes = K::as_bytes(key);
+        self.damage.guard(|| {
+            if let Some(old) = self.table.insert(key, value)? {
+                sums.subtract(self.number, bytes.as_ref(), V::as_bytes(&old.value()).as_ref());
+            }
+            Ok(())
+        })?;
+        sums.add(self.number, bytes.as_ref(), V::as_bytes(value).as_ref());
+        Ok(())
+    }
+
+    /// Removes a row, if it is there.
+    pub fn remove<'k>(
+        &mut self,
+        sums: &mut Sums,
+        key: impl Borrow<K::SelfType<'k>>,
+    ) -> Result<(), StoreError> {
+        let key = key.borrow();
+        self.damage.guard(|| {
+            if let Some(old) = self.table.remove(key)? {
+                let bytes = K::as_bytes(key);
+                sums.subtract(self.number, bytes.as_ref(), V::as_bytes(&old.value()).as_ref());
+            }
+            Ok(())
+        })
+    }
 }

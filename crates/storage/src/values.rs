@@ -8,6 +8,7 @@ use recado_chat::{Member, Outcome, Refusal, Stamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error::StoreError;
+use crate::sums::Sums;
 use crate::tables::{STATE_COUNTERS, STATE_MIN_COPIES, STATE_PUBLISHED, VERSION};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -80,7 +81,7 @@ pub(crate) fn pack(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut bytes = vec![VERSION];
     value
         .serialize(&mut rmp_serde::Serializer::new(&mut bytes))
-        .map_err(|error| StoreError(format!("a row has no bytes: {error}")))?;
+        .map_err(|error| StoreError::Failed(format!("a row has no bytes: {error}")))?;
     Ok(bytes)
 }
 
@@ -119,6 +120,14 @@ pub(crate) fn applied(position: u64, mark: &[u8]) -> Vec<u8> {
 pub(crate) fn read_applied(value: &[u8]) -> Result<(u64, Vec<u8>)> {
     let mut fields = Fields::of("mark", value)?;
     Ok((fields.u64()?, fields.rest.to_vec()))
+}
+
+pub(crate) fn sums(sums: Sums) -> [u8; Sums::BYTES + 1] {
+    fixed(&[&sums.to_bytes()])
+}
+
+pub(crate) fn read_sums(value: &[u8]) -> Result<Sums> {
+    Ok(Sums::from_bytes(Fields::of("sum", value)?.array()?))
 }
 
 pub(crate) fn counters(row: Counters) -> [u8; 13] {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use recado_chat::members::Announcement;
 use recado_chat::rows::MemoryRows;
 use recado_chat::{Command, ImportedRow, LogEntry, MemberCommand, Origin, Stamp};
-use recado_storage::{Logged, Marks, Store};
+use recado_storage::{Logged, Marks, Store, verify_snapshot};
 
 fn name() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["a", "b", "c", "d", ""])
@@ -92,6 +92,12 @@ proptest! {
         prop_assert_eq!(&results, &expected);
         let (one, all) = (store.reader().unwrap(), whole.reader().unwrap());
         prop_assert_eq!(one.state_hash().unwrap(), all.state_hash().unwrap());
+        // The sums are kept up with each change; a snapshot's are counted anew, row by row.
+        prop_assert_eq!(one.sums().unwrap(), all.sums().unwrap());
+        let snapshot = dir.path().join("snapshot");
+        one.write_snapshot(&snapshot).unwrap();
+        let counted = verify_snapshot(&snapshot).unwrap().sums;
+        prop_assert_eq!(store.sums().unwrap(), (log.len() as u64, counted));
         prop_assert_eq!(one.watermark().unwrap(), model.published);
         let members: Vec<_> = model.members.into_values().collect();
         prop_assert_eq!(one.member_count().unwrap(), members.len() as u64);

@@ -73,7 +73,9 @@ impl Dispatcher {
         }
         status.broker = rmpv::Value::Map(part);
         for member in &mut status.members {
-            member.http = self.servers.http(&member.name);
+            let Some(server) = self.servers.named(&member.name) else { continue };
+            member.http.clone_from(&server.http);
+            member.scrub = server.scrub;
         }
         self.answer(Action::Status { to, status: Box::new(status) });
     }
@@ -82,6 +84,7 @@ impl Dispatcher {
 /// A status without anything from the servers.
 pub(super) fn no_members() -> Status {
     Status {
+        min_copies: 1,
         members: Vec::new(),
         broker: rmpv::Value::Nil,
         proxy: rmpv::Value::Nil,

@@ -235,8 +235,8 @@ impl Dispatcher {
     /// A server says something; `body` is the frame after the header.
     pub fn server_says(&mut self, from: &Bytes, said: ToBroker, body: Option<Bytes>, now: u64) {
         match (said, body) {
-            (ToBroker::Ready { name, boot, credit, primary, serving, http }, _) => {
-                let said = Announcement { name, boot, credit, primary, serving, http };
+            (ToBroker::Ready { name, boot, credit, primary, serving, http, scrub }, _) => {
+                let said = Announcement { name, boot, credit, primary, serving, http, scrub };
                 let announced = self.servers.announced(from, said, now);
                 for replaced in announced.replaced {
                     self.server_lost(replaced);

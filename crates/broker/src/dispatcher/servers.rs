@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use recado_protocol::limits::MAX_TOLD_SERVERS;
+use recado_protocol::reply::Scrub;
 use std::collections::VecDeque;
 
 use super::Connected;
@@ -25,6 +26,7 @@ pub(super) struct Server {
     pub(super) serving: bool,
     /// Where it serves HTTP, if it does.
     pub(super) http: Option<String>,
+    pub(super) scrub: Scrub,
     pub(super) heard_ms: u64,
     /// When it came.
     pub(super) since_ms: u64,
@@ -44,6 +46,7 @@ pub(super) struct Announcement {
     pub(super) primary: bool,
     pub(super) serving: bool,
     pub(super) http: Option<String>,
+    pub(super) scrub: Scrub,
 }
 
 /// Whom to send a request to.
@@ -90,10 +93,9 @@ impl Servers {
         self.all.iter().filter(|server| server.live).count()
     }
 
-    /// Where the server of this name serves HTTP, if one that is heard of in time does.
-    pub(super) fn http(&self, name: &str) -> Option<String> {
-        let server = self.all.iter().find(|server| server.live && server.name == name)?;
-        server.http.clone()
+    /// The server of this name, if one is heard of in time.
+    pub(super) fn named(&self, name: &str) -> Option<&Server> {
+        self.all.iter().find(|server| server.live && server.name == name)
     }
 
     /// The connections of those who are to be told how the broker is: all, or only new ones.
@@ -142,6 +144,7 @@ impl Servers {
         server.credit = said.credit;
         server.serving = said.serving;
         server.http = said.http;
+        server.scrub = said.scrub;
         server.heard_ms = now;
         server.live = true;
         let key = server.key;
@@ -179,6 +182,7 @@ impl Servers {
             leads: false,
             serving: said.serving,
             http: None,
+            scrub: Scrub::default(),
             heard_ms: 0,
             since_ms: now,
             told: false,
@@ -290,6 +294,7 @@ mod tests {
                 primary: false,
                 serving: true,
                 http: None,
+                scrub: Scrub::default(),
             };
             servers.announced(&Bytes::copy_from_slice(&number.to_be_bytes()), said, 0);
         }
@@ -304,6 +309,7 @@ mod tests {
             primary: true,
             serving: true,
             http: None,
+            scrub: Scrub::default(),
         };
         let announced = servers.announced(&Bytes::from_static(b"real"), said, 5000);
         assert_eq!(announced.replaced.len(), 1);

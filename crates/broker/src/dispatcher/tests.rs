@@ -6,6 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use recado_protocol::backend::ToBroker;
 use recado_protocol::codec::{self, Stamp};
+use recado_protocol::reply::Scrub;
 use recado_protocol::{Code, Incoming, Refusal, Reply, Request, RequestId};
 use recado_transport::Envelope;
 
@@ -92,7 +93,8 @@ impl Scene {
 
     fn says(&mut self, server: &'static str, credit: u32, serving: bool, primary: bool) {
         let name = server.to_owned();
-        let said = ToBroker::Ready { name, boot: 1, credit, primary, serving, http: None };
+        let (http, scrub) = (None, Scrub::default());
+        let said = ToBroker::Ready { name, boot: 1, credit, primary, serving, http, scrub };
         self.dispatcher.server_says(&server.into(), said, None, self.now);
     }
 
@@ -344,6 +346,7 @@ fn a_new_connection_of_the_same_start_replaces_the_old_one() {
         primary: false,
         serving: true,
         http: None,
+        scrub: Scrub::default(),
     };
     scene.dispatcher.server_says(&"b".into(), said, None, 0);
     assert_eq!(scene.turn()[0].server, "b", "what the old connection had goes to the new one");

@@ -241,8 +241,8 @@ impl Content {
 }
 
 impl Medium for Handle {
-    fn length(&self) -> u64 {
-        self.disk.lock().bytes.len() as u64
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.content()?.bytes.len() as u64)
     }
 
     fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {

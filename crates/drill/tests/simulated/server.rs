@@ -93,7 +93,6 @@ impl Server {
             inbox: Vec::new(),
             post,
             sizes,
-            min_copies: None,
             witness: false,
         }
     }
@@ -163,6 +162,7 @@ impl Server {
             pid: self.starts as u32,
             timing: Timing::default(),
             sizes: self.sizes,
+            min_copies: None,
             witness: self.witness,
             metrics: Metrics::default(),
         };

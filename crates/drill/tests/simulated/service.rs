@@ -154,7 +154,9 @@ async fn propose(replica: &Replica, command: Command, origin: Option<Origin>) ->
             Outcome::Refused(refusal) => Reply::Refused(format!("{refusal:?}")),
             _ => Reply::Done,
         },
-        Err(ProposeError::NotPrimary { .. } | ProposeError::Busy) => Reply::Elsewhere,
+        Err(ProposeError::NotPrimary { .. } | ProposeError::Busy | ProposeError::TooFew { .. }) => {
+            Reply::Elsewhere
+        }
         Err(ProposeError::OutOfBounds(why)) => Reply::Refused(why),
         Err(ProposeError::Uncertain) => Reply::Perhaps,
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::field::{self, Field, Fields, Message};
+use super::reply::{read_scrub, write_scrub};
 use super::request::{read_request_id, write_request_id};
 use super::{DecodeError, Stamp, write};
 use crate::backend::{BrokerFacts, ConnectedServer, ToBroker, ToServer};
@@ -11,8 +12,8 @@ use crate::limits::MAX_TOLD_SERVERS;
 /// Encodes the header frame from a server to the broker.
 pub fn encode_to_broker(header: &ToBroker, stamp: Stamp) -> Bytes {
     match header {
-        ToBroker::Ready { name, boot, credit, primary, serving, http } => {
-            write::message("ready", stamp, 64 + name.len(), |data| {
+        ToBroker::Ready { name, boot, credit, primary, serving, http, scrub } => {
+            write::message("ready", stamp, 96 + name.len(), |data| {
                 data.str("name", name);
                 data.uint("boot", *boot);
                 data.uint("credit", u64::from(*credit));
@@ -21,6 +22,7 @@ pub fn encode_to_broker(header: &ToBroker, stamp: Stamp) -> Bytes {
                 if let Some(http) = http {
                     data.str("http", http);
                 }
+                write_scrub(data, *scrub);
             })
         }
         ToBroker::Done { n } => write::message("done", stamp, 16, |data| data.uint("n", *n)),
@@ -57,6 +59,7 @@ pub fn decode_to_broker(frame: &[u8]) -> Result<(ToBroker, u64), DecodeError> {
 fn read_ready(data: Fields<'_>) -> Result<ToBroker, DecodeError> {
     let [name, boot, credit, primary, serving, http] =
         data.pick(["name", "boot", "credit", "primary", "serving", "http"]);
+    let scrub = read_scrub(data)?;
     Ok(ToBroker::Ready {
         name: name.label()?,
         boot: boot.uint()?,
@@ -64,6 +67,7 @@ fn read_ready(data: Fields<'_>) -> Result<ToBroker, DecodeError> {
         primary: primary.bool()?,
         serving: serving.bool()?,
         http: http.optional(Field::label)?,
+        scrub,
     })
 }
 

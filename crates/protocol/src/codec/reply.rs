@@ -6,7 +6,7 @@ use super::field::{self, Field, Fields, Message};
 use super::write::{self, MapWriter};
 use super::{DecodeError, Stamp, record};
 use crate::code::Refusal;
-use crate::reply::{Ack, HistoryReply, ImportResult, MemberStatus, Reply, Role, Status};
+use crate::reply::{Ack, HistoryReply, ImportResult, MemberStatus, Reply, Role, Scrub, Status};
 
 /// Whether the standard has this service say `OK` instead of `sucesso`, and put the reason of a
 /// refusal into `message` instead of `description`.
@@ -113,6 +113,7 @@ fn write_status(data: &mut MapWriter, status: &Status) {
         if let Some(why) = &member.why {
             map.str("why", why);
         }
+        write_scrub(map, member.scrub);
     });
     data.uint("min_copies", u64::from(status.min_copies));
     data.free("broker", &status.broker);
@@ -255,5 +256,21 @@ fn read_member(fields: Fields<'_>) -> Result<MemberStatus, DecodeError> {
         clock_offset_ms: offset.optional(Field::sint)?,
         http: http.optional(Field::string)?,
         why: why.optional(Field::string)?,
+        scrub: read_scrub(fields)?,
     })
+}
+
+/// How a server's check of its rows stands, where that is known.
+pub(super) fn write_scrub(map: &mut MapWriter, scrub: Scrub) {
+    if let Some(ended_ms) = scrub.ended_ms {
+        map.uint("scrubbed", ended_ms);
+    }
+    if let Some(left_rows) = scrub.left_rows {
+        map.uint("scrub_left", left_rows);
+    }
+}
+
+pub(super) fn read_scrub(fields: Fields<'_>) -> Result<Scrub, DecodeError> {
+    let [ended, left] = fields.pick(["scrubbed", "scrub_left"]);
+    Ok(Scrub { ended_ms: ended.optional(Field::uint)?, left_rows: left.optional(Field::uint)? })
 }

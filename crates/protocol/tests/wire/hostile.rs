@@ -9,6 +9,7 @@ use recado_protocol::backend::ToBroker;
 use recado_protocol::codec::{self, Stamp};
 use recado_protocol::limits::{MAX_DEPTH, MAX_LABEL_BYTES, MAX_PAGE_ROWS, MAX_REQUEST_BYTES};
 use recado_protocol::reference::{ReferenceRequest, Registration};
+use recado_protocol::reply::Scrub;
 
 use crate::samples;
 
@@ -257,6 +258,7 @@ fn names_and_addresses_of_the_clusters_parts_are_bounded() {
         primary: false,
         serving: true,
         http: Some(http.to_owned()),
+        scrub: Scrub::default(),
     };
     let reads = |header: &ToBroker| {
         codec::decode_to_broker(&codec::encode_to_broker(header, Stamp::default())).is_ok()

@@ -6,7 +6,7 @@ use recado_protocol::codec::{self, Stamp};
 use recado_protocol::marker::ProxyFacts;
 use recado_protocol::message::{ExportTable, HistoryOf};
 use recado_protocol::reference::{Listed, ReferenceReply, ReferenceRequest, Registration};
-use recado_protocol::reply::{ImportResult, MemberStatus, Role};
+use recado_protocol::reply::{ImportResult, MemberStatus, Role, Scrub};
 use recado_protocol::server::{ServerReply, ServerRequest};
 use recado_protocol::services::Link;
 use recado_protocol::{
@@ -111,9 +111,15 @@ fn replies(samples: &mut Vec<Sample>) {
         clock_offset_ms: Some(-3),
         http: Some("10.0.0.1:5625".into()),
         why: None,
+        scrub: Scrub { ended_ms: Some(1_700_000_000_000), left_rows: None },
     };
-    let backup =
-        MemberStatus { role: Role::Backup, clock_offset_ms: None, http: None, ..member.clone() };
+    let backup = MemberStatus {
+        role: Role::Backup,
+        clock_offset_ms: None,
+        http: None,
+        scrub: Scrub::default(),
+        ..member.clone()
+    };
     let late = MemberStatus {
         role: Role::Joining,
         why: Some("its disk is slow".into()),
@@ -326,6 +332,7 @@ fn backend(samples: &mut Vec<Sample>) {
         primary: true,
         serving: false,
         http: Some("10.0.0.1:5625".into()),
+        scrub: Scrub { ended_ms: Some(1_700_000_000_000), left_rows: Some(70_000) },
     };
     let list = [
         ("ready", ready),

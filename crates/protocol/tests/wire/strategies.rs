@@ -9,7 +9,7 @@ use recado_protocol::codec::Stamp;
 use recado_protocol::limits::{MAX_CLOCK, MAX_PAGE_ROWS};
 use recado_protocol::message::{ExportTable, HistoryOf};
 use recado_protocol::reference::{Listed, ReferenceReply, ReferenceRequest, Registration};
-use recado_protocol::reply::{ImportResult, MemberStatus, Role};
+use recado_protocol::reply::{ImportResult, MemberStatus, Role, Scrub};
 use recado_protocol::server::{ServerReply, ServerRequest};
 use recado_protocol::{
     Ack, Code, Event, HistoryQuery, HistoryReply, ImportRow, Incoming, Record, Refusal, Reply,
@@ -163,10 +163,16 @@ fn member() -> impl Strategy<Value = MemberStatus> {
         prop::sample::select(roles),
         (number(), number(), number()),
         any::<u32>(),
-        (option::of(any::<i64>()), option::of(text()), option::of(text())),
+        (option::of(any::<i64>()), option::of(text()), option::of(text()), scrub()),
     )
         .prop_map(
-            |((name, address), role, (rank, applied, term), pid, (clock_offset_ms, http, why))| {
+            |(
+                (name, address),
+                role,
+                (rank, applied, term),
+                pid,
+                (clock_offset_ms, http, why, scrub),
+            )| {
                 MemberStatus {
                     name,
                     rank,
@@ -178,9 +184,15 @@ fn member() -> impl Strategy<Value = MemberStatus> {
                     clock_offset_ms,
                     http,
                     why,
+                    scrub,
                 }
             },
         )
+}
+
+fn scrub() -> impl Strategy<Value = Scrub> {
+    (option::of(number()), option::of(number()))
+        .prop_map(|(ended_ms, left_rows)| Scrub { ended_ms, left_rows })
 }
 
 /// A reply with a service that it may answer.
@@ -293,14 +305,13 @@ pub fn server_reply() -> impl Strategy<Value = (&'static str, ServerReply)> {
 
 pub fn to_broker() -> impl Strategy<Value = ToBroker> {
     prop_oneof![
-        (label(), number(), any::<u32>(), any::<bool>(), any::<bool>(), option::of(label()))
-            .prop_map(|(name, boot, credit, primary, serving, http)| ToBroker::Ready {
-                name,
-                boot,
-                credit,
-                primary,
-                serving,
-                http
+        (
+            (label(), number(), any::<u32>(), any::<bool>(), any::<bool>()),
+            option::of(label()),
+            scrub(),
+        )
+            .prop_map(|((name, boot, credit, primary, serving), http, scrub)| {
+                ToBroker::Ready { name, boot, credit, primary, serving, http, scrub }
             }),
         number().prop_map(|n| ToBroker::Done { n }),
         (number(), any::<bool>()).prop_map(|(n, uncertain)| ToBroker::Again { n, uncertain }),

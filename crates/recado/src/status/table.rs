@@ -9,7 +9,8 @@ const FACTS_COLUMNS: usize = 69;
 
 /// Servers in columns; below them what is known of every other role, as facts in lines.
 pub fn table(status: &Value) -> String {
-    let header = ["SERVER", "RANK", "ROLE", "ADDRESS", "PID", "APPLIED", "TERM", "CLOCK"];
+    let header =
+        ["SERVER", "RANK", "ROLE", "ADDRESS", "PID", "APPLIED", "TERM", "CLOCK", "CHECKED"];
     let mut rows = vec![header.map(str::to_owned)];
     for member in status["members"].as_array().into_iter().flatten() {
         let clock = member["clock_offset_ms"].as_i64().map(|ms| format!("{ms:+} ms"));
@@ -23,9 +24,10 @@ pub fn table(status: &Value) -> String {
             cell("applied"),
             cell("term"),
             clock.unwrap_or_else(|| "-".into()),
+            checked(member),
         ]);
     }
-    let widths: [usize; 8] = std::array::from_fn(|column| {
+    let widths: [usize; 9] = std::array::from_fn(|column| {
         rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
     });
     let mut text = String::new();
@@ -113,6 +115,15 @@ fn fold(facts: &[String]) -> Vec<String> {
     lines
 }
 
+/// How the check of a server's rows stands.
+fn checked(member: &Value) -> String {
+    match (member["scrub_left"].as_u64(), member["scrubbed"].as_u64()) {
+        (Some(rows), _) => format!("{rows} rows left"),
+        (None, Some(ended_ms)) => format!("{} ago", ago(ended_ms)),
+        (None, None) => "-".into(),
+    }
+}
+
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".into(),
@@ -156,7 +167,7 @@ mod tests {
         let status = json!({
             "members": [
                 {"name": "server-1", "rank": 1, "role": "primary", "address": "tcp://a:1",
-                 "pid": 7, "applied": 12, "term": 2, "clock_offset_ms": -3},
+                 "pid": 7, "applied": 12, "term": 2, "clock_offset_ms": -3, "scrub_left": 9},
                 {"name": "s", "rank": 12, "role": "down", "address": "tcp://b:1",
                  "pid": null, "applied": 12, "term": 2, "clock_offset_ms": null,
                  "why": "its disk hangs"},
@@ -166,9 +177,9 @@ mod tests {
             "reference": {"listed": []},
         });
         let expected = "\
-SERVER    RANK  ROLE     ADDRESS    PID  APPLIED  TERM  CLOCK
-server-1  1     primary  tcp://a:1  7    12       2     -3 ms
-s         12    down     tcp://b:1  -    12       2     -
+SERVER    RANK  ROLE     ADDRESS    PID  APPLIED  TERM  CLOCK  CHECKED
+server-1  1     primary  tcp://a:1  7    12       2     -3 ms  9 rows left
+s         12    down     tcp://b:1  -    12       2     -      -
 s is not waited for: its disk hangs
 
 broker     address tcp://a:5555, pid 9, queued 0

@@ -65,6 +65,46 @@ async fn a_backup_with_a_flipped_bit_comes_back_by_itself() {
     chat::check_order(&records);
 }
 
+/// What nobody reads is found in the background; nobody supervises the server, and it comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_a_running_server_finds_is_mended_by_itself() {
+    let mut cluster = Cluster::roles(3);
+    let client = chat::connect(&cluster).await;
+    client.create_channel("load").await.unwrap();
+    let text = |number: usize| format!("this is message {number:04}");
+    for number in 0..MESSAGES {
+        client.publish("ana", "load", &text(number)).await.unwrap();
+    }
+    let (primary, _) = cluster.primary();
+    let number = (1..=3).find(|n| format!("server-{n}") != primary).unwrap();
+    let name = format!("server-{number}");
+    let dir = cluster.data_dir().join(&name);
+    // Told to stop, it has everything in the store.
+    assert_eq!(cluster.process(&name).stop(), Some(0));
+    let store = dir.join("chat.redb");
+    let mut bytes = fs::read(&store).unwrap();
+    let wanted = text(MESSAGES / 2).into_bytes();
+    let places = bytes.windows(wanted.len()).enumerate().filter(|(_, window)| *window == wanted);
+    let places: Vec<usize> = places.map(|(place, _)| place).collect();
+    assert!(!places.is_empty(), "the message is in the store");
+    places.iter().for_each(|place| bytes[*place] ^= 1);
+    fs::write(&store, bytes).unwrap();
+    cluster.start_server(number, &[]);
+    cluster.wait_active(3);
+    let pid = active_pid(&cluster, &name).unwrap();
+    let aside = dir.join("damaged-1");
+    cluster.eventually("it finds the damage", || {
+        aside.join("chat.redb.damaged").exists().then_some(())
+    });
+    let again = cluster.eventually("it is active again", || active_pid(&cluster, &name));
+    assert_eq!(again, pid, "the process was replaced by itself");
+    cluster.wait_active(3);
+    let ack = client.publish("ana", "load", "with all").await.unwrap();
+    assert_eq!((ack.stored, ack.members), (3, 3));
+    assert!(!dir.join("chat.redb.damaged").exists());
+    assert!(cluster.log().contains("does not fit its checksum"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn under_up_the_start_again_is_enough() {
     let cluster = Cluster::up(3);

@@ -31,6 +31,8 @@ fn the_keys_are_these() {
         "term",
         "clock_offset_ms",
         "why",
+        "scrubbed",
+        "scrub_left",
     ];
     expected.sort_unstable();
     for member in members {

@@ -10,6 +10,7 @@ mod damage;
 mod memory;
 mod rejoin;
 mod remove;
+mod scrub;
 mod unreadable;
 mod wire;
 mod witness;

@@ -161,6 +161,7 @@ pub struct Cluster {
     pub sizes: Sizes,
     /// What servers that start from now on are told.
     pub min_copies: Option<u32>,
+    pub timing: Timing,
     folder: tempfile::TempDir,
     ranks: u64,
     witness: Option<usize>,
@@ -186,6 +187,7 @@ impl Cluster {
             servers: Vec::new(),
             sizes,
             min_copies,
+            timing: Timing::default(),
             folder: tempfile::tempdir().unwrap(),
             ranks: 0,
             witness: None,
@@ -254,7 +256,7 @@ impl Cluster {
             pid: 1,
             min_copies: self.min_copies,
             witness: name == WITNESS,
-            timing: Timing::default(),
+            timing: self.timing,
             sizes: self.sizes,
             metrics: Metrics::default(),
         }

@@ -29,7 +29,7 @@ impl<C: Cluster> Service<C> {
             // A long read on the runtime's only thread would hold up heartbeats.
             match tokio::task::spawn_blocking(move || look(&reader, request)).await {
                 Ok(reply) => reply,
-                Err(error) => Err(StoreError(error.to_string())),
+                Err(error) => Err(StoreError::Failed(error.to_string())),
             }
         };
         match reply {

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::error::StoreError;
 use crate::store::Marks;
+use crate::sums::Sums;
 use crate::tables::{each_table, fits, insert_bytes};
 use crate::values;
 
@@ -52,7 +53,11 @@ pub(crate) fn load(
                     for row in Rows(payload) {
                         let (key, value) = row?;
                         check_row(number, key, value)?;
-                        insert_bytes(&mut table, key, value)?;
+                        if !insert_bytes(&mut table, key, value)? {
+                            return Err(StoreError::Failed(
+                                "a snapshot holds a row twice".to_owned(),
+                            ));
+                        }
                     }
                 }
             };
@@ -64,7 +69,7 @@ pub(crate) fn load(
     if again == *verified {
         Ok(())
     } else {
-        Err(StoreError("the snapshot changed while it was being installed".into()))
+        Err(StoreError::Failed("the snapshot changed while it was being installed".into()))
     }
 }
 
@@ -81,43 +86,63 @@ fn walk(
     if chunks.next()? != HEADER {
         return Err(chunks.damaged("its header is missing"));
     }
-    let (marks, position) = read_header(&chunks)?;
-    let (mut count, mut last) = (0, HEADER);
+    let Header { marks, position, sums } = read_header(&chunks)?;
+    let (mut count, mut last, mut found) = (0, HEADER, Sums::default());
     loop {
         let before = chunks.checksum.clone().finalize();
         let table = chunks.next()?;
         if table == FOOTER {
             let bytes = chunks.end(count, before)?;
-            return Ok(SnapshotInfo { marks, position, rows: count, bytes });
+            if found != sums {
+                return Err(
+                    chunks.damaged(&format!("its rows sum up to {found} and not to {sums}"))
+                );
+            }
+            return Ok(SnapshotInfo { marks, position, sums, rows: count, bytes });
         }
         if table < last || table == HEADER {
             return Err(chunks.damaged("its tables are out of order"));
         }
         last = table;
         for row in Rows(&chunks.payload) {
-            row?;
+            let (key, value) = row?;
+            found.add(table, key, value);
             count += 1;
         }
         rows(table, &chunks.payload)?;
     }
 }
 
-fn read_header(chunks: &Chunks<'_>) -> Result<(Marks, u64), StoreError> {
+/// What stands in front of the rows.
+struct Header {
+    marks: Marks,
+    position: u64,
+    sums: Sums,
+}
+
+fn read_header(chunks: &Chunks<'_>) -> Result<Header, StoreError> {
     let short = || chunks.damaged("its header is too short");
     let (format, rest) = chunks.payload.split_first_chunk().ok_or_else(short)?;
     let format = u64::from_le_bytes(*format);
     if format > FORMAT {
-        return Err(StoreError(format!(
+        return Err(StoreError::Failed(format!(
             "the snapshot was written by a newer version of recado (format {format}, this one \
              knows {FORMAT})"
         )));
     }
+    if format < FORMAT {
+        return Err(StoreError::Failed(format!(
+            "the snapshot was written by an older version of recado (format {format}, this one \
+             reads {FORMAT})"
+        )));
+    }
     let (position, rest) = rest.split_first_chunk().ok_or_else(short)?;
+    let (sums, rest) = rest.split_first_chunk().ok_or_else(short)?;
     let (length, rest) = rest.split_first_chunk().ok_or_else(short)?;
     let length = u32::from_le_bytes(*length) as usize;
     let (applied, membership) = rest.split_at_checked(length).ok_or_else(short)?;
     let marks = Marks { applied: applied.to_vec(), membership: membership.to_vec() };
-    Ok((marks, u64::from_le_bytes(*position)))
+    Ok(Header { marks, position: u64::from_le_bytes(*position), sums: Sums::from_bytes(*sums) })
 }
 
 /// A snapshot file that is read chunk by chunk.
@@ -146,7 +171,7 @@ impl Chunks<'_> {
     }
 
     fn damaged(&self, how: &str) -> StoreError {
-        StoreError(format!("this is not a whole snapshot: {how}"))
+        StoreError::Failed(format!("this is not a whole snapshot: {how}"))
     }
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), StoreError> {
@@ -204,7 +229,7 @@ impl Chunks<'_> {
 }
 
 fn unreadable(error: std::io::Error) -> StoreError {
-    StoreError(format!("can't read a snapshot: {error}"))
+    StoreError::Failed(format!("can't read a snapshot: {error}"))
 }
 
 /// The rows in a chunk's payload.
@@ -219,7 +244,7 @@ impl<'a> Iterator for Rows<'a> {
         }
         let row = split_row(self.0);
         self.0 = row.map_or(&[], |(_, _, rest)| rest);
-        let torn = || StoreError("a snapshot holds a row that is torn".into());
+        let torn = || StoreError::Failed("a snapshot holds a row that is torn".into());
         Some(row.map(|(key, value, _)| (key, value)).ok_or_else(torn))
     }
 }
@@ -239,11 +264,13 @@ fn check_row(number: u8, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
                 return if fits($table, key, value) {
                     values::check(number, key, value)
                 } else {
-                    Err(StoreError("a snapshot holds a row of another table".into()))
+                    Err(StoreError::Failed("a snapshot holds a row of another table".into()))
                 };
             }
         };
     }
     each_table!(check);
-    Err(StoreError(format!("a snapshot holds table {number}, which this version doesn't know")))
+    Err(StoreError::Failed(format!(
+        "a snapshot holds table {number}, which this version doesn't know"
+    )))
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use recado_chat::planted::{self, Bug};
 
 use super::{CHUNK_BYTES, FOOTER, FORMAT, HEADER, MAGIC, MAX_CHUNK_BYTES, chunk_checksum};
+use crate::damage::sync_folder_of;
 use crate::error::StoreError;
 use crate::reader::Reader;
 use crate::tables::{each_row, each_table};
@@ -29,7 +30,10 @@ pub(crate) fn write(reader: &Reader, path: &Path) -> Result<(), StoreError> {
             std::fs::rename(unfinished, path)
                 .map_err(|error| StoreError::file("rename to", path, &error))
         })
-        .and_then(|()| sync_folder(path));
+        .and_then(|()| {
+            sync_folder_of(path)
+                .map_err(|error| StoreError::file("sync the folder of", path, &error))
+        });
     if written.is_err() {
         // A leftover does no harm, the next snapshot writes over it.
         let _ = std::fs::remove_file(unfinished);
@@ -67,16 +71,7 @@ pub(crate) fn write_to(
 }
 
 fn failed(error: std::io::Error) -> StoreError {
-    StoreError(format!("can't write a snapshot: {error}"))
-}
-
-fn sync_folder(path: &Path) -> Result<(), StoreError> {
-    let folder = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|error| StoreError::file("sync", folder, &error))
+    StoreError::Failed(format!("can't write a snapshot: {error}"))
 }
 
 /// The file as it grows, one chunk in memory.
@@ -101,6 +96,7 @@ impl<W: FnMut(u64) -> std::io::Result<()>> Chunks<'_, W> {
         let marks = reader.marks()?;
         self.payload.extend(FORMAT.to_le_bytes());
         self.payload.extend(reader.position()?.to_le_bytes());
+        self.payload.extend(reader.sums()?.to_bytes());
         self.payload.extend(length(marks.applied.len())?.to_le_bytes());
         self.payload.extend(marks.applied);
         self.payload.extend(marks.membership);
@@ -149,6 +145,6 @@ impl<W: FnMut(u64) -> std::io::Result<()>> Chunks<'_, W> {
 fn length(bytes: usize) -> Result<u32, StoreError> {
     match u32::try_from(bytes) {
         Ok(length) if bytes <= MAX_CHUNK_BYTES => Ok(length),
-        _ => Err(StoreError(format!("a row of {bytes} bytes is too long for a snapshot"))),
+        _ => Err(StoreError::Failed(format!("a row of {bytes} bytes is too long for a snapshot"))),
     }
 }

@@ -1,6 +1,8 @@
 //! Feeding a store with commands, for all tests of this crate.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+pub mod memory;
+
 use std::path::Path;
 
 use recado_chat::rows::MemoryRows;

@@ -161,6 +161,7 @@ mod tests {
             clock_offset_ms: Some(-4),
             http: None,
             why: None,
+            scrub: recado_protocol::reply::Scrub::default(),
         };
         let entry = |key: &str, value: rmpv::Value| (key.into(), value);
         Status {

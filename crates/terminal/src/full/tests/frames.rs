@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::KeyCode;
 use recado_protocol::Status;
-use recado_protocol::reply::{MemberStatus, Role};
+use recado_protocol::reply::{MemberStatus, Role, Scrub};
 
 use super::stage::{Stage, chat, record};
 use crate::full::model::event::Event;
@@ -19,6 +19,7 @@ fn status(primary: &str) -> Status {
         clock_offset_ms: None,
         http: None,
         why: None,
+        scrub: Scrub::default(),
     };
     Status {
         min_copies: 1,
