@@ -311,7 +311,7 @@ options! {
     /// Take writes only while so many servers are active, so that each acknowledged one has at least
     /// as many copies. The cluster keeps it: tell all servers the same. For three servers 2 is a
     /// good choice: one may die, and no write has a single copy.
-    min_copies: Option<u32>, "N", Fallback::Derived("what the cluster has, at first 1"),
+    min_copies: Option<u16>, "N", Fallback::Derived("what the cluster has, at first 1"),
         &[Server, Up, Demo];
     /// How much of the log is kept for servers that were away: as long as it reaches back to when
     /// they left, they are sent only what they missed. While somebody catches up it may be four

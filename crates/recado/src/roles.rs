@@ -195,7 +195,7 @@ fn run_server_in(
         reference: at.reference,
         clock_offset_ms: settings.clock_offset_ms,
         message_limit_bytes: usize::try_from(settings.message_limit_bytes).unwrap_or(usize::MAX),
-        min_copies: settings.min_copies,
+        min_copies: settings.min_copies.map(u32::from),
         timing: recado_server::Timing::default(),
         sizes: Sizes::keeping(settings.keep_log.0),
         http,

@@ -117,8 +117,7 @@ pub fn remove_leftovers(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let ends = |suffix: &&str| name.ends_with(*suffix);
-        if name.starts_with(PREFIX) && TRANSFER_SUFFIXES.iter().any(|suffix| ends(suffix)) {
+        if name.starts_with(PREFIX) && TRANSFER_SUFFIXES.iter().any(|end| name.ends_with(end)) {
             fs::remove_file(&path)?;
         }
     }

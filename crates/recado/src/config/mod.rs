@@ -30,7 +30,7 @@ const FLAG: &str = "the flag";
 const ALIKE: f64 = 0.7;
 
 /// The most copies that can be asked for: a cluster has no more servers.
-const MAX_COPIES: u32 = 256;
+const MAX_COPIES: u16 = 256;
 /// Less of the log is not worth keeping: its files have 4 MiB.
 const MIN_KEEP_LOG_BYTES: u64 = 16 * 1024 * 1024;
 
