@@ -65,6 +65,12 @@ fn purge_upto(surplus: Option<u64>, hard: Option<u64>, needed: Option<u64>) -> O
     }
 }
 
+/// How much is kept when nobody catches up, of a log that has `extent`, with `free` bytes beside it.
+fn usual(sizes: Sizes, extent: Extent, free: Option<u64>) -> Extent {
+    let share = free.map_or(u64::MAX, |free| free.saturating_add(extent.bytes) / DISK_PART);
+    Extent { bytes: sizes.keep_bytes.min(share), entries: sizes.keep_entries }
+}
+
 /// Runs until the replica stops.
 pub async fn run(shared: Arc<Shared>, engine: Engine, log: impl NodeLog) {
     let mut position = shared.position.subscribe();
@@ -84,17 +90,16 @@ pub async fn run(shared: Arc<Shared>, engine: Engine, log: impl NodeLog) {
 /// The position up to which the log is to go now, if it has grown enough beyond its bounds.
 fn surplus(shared: &Shared, log: &impl NodeLog) -> Option<u64> {
     let extent = log.extent();
-    let Sizes { keep_bytes, keep_entries, purge_entries } = shared.config.sizes;
-    let bytes = if shared.files == Files::Threads && extent.bytes > keep_bytes / DISK_PART {
-        let free = free_bytes(&shared.config.dir).unwrap_or(u64::MAX);
-        keep_bytes.min(free.saturating_add(extent.bytes) / DISK_PART)
-    } else {
-        keep_bytes
+    let sizes = shared.config.sizes;
+    // A simulation does not depend on the disk that it happens to run on.
+    let free = match shared.files {
+        Files::Threads => free_bytes(&shared.config.dir).ok(),
+        Files::Inline => None,
     };
-    let usual = Extent { bytes, entries: keep_entries };
+    let usual = usual(sizes, extent, free);
     let slack = Extent {
-        bytes: bytes.saturating_add(bytes / SLACK_PART),
-        entries: keep_entries.saturating_add(purge_entries),
+        bytes: usual.bytes.saturating_add(usual.bytes / SLACK_PART),
+        entries: usual.entries.saturating_add(sizes.purge_entries),
     };
     if !extent.exceeds(slack) {
         return None;
@@ -156,6 +161,15 @@ async fn remove(shared: &Shared, engine: &Engine, upto: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_log_takes_a_share_of_a_small_disk_at_the_most() {
+        let sizes = Sizes::keeping(1000);
+        let extent = Extent { bytes: 100, entries: 1 };
+        assert_eq!(usual(sizes, extent, Some(300)).bytes, 100);
+        assert_eq!(usual(sizes, extent, Some(1_000_000)).bytes, 1000);
+        assert_eq!(usual(sizes, extent, None).bytes, 1000);
+    }
 
     #[test]
     fn nobody_needs_what_is_beyond_the_usual_bound() {

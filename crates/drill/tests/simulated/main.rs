@@ -100,6 +100,7 @@ fn many_seeds() {
 fn seeds_that_found_bugs_stay_quiet() {
     show_logs();
     let found = [
+        (52, "what a proxy was still catching up with was lost when all servers died"),
         (79, "a witness won in the middle of a change of voters and never gave way"),
         (101, "a wiped server answered under its old node id, and the engine panicked"),
         (270, "the same with nothing else broken"),

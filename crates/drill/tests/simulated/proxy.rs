@@ -79,6 +79,13 @@ impl Proxy {
         }
     }
 
+    /// What has not passed of a topic whose newest message is this one.
+    pub fn lacks(&self, topic: &Topic, newest: u64) -> Vec<u64> {
+        let none = BTreeSet::new();
+        let passed = self.passed.get(topic).unwrap_or(&none);
+        (1..=newest).filter(|seq| !passed.contains(seq)).collect()
+    }
+
     /// Whether every message of a topic, up to this one, has passed.
     pub fn passed_all(&self, topic: &Topic, newest: u64) -> bool {
         self.passed.get(topic).map_or(0, |passed| passed.len() as u64) == newest

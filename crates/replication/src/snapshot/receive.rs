@@ -161,8 +161,9 @@ async fn give_up_in_silence(shared: Weak<Shared>, transfer: u64) {
         if matches!(incoming.stage, Stage::Installing) {
             due = due.max(Instant::now() + SENDER_SILENCE);
         } else if due <= Instant::now() {
-            if matches!(incoming.stage, Stage::Collecting { .. }) {
-                tracing::info!("a snapshot was begun, and its sender is gone");
+            // Before the first piece the sender is still writing its file.
+            if matches!(incoming.stage, Stage::Collecting { length: 1.., .. }) {
+                tracing::info!("a snapshot is given up: its sender is silent");
             }
             *inbox = None;
             return;

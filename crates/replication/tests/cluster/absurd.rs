@@ -183,13 +183,16 @@ fn transfers(truth: &Truth) -> Vec<Message> {
 fn snapshots(truth: &Truth) -> Vec<Message> {
     let (term, far) = (truth.term, u64::MAX - 1);
     let meta = |id: Option<LogId>| -> Meta { (id, (Some((1, 0)), truth.membership()), "") };
-    let whole = |what, vote: Vote, meta: Meta| {
+    // Each is a transfer of its own: a piece that comes again is answered as before.
+    let whole = |what: &'static str, vote: Vote, meta: Meta| {
         let bytes = truth.snapshot.clone();
+        let transfer =
+            what.bytes().fold(7, |number, byte| number * 31 % 1_000_003 + u64::from(byte));
         message(
             what,
             SNAPSHOT,
             truth,
-            &Chunk { transfer: 7, offset: 0, bytes, end: Some((vote, meta)) },
+            &Chunk { transfer, offset: 0, bytes, end: Some((vote, meta)) },
         )
     };
     let piece = |what, offset, bytes| {

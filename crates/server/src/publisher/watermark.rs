@@ -27,16 +27,16 @@ impl Watermark {
 
     /// How far events have passed a proxy, if it is live. Gives the watermark when it moved.
     ///
-    /// Who comes back behind the watermark catches up first, and holds up nobody meanwhile. With
-    /// no live proxy the watermark stands.
+    /// While one catches up that came back behind the watermark, this stands: if all servers died
+    /// now, the next primary would begin there. So it does with no live proxy.
     pub fn note(&mut self, term: u64, proxy: usize, passed: Option<u64>) -> Option<u64> {
         if self.term != term {
             return None;
         }
         *self.passed.get_mut(proxy)? = passed;
         let reached = self.reached;
-        let counted = self.passed.iter().flatten().copied().filter(|passed| *passed >= reached);
-        self.reached = counted.min().filter(|lowest| *lowest > reached)?;
+        let lowest = self.passed.iter().flatten().copied().min();
+        self.reached = lowest.filter(|lowest| *lowest > reached)?;
         Some(self.reached)
     }
 }
@@ -55,15 +55,15 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_live_or_far_behind_holds_up_nobody() {
+    fn who_is_not_live_holds_up_nobody_and_who_catches_up_does() {
         let mut watermark = Watermark::new(2);
         watermark.start(1, 10);
         assert_eq!(watermark.note(1, 1, None), None);
         assert_eq!(watermark.note(1, 0, Some(20)), Some(20));
         assert_eq!(watermark.note(1, 1, Some(5)), None);
-        assert_eq!(watermark.note(1, 0, Some(25)), Some(25));
-        // It has caught up and counts again.
-        assert_eq!(watermark.note(1, 1, Some(25)), None);
+        assert_eq!(watermark.note(1, 0, Some(25)), None);
+        // It has caught up.
+        assert_eq!(watermark.note(1, 1, Some(25)), Some(25));
         assert_eq!(watermark.note(1, 0, Some(40)), None);
         assert_eq!(watermark.note(1, 1, Some(30)), Some(30));
     }

@@ -31,11 +31,7 @@ impl World {
         }
         let Some(replica) = self.servers[primary].replica() else { return false };
         let Ok(rows) = replica.store().reader() else { return false };
-        let limit = PageLimit { rows: 1, bytes: 1024 };
-        let newest = |topic: &Topic| {
-            let page = rows.history(service::of(topic), None, None, limit);
-            page.map_or(u64::MAX, |page| page.newest)
-        };
+        let newest = |topic: &Topic| newest(&rows, topic);
         // No event is lost, whoever publishes it and whatever a proxy does.
         all_topics().all(|topic| {
             let newest = newest(&topic);
@@ -52,7 +48,18 @@ impl World {
         }
         let busy = self.clients.iter().filter(|client| !client.rests()).count();
         let has: Vec<u64> = self.subscribers.iter().map(Subscriber::has).collect();
-        text + &format!("{busy} clients wait; subscribers have {has:?}\n")
+        text.push_str(&format!("{busy} clients wait; subscribers have {has:?}\n"));
+        let primary = self.primary().and_then(|primary| self.servers[primary].replica());
+        let Some(Ok(rows)) = primary.map(|replica| replica.store().reader()) else { return text };
+        for topic in all_topics() {
+            for (number, proxy) in self.proxies.iter().enumerate() {
+                let lacks = proxy.lacks(&topic, newest(&rows, &topic));
+                if !lacks.is_empty() {
+                    text.push_str(&format!("proxy {number} never got {lacks:?} of {topic:?}\n"));
+                }
+            }
+        }
+        text
     }
 
     /// Reads the final state.
@@ -90,6 +97,13 @@ impl World {
         }
         self.history.end = Some(end);
     }
+}
+
+/// The newest message of a topic.
+fn newest(rows: &Reader, topic: &Topic) -> u64 {
+    let limit = PageLimit { rows: 1, bytes: 1024 };
+    let page = rows.history(service::of(topic), None, None, limit);
+    page.map_or(u64::MAX, |page| page.newest)
 }
 
 fn all_topics() -> impl Iterator<Item = Topic> {
