@@ -118,7 +118,7 @@ pub fn remove_leftovers(dir: &Path) -> io::Result<()> {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let ends = |suffix: &&str| name.ends_with(*suffix);
-        if name.starts_with(PREFIX) && TRANSFER_SUFFIXES.iter().any(|suffix| ends(suffix)) {
+        if name.starts_with(PREFIX) && TRANSFER_SUFFIXES.iter().any(ends) {
             fs::remove_file(&path)?;
         }
     }
