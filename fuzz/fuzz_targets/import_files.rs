@@ -1,16 +1,20 @@
 //! The files of an import.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use libfuzzer_sys::fuzz_target;
 use recado_client::transfer::fuzzing;
 
-static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(recado_fuzz::folder);
+static FOLDER: LazyLock<PathBuf> = LazyLock::new(recado_fuzz::folder);
 
-fuzz_target!(init: recado_fuzz::seed("import_files", files()), |bytes: &[u8]| {
-    fuzzing::import_files(FOLDER.path(), bytes);
-});
+fuzz_target!(
+    init: recado_fuzz::seed("import_files", files()),
+    |bytes: &[u8]| {
+        fuzzing::import_files(&FOLDER, bytes);
+    }
+);
 
 /// Rows of all files, of this and of other programs.
 fn files() -> Vec<Vec<u8>> {

@@ -4,6 +4,9 @@
 use libfuzzer_sys::fuzz_target;
 use recado_replication::fuzzing;
 
-fuzz_target!(init: recado_fuzz::seed("log_records", fuzzing::log_records()), |bytes: &[u8]| {
-    fuzzing::log_record(bytes);
-});
+fuzz_target!(
+    init: recado_fuzz::seed("log_records", fuzzing::log_records()),
+    |bytes: &[u8]| {
+        fuzzing::log_record(bytes);
+    }
+);

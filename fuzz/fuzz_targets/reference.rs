@@ -1,21 +1,25 @@
 //! What servers tell the reference, what it answers, and what it keeps in its file.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use libfuzzer_sys::fuzz_target;
 use recado_protocol::codec::{self, Stamp};
 
-static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(recado_fuzz::folder);
+static FOLDER: LazyLock<PathBuf> = LazyLock::new(recado_fuzz::folder);
 
-fuzz_target!(init: recado_fuzz::seed("reference", recado_fuzz::golden("reference.txt").into_iter().chain(kept())), |bytes: &[u8]| {
-    _ = codec::decode_reference_reply(bytes);
-    if let Ok((request, clock)) = codec::decode_reference_request(bytes) {
-        let again = codec::encode_reference_request(&request, Stamp { timestamp: 0, clock });
-        assert_eq!(codec::decode_reference_request(&again), Ok((request, clock)));
+fuzz_target!(
+    init: recado_fuzz::seed("reference", recado_fuzz::golden("reference.txt").into_iter().chain(kept())),
+    |bytes: &[u8]| {
+        _ = codec::decode_reference_reply(bytes);
+        if let Ok((request, clock)) = codec::decode_reference_request(bytes) {
+            let again = codec::encode_reference_request(&request, Stamp { timestamp: 0, clock });
+            assert_eq!(codec::decode_reference_request(&again), Ok((request, clock)));
+        }
+        recado_server::fuzzing::reference_file(&FOLDER, bytes);
     }
-    recado_server::fuzzing::reference_file(FOLDER.path(), bytes);
-});
+);
 
 /// What the reference keeps.
 fn kept() -> Option<Vec<u8>> {

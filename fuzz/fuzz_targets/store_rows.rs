@@ -4,10 +4,13 @@
 use libfuzzer_sys::fuzz_target;
 use recado_storage::fuzzing;
 
-fuzz_target!(init: recado_fuzz::seed("store_rows", fuzzing::rows(recado_fuzz::folder().path())), |bytes: &[u8]| {
-    if let [table, length, rest @ ..] = bytes
-        && let Some((key, value)) = rest.split_at_checked(usize::from(*length))
-    {
-        fuzzing::row(*table, key, value);
+fuzz_target!(
+    init: recado_fuzz::seed("store_rows", fuzzing::rows(&recado_fuzz::folder())),
+    |bytes: &[u8]| {
+        if let [table, length, rest @ ..] = bytes
+            && let Some((key, value)) = rest.split_at_checked(usize::from(*length))
+        {
+            fuzzing::row(*table, key, value);
+        }
     }
-});
+);

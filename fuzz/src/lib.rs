@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Where a target's seeds and finds are kept.
 fn corpus(target: &str) -> PathBuf {
@@ -47,9 +48,30 @@ fn escaped(rest: &mut impl Iterator<Item = u8>) -> Option<u8> {
     })
 }
 
-/// A folder in memory, where there is one: a fuzzer writes thousands of files a second.
-pub fn folder() -> tempfile::TempDir {
+/// What folders are called; the number of their process and one of their own follow.
+const FOLDER_PREFIX: &str = "recado-fuzz-";
+
+/// A new folder in memory, where there is one: a fuzzer writes thousands of files a second. Nothing
+/// is run when a fuzzer ends, so each takes away what those before it left.
+pub fn folder() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+
     let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    made.expect("a folder can be made")
+    let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    remove_leftovers(&base);
+    let number = NUMBER.fetch_add(1, Relaxed);
+    let folder = base.join(format!("{FOLDER_PREFIX}{}-{number}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder can be made");
+    folder
+}
+
+fn remove_leftovers(base: &Path) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix(FOLDER_PREFIX).and_then(|rest| rest.split('-').next());
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            // Somebody else may be faster.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }

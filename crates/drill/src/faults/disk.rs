@@ -132,7 +132,7 @@ async fn looked(
 
 /// The primary in half of the cases, else a backup.
 async fn primary_or_backup(arena: &mut Arena, planned: &Planned) -> Option<(Node, &'static str)> {
-    if planned.pick / 4 % 2 == 0 {
+    if (planned.pick / 4).is_multiple_of(2) {
         arena.primary().await.map(|node| (node, "primary"))
     } else {
         arena.backup(planned).await.map(|node| (node, "backup"))

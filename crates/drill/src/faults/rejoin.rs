@@ -41,7 +41,7 @@ pub async fn crash_in_snapshot(arena: &mut Arena, planned: &Planned) -> io::Resu
         return Ok(Outcome::Done(format!("{receiver}: the log was enough")));
     }
     arena.wait(Duration::from_millis(planned.pick / 8 % MIDDLE_MS)).await?;
-    let dies = sender.filter(|_| planned.pick / 4 % 2 == 0).unwrap_or(receiver);
+    let dies = sender.filter(|_| (planned.pick / 4).is_multiple_of(2)).unwrap_or(receiver);
     arena.cluster.kill(&[dies], None).await?;
     arena.wait(planned.hold).await?;
     arena.start(&[dies])?;

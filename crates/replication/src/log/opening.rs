@@ -100,7 +100,7 @@ impl Log {
     }
 
     /// Opens a log that is not torn.
-    pub(super) fn open_whole(dir: &Path) -> io::Result<raft_log::RaftLog<LogTypes>> {
+    pub(crate) fn open_whole(dir: &Path) -> io::Result<raft_log::RaftLog<LogTypes>> {
         let mut config = raft_log::Config::new(dir.display());
         config.log_cache_max_items = Some(CACHE_ENTRIES);
         config.log_cache_capacity = Some(CACHE_BYTES);

@@ -99,7 +99,7 @@ fn the_last_write_is_torn_at_times() {
         content.crash(Luck { survives: 0.5 }, &mut rng);
         let bytes = all(&content);
         let whole = bytes.iter().take_while(|byte| **byte == 2).count();
-        assert!(bytes[whole..].iter().all(|byte| *byte == 1) && whole % SECTOR == 0);
+        assert!(bytes[whole..].iter().all(|byte| *byte == 1) && whole.is_multiple_of(SECTOR));
         torn += u32::from(whole > 0 && whole < PAGE);
     }
     assert!(torn > 5, "{torn} of 100");
