@@ -469,7 +469,9 @@ async fn events_wait_for_a_proxy_that_is_away() {
     stage.broker.ask(&publish("three"), None).await;
     stage.proxy_again().await;
     door.open.send_replace(true);
-    assert_eq!(stage.until_seq(3).await, [2, 3]);
+    let seen = stage.until_seq(3).await;
+    // The first one again, if the server had not heard its marker yet when the proxy went.
+    assert!(seen.ends_with(&[2, 3]), "{seen:?}");
 }
 
 #[tokio::test]
