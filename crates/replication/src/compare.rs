@@ -1,12 +1,13 @@
 //! Servers compare the sums of their rows behind the same positions. Whoever applied the same log has
 //! the same sums; who has others made a mistake that no checksum tells.
 //!
-//! Every server asks all the others now and then, and judges itself alone: it goes when more copies
-//! agree on other sums than on its own. Where as many agree on either, the primary's are the right
-//! ones, since what it has is what readers saw. So of two copies that differ the backup goes, and it
-//! can't be known which one was right.
+//! Every server asks all the others now and then, and judges itself alone: it goes when most of the
+//! active servers agree on other sums than its own. Where all of them told theirs and as many agree
+//! on either, the primary's are the right ones, since what it has is what readers saw. So of two
+//! copies that differ the backup goes, and it can't be known which one was right. Who did not tell
+//! might have been one more for either side, so then nobody goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,7 +55,9 @@ pub async fn run(shared: Arc<Shared>, store: Store) {
         }
         compared = newest;
         let primary = shared.view.borrow().primary;
-        if let Some(odd) = judge(shared.node, &mine, &others, primary) {
+        let members = shared.members();
+        let active = members.iter().filter(|m| m.active).map(|m| m.announced.node).collect();
+        if let Some(odd) = judge(shared.node, &mine, &others, &active, primary) {
             store.condemn(&odd.to_string());
             return;
         }
@@ -95,6 +98,7 @@ fn judge(
     me: NodeId,
     mine: &[Told],
     others: &[(NodeId, Vec<Told>)],
+    active: &BTreeSet<NodeId>,
     primary: Option<NodeId>,
 ) -> Option<Odd> {
     mine.iter().find_map(|(position, own)| {
@@ -105,11 +109,17 @@ fn judge(
                 groups.entry(sums).or_default().push(*node);
             }
         }
+        let counted =
+            |nodes: &Vec<NodeId>| nodes.iter().filter(|node| active.contains(node)).count();
+        let most = |nodes: &Vec<NodeId>| 2 * counted(nodes) > active.len();
+        let all_told = groups.values().map(counted).sum::<usize>() == active.len();
         // More copies count more; of as many, those of the primary.
         let weight =
-            |nodes: &Vec<NodeId>| (nodes.len(), primary.is_some_and(|p| nodes.contains(&p)));
+            |nodes: &Vec<NodeId>| (counted(nodes), primary.is_some_and(|p| nodes.contains(&p)));
         let own_weight = groups.get(own).map(weight)?;
-        let (theirs, _) = groups.iter().find(|(_, nodes)| weight(nodes) > own_weight)?;
+        let outweighs =
+            |nodes: &Vec<NodeId>| most(nodes) || (all_told && weight(nodes) > own_weight);
+        let (theirs, _) = groups.iter().find(|(sums, nodes)| **sums != own && outweighs(nodes))?;
         let (mine, theirs) = (Sums::from_bytes(*own), Sums::from_bytes(**theirs));
         Some(Odd { position: *position, mine, theirs })
     })
@@ -128,7 +138,8 @@ mod tests {
         let goes = |mine: u8, others: &[(NodeId, u8)], primary| {
             let others: Vec<_> =
                 others.iter().map(|(node, sum)| (*node, vec![told(8, *sum)])).collect();
-            judge(1, &[told(8, mine)], &others, primary).is_some()
+            let active = others.iter().map(|(node, _)| *node).chain([1]).collect();
+            judge(1, &[told(8, mine)], &others, &active, primary).is_some()
         };
         assert!(!goes(5, &[], None));
         assert!(!goes(5, &[(2, 5), (3, 5)], Some(2)));
@@ -145,8 +156,24 @@ mod tests {
     #[test]
     fn only_the_same_positions_are_compared() {
         let others = [(2, vec![told(8, 1), told(4, 7)]), (3, vec![told(12, 9)])];
-        assert_eq!(judge(1, &[told(12, 9), told(8, 1), told(4, 7)], &others, Some(2)), None);
-        let odd = judge(1, &[told(16, 3), told(8, 2)], &others, Some(2)).map(|odd| odd.position);
+        let active = [1, 2].into();
+        let mine = [told(12, 9), told(8, 1), told(4, 7)];
+        assert_eq!(judge(1, &mine, &others, &active, Some(2)), None);
+        let mine = [told(16, 3), told(8, 2)];
+        let odd = judge(1, &mine, &others, &active, Some(2)).map(|odd| odd.position);
         assert_eq!(odd, Some(8));
+    }
+
+    #[test]
+    fn where_somebody_did_not_tell_no_tie_is_broken() {
+        let active = [1, 2, 3].into();
+        // The primary is the odd one, and 3, which has the same as 1, tells nothing of position 8.
+        let others = [(2, vec![told(8, 6), told(4, 6)]), (3, vec![told(4, 5)])];
+        let mine = [told(8, 5), told(4, 5)];
+        assert_eq!(judge(1, &mine, &others, &active, Some(2)), None);
+        // Most of them agree, whoever is silent.
+        let others = [(2, vec![told(8, 6)]), (3, vec![told(8, 6)])];
+        let odd = judge(1, &[told(8, 5)], &others, &[1, 2, 3].into(), Some(1));
+        assert_eq!(odd.map(|odd| odd.position), Some(8));
     }
 }

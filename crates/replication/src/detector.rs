@@ -11,7 +11,7 @@ mod primary;
 mod rhythm;
 
 pub use delays::Delays;
-pub use lateness::Lateness;
+pub use lateness::{EXCUSED, Lateness};
 pub use paces::{Paces, Sign, Slow};
 pub use primary::HeardPrimary;
 pub use rhythm::{Bounds, Rhythm};

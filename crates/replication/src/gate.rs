@@ -147,8 +147,8 @@ impl<T> Gate<T> {
     /// Gives back the replies whose entries won't be on as many disks as they need, since too few
     /// servers are active: their outcome is unknown.
     pub fn give_up(&mut self) -> Vec<T> {
-        let Some(active) = self.too_few() else { return Vec::new() };
-        let (left, kept) = self.held.drain(..).partition(|held| held.copies > active);
+        let (Some(active), least) = (self.too_few(), self.min_copies) else { return Vec::new() };
+        let (left, kept) = self.held.drain(..).partition(|held| held.copies.min(least) > active);
         self.held = kept;
         let left: VecDeque<Held<T>> = left;
         left.into_iter().map(|held| held.reply).collect()
@@ -220,7 +220,8 @@ impl<T> Gate<T> {
         let mut ready = Vec::new();
         while let Some(held) = self.held.front() {
             let stored = self.stored(held.index);
-            if held.index > floor || stored < held.copies {
+            // What was asked for when it was held, or less if less is asked for now.
+            if held.index > floor || stored < held.copies.min(self.min_copies) {
                 break;
             }
             self.released = self.released.max(held.index);
@@ -485,6 +486,18 @@ mod tests {
         assert!(gate.release(now).is_empty());
         assert_eq!(gate.give_up(), ["a"]);
         assert_eq!(replies(gate.release(now)), ["b"]);
+    }
+
+    #[test]
+    fn where_fewer_copies_are_needed_now_fewer_are_enough() {
+        let now = Instant::now();
+        let mut gate = gate_of_three(now);
+        gate.set_min_copies(3);
+        gate.hold(10, "a", true, now);
+        gate.answered(5, 2, Some(10), now, now);
+        gate.set_min_copies(2);
+        gate.set_members([1, 2].into(), [].into());
+        assert_eq!(gate.release(now), [Released { reply: "a", stored: 2 }]);
     }
 
     #[test]

@@ -28,6 +28,8 @@ const HARD_FACTOR: u64 = 4;
 const SLACK_PART: u64 = 16;
 /// The log takes at most this part of what it has and what is free on its disk.
 const DISK_PART: u64 = 4;
+/// Even for who catches up it takes at most this part.
+const HARD_DISK_PART: u64 = 2;
 /// How long the store may take to be brought to disk, and the log to go, before the next look tries
 /// again.
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,6 +73,13 @@ fn usual(sizes: Sizes, extent: Extent, free: Option<u64>) -> Extent {
     Extent { bytes: sizes.keep_bytes.min(share), entries: sizes.keep_entries }
 }
 
+/// How much is kept at the most, while somebody catches up: the rest of the disk is for the store.
+fn hard(usual: Extent, extent: Extent, free: Option<u64>) -> Extent {
+    let share = free.map_or(u64::MAX, |free| free.saturating_add(extent.bytes) / HARD_DISK_PART);
+    let hard = usual.times(HARD_FACTOR);
+    Extent { bytes: hard.bytes.min(share), ..hard }
+}
+
 /// Runs until the replica stops.
 pub async fn run(shared: Arc<Shared>, engine: Engine, log: impl NodeLog) {
     let mut position = shared.position.subscribe();
@@ -104,7 +113,7 @@ fn surplus(shared: &Shared, log: &impl NodeLog) -> Option<u64> {
     if !extent.exceeds(slack) {
         return None;
     }
-    let hard = log.surplus(usual.times(HARD_FACTOR));
+    let hard = log.surplus(hard(usual, extent, free));
     let upto = purge_upto(log.surplus(usual), hard, needed(shared, Instant::now()))?;
     // What is not applied is not in the store.
     let upto = upto.min(*shared.position.borrow());
@@ -169,6 +178,16 @@ mod tests {
         assert_eq!(usual(sizes, extent, Some(300)).bytes, 100);
         assert_eq!(usual(sizes, extent, Some(1_000_000)).bytes, 1000);
         assert_eq!(usual(sizes, extent, None).bytes, 1000);
+    }
+
+    #[test]
+    fn half_of_a_small_disk_is_never_the_logs() {
+        let sizes = Sizes::keeping(1000);
+        let extent = Extent { bytes: 100, entries: 1 };
+        let small = usual(sizes, extent, Some(300));
+        assert_eq!(hard(small, extent, Some(300)).bytes, 200);
+        assert_eq!(hard(usual(sizes, extent, None), extent, None).bytes, 4000);
+        assert_eq!(hard(usual(sizes, extent, Some(9900)), extent, Some(9900)).bytes, 4000);
     }
 
     #[test]

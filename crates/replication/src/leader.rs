@@ -126,7 +126,7 @@ impl Leadership {
             return;
         }
         self.activate_self(shared, &members);
-        self.set_min_copies(shared);
+        self.set_min_copies(shared, now);
         self.drop_the_gone(shared, &members, lateness, now);
         self.take_back(shared, &members, consensus, now);
         self.change_consensus(shared, engine, &members, consensus, now);
@@ -142,9 +142,13 @@ impl Leadership {
     }
 
     /// Brings the cluster's setting to what this server was told.
-    fn set_min_copies(&self, shared: &Arc<Shared>) {
-        let before = lock(&shared.gate).min_copies();
-        if let Some(copies) = shared.config.min_copies.filter(|copies| *copies != before)
+    fn set_min_copies(&self, shared: &Arc<Shared>, now: Instant) {
+        let (before, leads) = {
+            let gate = lock(&shared.gate);
+            (gate.min_copies(), gate.lease_holds(now))
+        };
+        if leads
+            && let Some(copies) = shared.config.min_copies.filter(|copies| *copies != before)
             && self.propose(shared, shared.node, MemberCommand::MinCopies { copies })
         {
             tracing::info!(before, "from now on writes need {copies} active servers");
@@ -159,21 +163,26 @@ impl Leadership {
         now: Instant,
     ) {
         let active = active(members);
+        let least = lock(&shared.gate).min_copies() as usize;
+        // Those whose drop is on its way count as gone.
+        let mut left = {
+            let pending = lock(&self.pending);
+            active.iter().filter(|node| !pending.contains(node)).count()
+        };
         for member in members.iter().filter(|m| m.active && m.announced.node != shared.node) {
             let node = member.announced.node;
             let Some(fault) = self.judge.fault(shared, node, &active, lateness, now) else {
                 continue;
             };
             // Slow copies are better than too few.
-            let spared = matches!(fault, Fault::Slow(_))
-                && active.len() <= lock(&shared.gate).min_copies() as usize;
-            if spared {
+            if matches!(fault, Fault::Slow(_)) && left <= least {
                 continue;
             }
             let name = &member.announced.name;
             let reason = fault.to_string();
             let change = MemberCommand::Drop { nodes: vec![node], reason: reason.clone() };
             if self.propose(shared, node, change) {
+                left = left.saturating_sub(1);
                 if fault.flaps() {
                     self.drops.push((node, now));
                 }
@@ -211,7 +220,9 @@ impl Leadership {
         let active = active(members);
         // Whose activation is on its way stays admitted, however slow: it may be committed.
         for node in inactive.into_iter().filter(|node| !activating.contains(node)) {
-            let may_return = self.judge.may_return(shared, node, &active, now);
+            // Slow copies are better than too few.
+            let too_few = lock(&shared.gate).too_few().is_some();
+            let may_return = self.judge.may_return(shared, node, &active, now) || too_few;
             if !may_return || !self.keeps_pace(shared, node, now) {
                 self.pace.remove(&node);
                 lock(&shared.gate).dismiss(node);
@@ -361,7 +372,7 @@ impl Leadership {
     /// level, it takes over.
     fn hand_over(
         &mut self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         engine: &Engine,
         members: &[Member],
         consensus: &Consensus,
@@ -406,7 +417,8 @@ impl Leadership {
                 && gate.heard(node).is_some_and(|at| now.duration_since(at) < PACE)
         };
         let better = members.iter().filter(|m| key(m) < mine).filter(level).min_by_key(|m| key(m));
-        let Some(better) = better else { return };
+        let may_lead = |node| self.judge.may_lead(shared, node, &active(members), now);
+        let Some(better) = better.filter(|m| may_lead(m.announced.node)) else { return };
         tracing::info!(server = %better.announced.name, "handing over to a lower rank");
         self.transfer(engine, better.announced.node, now);
     }
@@ -439,7 +451,7 @@ impl Leadership {
         let Some(why) = self.judge.own_fault(shared, engine, &active, lateness, now) else {
             return false;
         };
-        let successor = {
+        let successors = {
             let gate = lock(&shared.gate);
             let others = gate.others_have(shared.node);
             let can = |m: &&Member| {
@@ -450,11 +462,14 @@ impl Leadership {
                     && gate.matched(node) >= Some(others)
                     && gate.heard(node).is_some_and(|at| now.duration_since(at) < GIVE_UP_HEARD)
             };
-            let key = |m: &&Member| takeover_key(shared.rank_of(m), m.announced.node);
-            members.iter().filter(can).min_by_key(key)
+            members.iter().filter(can).collect::<Vec<_>>()
         };
+        let key = |m: &&&Member| takeover_key(shared.rank_of(m), m.announced.node);
+        let may_lead = |m: &&&Member| self.judge.may_lead(shared, m.announced.node, &active, now);
+        let successor = successors.iter().filter(may_lead).min_by_key(key);
         let rested =
             self.transfer.is_none_or(|(_, at)| now.duration_since(at) > TRANSFER_COOL_DOWN);
+        let rested = rested && !shared.gave_up_lately(now);
         let Some(successor) = successor.filter(|_| rested) else { return false };
         tracing::warn!(
             server = %successor.announced.name,
@@ -462,6 +477,7 @@ impl Leadership {
         );
         shared.config.metrics.disk_handovers.inc();
         self.gave_up = Some(now);
+        shared.gave_up.send_replace(Some((self.term, now)));
         self.transfer(engine, successor.announced.node, now);
         // Nothing more is released in this term. Whoever waits may ask the successor at once.
         Shared::abandon(lock(&shared.gate).resign());
@@ -529,9 +545,12 @@ fn electorate(
                 within(node, silence) && gate.matched(node) >= Some(mark)
             }
     };
+    // A hung disk answers signs of life, and votes for nobody.
+    let hangs = |node| lock(&shared.paces).hangs(node);
     let lags = |member: &&Member| {
         let node = member.announced.node;
         !member.active
+            && !hangs(node)
             && !member.announced.witness
             && consensus.voters.contains(&node)
             && lately(node, VOTER_SILENCE)

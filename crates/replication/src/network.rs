@@ -238,6 +238,10 @@ pub struct SignMessage {
     syncs_us: u64,
     /// How long the oldest sync has waited for the disk, ms.
     hangs_ms: u64,
+    /// The last position that it shows.
+    applied: u64,
+    /// Whether it gave the lead up a moment ago.
+    gave_up: bool,
 }
 
 impl From<Sign> for SignMessage {
@@ -246,6 +250,8 @@ impl From<Sign> for SignMessage {
             syncs: sign.syncs.count,
             syncs_us: u64::try_from(sign.syncs.total.as_micros()).unwrap_or(u64::MAX),
             hangs_ms: u64::try_from(sign.hangs_for.as_millis()).unwrap_or(u64::MAX),
+            applied: sign.applied,
+            gave_up: sign.gave_up,
         }
     }
 }
@@ -255,6 +261,8 @@ impl From<SignMessage> for Sign {
         Sign {
             syncs: Syncs { count: message.syncs, total: Duration::from_micros(message.syncs_us) },
             hangs_for: Duration::from_millis(message.hangs_ms),
+            applied: message.applied,
+            gave_up: message.gave_up,
         }
     }
 }

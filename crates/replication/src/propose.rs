@@ -141,14 +141,34 @@ async fn run(
             continue;
         };
         refuse_with_too_few(&shared, &mut batch);
-        let last = commit(&shared, engine, &mut batch, &mut last_stamp_ms).await;
-        // One batch at a time is on its way to this node's own disk too.
-        if let Some(last) = last
-            && flushed.wait_for(|upto| *upto >= Some(last)).await.is_ok()
-        {
-            lock(&shared.gate).flushed(last.leader_id.term, last.index);
-            shared.release();
+        let term = lock(&shared.gate).term();
+        let on_its_way = async {
+            let last = commit(&shared, engine, &mut batch, &mut last_stamp_ms).await;
+            // One batch at a time is on its way to this node's own disk too.
+            if let Some(last) = last
+                && flushed.wait_for(|upto| *upto >= Some(last)).await.is_ok()
+            {
+                lock(&shared.gate).flushed(last.leader_id.term, last.index);
+                shared.release();
+            }
+        };
+        // A disk that hangs is not waited for: whoever asked may ask the successor.
+        tokio::select! {
+            biased;
+            () = on_its_way => {}
+            () = given_up(&shared, term) => batch.clear(),
         }
+    }
+}
+
+/// Resolves when this node gave this term up because of its own disk.
+async fn given_up(shared: &Shared, term: Option<u64>) {
+    let mut gave_up = shared.gave_up.subscribe();
+    let this_one = |gave_up: &Option<(u64, Instant)>| {
+        gave_up.is_some_and(|(given, _)| term.is_none_or(|term| given >= term))
+    };
+    if gave_up.wait_for(this_one).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

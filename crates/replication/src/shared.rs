@@ -27,6 +27,9 @@ use crate::view::View;
 use crate::writer::Job;
 use crate::{NodeId, announce};
 
+/// Who gave the lead up neither gives it up again nor is given it for so long.
+const GAVE_UP_COOL_DOWN: Duration = Duration::from_secs(30);
+
 /// A reply that waits behind the gate.
 pub struct Waiting {
     pub outcome: Outcome,
@@ -55,6 +58,8 @@ pub struct Shared {
     pub disk: Disk,
     /// How the disks of all do, as the primary.
     pub paces: Mutex<Paces>,
+    /// The last term that this node gave up because of its own disk, and when.
+    pub gave_up: watch::Sender<Option<(u64, Instant)>>,
     /// Why acknowledgements don't wait for these, in a clause each, as the primary.
     pub why: Mutex<BTreeMap<NodeId, String>>,
     /// The servers that the reference lists.
@@ -137,6 +142,7 @@ impl Shared {
             heard_primary: Mutex::default(),
             disk: Disk::measured(config.metrics.log_sync_seconds.clone()),
             paces: Mutex::default(),
+            gave_up: watch::Sender::new(None),
             why: Mutex::default(),
             peers: Mutex::default(),
             addresses: Mutex::default(),
@@ -288,6 +294,12 @@ impl Shared {
         lock(&self.heard_primary).heard(node, connection, Instant::now());
     }
 
+    /// Whether this node gave the lead up a moment ago because its disk held the others up.
+    pub fn gave_up_lately(&self, now: Instant) -> bool {
+        let gave_up = *self.gave_up.borrow();
+        gave_up.is_some_and(|(_, at)| now.saturating_duration_since(at) < GAVE_UP_COOL_DOWN)
+    }
+
     /// Whether this node's own disk hangs.
     pub fn disk_hangs(&self, now: Instant) -> bool {
         self.disk.hangs_for(now) >= HANGS
@@ -295,7 +307,12 @@ impl Shared {
 
     /// How this node's own disk does.
     pub fn sign(&self, now: Instant) -> Sign {
-        Sign { syncs: self.disk.syncs(), hangs_for: self.disk.hangs_for(now) }
+        Sign {
+            syncs: self.disk.syncs(),
+            hangs_for: self.disk.hangs_for(now),
+            applied: *self.position.borrow(),
+            gave_up: self.gave_up_lately(now),
+        }
     }
 
     /// A peer answered; sends off the replies that waited for it.

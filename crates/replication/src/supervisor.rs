@@ -11,7 +11,7 @@ use openraft::errors::Fatal;
 use tokio::time::Instant;
 
 use crate::NodeId;
-use crate::detector::Lateness;
+use crate::detector::{EXCUSED, Lateness};
 use crate::election::{Campaign, Candidate, Patience, slot};
 use crate::leader::{Consensus, Leadership};
 use crate::peer::Lane;
@@ -61,7 +61,7 @@ pub async fn run(shared: Arc<Shared>, engine: Engine) {
             _ = members.changed() => {}
             _ = position.changed() => {
                 // Under load that is most of the time.
-                next = next.min(looked + TICK);
+                next = next.min((looked + TICK).max(Instant::now()));
                 continue;
             }
         }
@@ -165,12 +165,13 @@ fn patience(shared: &Shared, lateness: &Lateness) -> Patience {
     let connection = |node| shared.transport.connection(node, Lane::Control);
     let limit = lock(&shared.heard_primary).limit(connection, shared.config.timing.silence());
     let lease = Duration::from_millis(shared.config.timing.election_ms);
+    let quiet = *lock(&shared.quiet);
     match limit {
         None => Patience { limit: lease, ..Patience::NONE },
         Some(limit) => Patience {
             limit: limit.max(lease),
-            not_run: lateness.since(*lock(&shared.quiet)),
-            late: lateness.is_late(),
+            not_run: lateness.since(quiet).min(EXCUSED),
+            late: lateness.is_late() && quiet.elapsed() < EXCUSED,
         },
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use recado_protocol::backend::{READY_INTERVAL_MS, ToBroker, ToServer};
-use recado_protocol::codec;
+use recado_protocol::{Code, Reply, codec};
 use recado_transport::{BackendLink, Envelope, FromBroker};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -153,6 +153,10 @@ async fn keep_trying<C: Cluster>(service: &Service<C>, body: Bytes) -> Bytes {
     loop {
         let asked = Asked { body: body.clone(), id: None, forwarded: false };
         match service.answer(asked).await {
+            // It did nothing this time, but may have before.
+            Answer::Done(reply) if uncertain && is_unavailable(&reply) => {
+                return service.give_up(&body, true);
+            }
             Answer::Done(reply) => return reply,
             Answer::Again { uncertain: perhaps } => uncertain |= perhaps,
         }
@@ -164,13 +168,18 @@ async fn keep_trying<C: Cluster>(service: &Service<C>, body: Bytes) -> Bytes {
     }
 }
 
+fn is_unavailable(reply: &[u8]) -> bool {
+    let decoded = codec::decode_reply(reply);
+    matches!(decoded, Ok((_, Reply::Refused(refusal), _)) if refusal.code == Code::Unavailable)
+}
+
 fn has_id(body: &[u8]) -> bool {
     codec::decode_request(body).is_ok_and(|incoming| incoming.id.is_some())
 }
 
 #[cfg(test)]
 mod tests {
-    use recado_protocol::{Code, Reply, Request, RequestId};
+    use recado_protocol::{Request, RequestId};
 
     use super::*;
     use crate::service::fake::{Mood, OWN, Stage, body, leadership, stage};

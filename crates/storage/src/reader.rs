@@ -287,7 +287,7 @@ impl Reader {
         file: &std::fs::File,
         watch: impl FnMut(u64) -> std::io::Result<()>,
     ) -> Result<(), StoreError> {
-        snapshot::write_to(self, file, watch)
+        self.look(|| snapshot::write_to(self, file, watch))
     }
 
     pub(crate) fn name_row(&self, name: &str) -> Result<Option<NameRow>, StoreError> {

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use recado_metrics::{OTHER, count};
 use recado_protocol::backend::ToBroker;
 use recado_protocol::limits::MAX_REQUEST_BYTES;
-use recado_protocol::{Code, Refusal, Reply, codec};
+use recado_protocol::{Code, Reply, codec};
 use recado_transport::Envelope;
 
 use crate::{Limits, Metrics};
@@ -313,11 +313,17 @@ impl Dispatcher {
     fn done(&mut self, n: u64, body: Bytes, now: u64) {
         let Some(attempt) = self.end_attempt(n, now) else { return };
         let Some(held) = self.held.get_mut(&attempt.request) else { return };
-        if held.id.is_some() && expired(&body) && !own_id(&held.body) {
+        if held.id.is_some() && refused_as(Code::IdExpired, &body) && !own_id(&held.body) {
             return self.id_expired(attempt, now);
         }
-        let Some(held) = self.release(attempt.request) else { return };
+        let Some(mut held) = self.release(attempt.request) else { return };
         self.note_time(&held, now);
+        held.lost(attempt.server);
+        let perhaps = held.kind == Kind::Write && (held.uncertain || held.open());
+        if perhaps && refused_as(Code::Unavailable, &body) {
+            // This server did nothing, but one that was asked before may have.
+            return self.give_up(held, "", now);
+        }
         match held.origin {
             Origin::Session => self.session_answered(&body, now),
             Origin::Client(to) if held.kind == Kind::Status => match codec::decode_reply(&body) {
@@ -401,14 +407,14 @@ impl Dispatcher {
     }
 }
 
-/// Whether a reply refuses a request because its id is not known (any more).
-fn expired(body: &[u8]) -> bool {
-    let word = Code::IdExpired.as_str().as_bytes();
+/// Whether a reply refuses a request with this code.
+fn refused_as(code: Code, body: &[u8]) -> bool {
+    let word = code.as_str().as_bytes();
     body.len() <= MAX_REFUSAL_BYTES
         && body.windows(word.len()).any(|window| window == word)
         && matches!(
             codec::decode_reply(body),
-            Ok((_, Reply::Refused(Refusal { code: Code::IdExpired, .. }), _))
+            Ok((_, Reply::Refused(refusal), _)) if refusal.code == code
         )
 }
 

@@ -8,6 +8,8 @@ use tokio::time::Instant;
 
 /// So much later than asked a timer may ring on a machine that has nothing else to do.
 const SLACK: Duration = Duration::from_millis(20);
+/// However late this process runs, what lasts longer is no accident of its own.
+pub const EXCUSED: Duration = Duration::from_secs(5);
 /// Delays that are longer ago are forgotten; no silence is judged over more.
 const KEPT: Duration = Duration::from_secs(10);
 

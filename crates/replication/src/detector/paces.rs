@@ -39,6 +39,21 @@ pub struct Sign {
     pub syncs: Syncs,
     /// How long the oldest sync has waited for an answer of the disk.
     pub hangs_for: Duration,
+    /// The last position that it shows.
+    pub applied: u64,
+    /// Whether it gave the lead up a moment ago, because it held the others up.
+    pub gave_up: bool,
+}
+
+/// What a node said last that matters for who leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// How long ago.
+    pub age: Duration,
+    /// Whether its disk hung.
+    pub hangs: bool,
+    /// Whether it had given the lead up.
+    pub gave_up: bool,
 }
 
 /// How the disks of the cluster do, as each node measures and says itself: so neither the distance
@@ -51,6 +66,7 @@ pub struct Paces {
 #[derive(Clone, Debug, Default)]
 struct Pace {
     said: Sign,
+    said_at: Option<Instant>,
     delays: Delays,
 }
 
@@ -62,11 +78,31 @@ impl Paces {
             pace.delays.took(mean, now);
         }
         pace.said = sign;
+        pace.said_at = Some(now);
     }
 
     /// Whether a node's disk hung when it last spoke of it.
     pub fn hangs(&self, node: NodeId) -> bool {
         self.nodes.get(&node).is_some_and(|pace| pace.said.hangs_for >= HANGS)
+    }
+
+    /// What a node said last; none when it never did.
+    pub fn said(&self, node: NodeId, now: Instant) -> Option<Said> {
+        let pace = self.nodes.get(&node)?;
+        Some(Said {
+            age: now.saturating_duration_since(pace.said_at?),
+            hangs: self.hangs(node),
+            gave_up: pace.said.gave_up,
+        })
+    }
+
+    /// How far the others of `nodes` show the log: the median, the lower one of two.
+    pub fn others_applied(&self, node: NodeId, nodes: &[NodeId]) -> u64 {
+        let applied = |other: &NodeId| self.nodes.get(other).map_or(0, |pace| pace.said.applied);
+        let others = nodes.iter().filter(|other| **other != node);
+        let mut positions: Vec<u64> = others.map(applied).collect();
+        positions.sort_unstable();
+        positions.get(positions.len().saturating_sub(1) / 2).copied().unwrap_or(0)
     }
 
     /// Whether a node's disk has been slow for seconds, beside those of `others`.
@@ -107,7 +143,7 @@ mod tests {
     fn sync(paces: &mut Paces, node: NodeId, delay: Duration, now: Instant) {
         let before = paces.nodes.entry(node).or_default().said.syncs;
         let syncs = Syncs { count: before.count + 1, total: before.total + delay };
-        paces.says(node, Sign { syncs, hangs_for: Duration::ZERO }, now);
+        paces.says(node, Sign { syncs, ..Sign::default() }, now);
     }
 
     /// Ten syncs a second on each node, for so many seconds; gives when that was over.

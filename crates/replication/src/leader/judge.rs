@@ -10,7 +10,7 @@ use openraft::async_runtime::WatchReceiver;
 use tokio::time::Instant;
 
 use crate::NodeId;
-use crate::detector::{Lateness, Slow};
+use crate::detector::{EXCUSED, Lateness, Slow};
 use crate::network::ask_for_sign;
 use crate::peer::Lane;
 use crate::shared::{Shared, lock};
@@ -21,10 +21,10 @@ use crate::types::Engine;
 const ASKED_AFTER_HEARTBEATS: u32 = 3;
 /// While something is written, all are asked so often how their disks do.
 const ASKED_EVERY: Duration = Duration::from_millis(500);
+/// What a server said of its disk counts for so long.
+const SAID_LATELY: Duration = Duration::from_secs(2);
 /// Between the two looks that it takes to find somebody silent: what has come is read meanwhile.
 const SECOND_LOOK: Duration = Duration::from_millis(20);
-/// However late this process runs, longer silence is a fault.
-const EXCUSED: Duration = Duration::from_secs(5);
 /// So long this primary's own disk may hold up what the others have.
 const OWN_HANG: Duration = Duration::from_secs(1);
 /// So long nothing is applied here while there is more: redb waits for the disk longer than the log.
@@ -110,7 +110,7 @@ impl Judge {
     /// is written all of them, else those whose silence is suspicious.
     pub fn ask(&mut self, shared: &Arc<Shared>, servers: &[NodeId], now: Instant) {
         let position = *shared.position.borrow();
-        let writes = position != self.asked_at;
+        let writes = position != self.asked_at || self.applying.is_some();
         let suspicious = suspicious(shared);
         let mut asked_all = false;
         for node in servers.iter().copied().filter(|node| *node != shared.node) {
@@ -173,6 +173,23 @@ impl Judge {
         !self.slow.contains(&node)
     }
 
+    /// Whether a server may be given the lead: it says that its disk keeps pace and that it did not
+    /// just give the lead up. Who has said nothing lately is asked first.
+    pub fn may_lead(
+        &self,
+        shared: &Arc<Shared>,
+        node: NodeId,
+        active: &[NodeId],
+        now: Instant,
+    ) -> bool {
+        let said = lock(&shared.paces).said(node, now);
+        let Some(said) = said.filter(|said| said.age < SAID_LATELY) else {
+            ask_for_sign(shared, node);
+            return false;
+        };
+        !said.gave_up && !said.hangs && slow_disk(shared, node, active, now).is_none()
+    }
+
     fn silence(&self, shared: &Shared, node: NodeId, now: Instant) -> Duration {
         let heard = lock(&shared.gate).heard(node).unwrap_or(self.term_since);
         now.saturating_duration_since(heard)
@@ -222,7 +239,7 @@ impl Judge {
         let lag = Duration::from_millis(shared.config.timing.lag_ms);
         // Who stored nothing yet in this term, where the others did, need not be awaited as long.
         let limit = if has == 0 { lag / 2 } else { lag };
-        (fair > limit && !lateness.is_late())
+        (fair > limit && !lateness.is_late() || time > EXCUSED)
             .then(|| Fault::Behind(time, lock(&shared.paces).hangs(node)))
     }
 
@@ -254,7 +271,9 @@ impl Judge {
             if *from != position {
                 (*from, *since) = (position, now);
             }
-            if fair(*since) > OWN_STORE_HANG {
+            // Not where the others get on no better.
+            let others = lock(&shared.paces).others_applied(shared.node, active);
+            if fair(*since) > OWN_STORE_HANG && others > *from {
                 let time = now.duration_since(*since).as_millis();
                 return Some(format!("this server's store has taken nothing up for {time} ms"));
             }

@@ -96,11 +96,12 @@ async fn write(shared: &Arc<Shared>, transfer: u64, view: Arc<Reader>) -> Result
     let file = blocking(shared.files, room).await?;
     let abandoned = Abandoned(Arc::default());
     let is_abandoned = abandoned.0.clone();
-    let files = shared.files;
+    let (files, room_in) = (shared.files, shared.config.dir.clone());
     let written = blocking(files, move || {
         let mut share = Share::new(files, REST_WRITING);
         let written = view.write_snapshot_to(&file, |_| {
             share.rest();
+            need_room(&room_in, 0)?;
             if is_abandoned.load(Ordering::Relaxed) {
                 return Err(io::Error::other("nobody waits for it any more"));
             }
@@ -111,8 +112,11 @@ async fn write(shared: &Arc<Shared>, transfer: u64, view: Arc<Reader>) -> Result
         written.map(|()| file).map_err(io::Error::other)
     });
     written.await.inspect_err(|why| {
-        // Rows that can't be read, or a disk that can't be written.
-        shared.fail(format!("a snapshot can't be written: {why}"));
+        // Rows that can't be read, or a disk that can't be written. One that is full now may not be
+        // when this is tried again.
+        if need_room(&shared.config.dir, 0).is_ok() {
+            shared.fail(format!("a snapshot can't be written: {why}"));
+        }
     })
 }
 
