@@ -179,7 +179,7 @@ pub const SERVICES: &[Service] = &[
         "ready",
         Link::Broker,
         false,
-        of(&["name", "boot", "credit", "primary", "serving", "http?"]),
+        of(&["name", "boot", "credit", "primary", "serving", "http?", "scrubbed?", "scrub_left?"]),
     ),
     Service::told("done", Link::Broker, false, of(&["n"])),
     Service::told("again", Link::Broker, false, of(&["n", "uncertain"])),

@@ -82,6 +82,8 @@ impl Blocks {
             let newest =
                 heads.chunks(HEAD_BYTES).filter_map(read_head).max_by_key(|head| head.turn);
             head = newest.ok_or_else(|| damage.met("it does not begin as a store does"))?;
+            // It may have been written without a sync that followed, and is what counts from now on.
+            medium.sync()?;
         }
         Ok(Blocks { medium, head: Mutex::new(head), damage })
     }
@@ -209,8 +211,7 @@ fn read_head(bytes: &[u8]) -> Option<Head> {
     let (sum, content) = rest.split_first_chunk::<SUM_BYTES>()?;
     let turn = u64::from_le_bytes(*turn);
     let whole = *magic == MAGIC && *sum == checksum(turn, content);
-    // It may have been written without a sync that followed: this turn goes on.
-    whole.then(|| Head { content: content.to_vec(), turn, synced: false })
+    whole.then(|| Head { content: content.to_vec(), turn, synced: true })
 }
 
 #[cfg(test)]
