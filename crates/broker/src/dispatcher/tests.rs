@@ -387,6 +387,27 @@ fn the_word_says_whether_it_may_be_done() {
     check(&read, "a read, unanswered", unanswered, Code::Unavailable);
 }
 
+/// A server that refuses to do it now says nothing of one that was asked before.
+#[test]
+fn a_refusal_behind_an_uncertain_attempt_does_not_promise_that_nothing_was_done() {
+    let unavailable = reply(&Reply::Refused(Refusal::new(Code::Unavailable, "too few copies")));
+    for (uncertain, expected) in [(false, None), (true, Some(Code::Unknown))] {
+        let mut scene = Scene::with_servers(Limits::default(), &["a", "b"], 8);
+        scene.ask(1, write("x"));
+        let first = scene.turn().remove(0);
+        scene.again(&first, uncertain);
+        scene.now += 1_000;
+        let second = scene.turn().remove(0);
+        scene.done(&second, unavailable.clone());
+        scene.turn();
+        let passed_on = (client(1), Answer::Reply(unavailable.clone()));
+        match expected {
+            Some(code) => assert_eq!(scene.refused(), [code]),
+            None => assert_eq!(scene.answers, [passed_on]),
+        }
+    }
+}
+
 #[test]
 fn without_servers_the_broker_answers_within_its_time() {
     let mut scene = Scene::new(Limits::default());

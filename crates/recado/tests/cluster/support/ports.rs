@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Below the range from which the system hands out ports to connections.
 const FIRST: u16 = 10_000;
-const LAST: u16 = 19_900;
+const LAST: u16 = 29_900;
 
 /// How many ports a test's cluster may use: all of its table, the roles' pages too.
 pub const ROW: u16 = 100;
