@@ -38,7 +38,7 @@ fn unescape(text: &str) -> Vec<u8> {
 }
 
 fn escaped(rest: &mut impl Iterator<Item = u8>) -> Option<u8> {
-    let mut digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     Some(match rest.next()? {
         b'x' => digit(rest.next()?)? << 4 | digit(rest.next()?)?,
         b'n' => b'\n',
