@@ -76,7 +76,8 @@ async fn serve(back: String, n: usize) {
     let stamp = Stamp::default();
     let name = format!("server-{n}");
     let (primary, http) = (n == 0, None);
-    let ready = ToBroker::Ready { name, boot: 1, credit: CREDIT, primary, serving: true, http };
+    let ready =
+        ToBroker::Ready { name, boot: 1, credit: CREDIT, primary, serving: true, http, why: None };
     let mut ticks = tokio::time::interval(Duration::from_millis(READY_INTERVAL_MS));
     loop {
         let requests = tokio::select! {

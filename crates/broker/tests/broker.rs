@@ -55,7 +55,8 @@ impl FakeServer {
         let beat = tokio::spawn(async move {
             let name = name.to_owned();
             let (credit, primary, serving, http) = (8, false, true, None);
-            let ready = ToBroker::Ready { name, boot: 1, credit, primary, serving, http };
+            let ready =
+                ToBroker::Ready { name, boot: 1, credit, primary, serving, http, why: None };
             loop {
                 let _ = beat.send(codec::encode_to_broker(&ready, Stamp::default()), None);
                 tokio::time::sleep(Duration::from_millis(READY_INTERVAL_MS)).await;

@@ -20,6 +20,8 @@ pub enum ToBroker {
         serving: bool,
         /// Where it serves HTTP (`host:port`), if it does; for `status`.
         http: Option<String>,
+        /// Why it can't answer, in a sentence without its stop, if it knows.
+        why: Option<String>,
     },
     /// The reply to request `n` is the body frame.
     Done {

@@ -124,7 +124,7 @@ pub const SERVICES: &[Service] = &[
         "status",
         Link::Clients,
         NOTHING,
-        of(&["members", "broker", "proxy", "reference", "brokers", "proxies"]),
+        of(&["members", "broker", "proxy", "reference", "brokers", "proxies", "why?"]),
     ),
     Service::ours(
         "export",
@@ -179,7 +179,7 @@ pub const SERVICES: &[Service] = &[
         "ready",
         Link::Broker,
         false,
-        of(&["name", "boot", "credit", "primary", "serving", "http?"]),
+        of(&["name", "boot", "credit", "primary", "serving", "http?", "why?"]),
     ),
     Service::told("done", Link::Broker, false, of(&["n"])),
     Service::told("again", Link::Broker, false, of(&["n", "uncertain"])),

@@ -25,6 +25,7 @@ mod metrics;
 mod network;
 pub mod peer;
 mod propose;
+pub mod quorum;
 mod reads;
 pub mod replica;
 mod runtime;
@@ -38,7 +39,7 @@ pub mod view;
 mod watch;
 mod writer;
 
-pub use announce::{name_taken, was_removed};
+pub use announce::{name_taken, of_an_earlier_generation, was_removed};
 pub use bounds::imported_row;
 pub use entropy::Entropy;
 pub use folder::clean_folder;

@@ -116,6 +116,7 @@ mod tests {
             members: vec![row(1, true, true, 100), row(2, false, true, 40), row(3, true, false, 0)],
             witness: None,
             joint: false,
+            lacks: None,
         };
         let metrics = Metrics::default();
         metrics.show(&view);

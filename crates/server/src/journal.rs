@@ -123,6 +123,7 @@ mod tests {
             members,
             witness: None,
             joint: false,
+            lacks: None,
         }
     }
 

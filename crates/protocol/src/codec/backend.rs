@@ -11,7 +11,7 @@ use crate::limits::MAX_TOLD_SERVERS;
 /// Encodes the header frame from a server to the broker.
 pub fn encode_to_broker(header: &ToBroker, stamp: Stamp) -> Bytes {
     match header {
-        ToBroker::Ready { name, boot, credit, primary, serving, http } => {
+        ToBroker::Ready { name, boot, credit, primary, serving, http, why } => {
             write::message("ready", stamp, 64 + name.len(), |data| {
                 data.str("name", name);
                 data.uint("boot", *boot);
@@ -20,6 +20,9 @@ pub fn encode_to_broker(header: &ToBroker, stamp: Stamp) -> Bytes {
                 data.bool("serving", *serving);
                 if let Some(http) = http {
                     data.str("http", http);
+                }
+                if let Some(why) = why {
+                    data.str("why", why);
                 }
             })
         }
@@ -57,6 +60,7 @@ pub fn decode_to_broker(frame: &[u8]) -> Result<(ToBroker, u64), DecodeError> {
 fn read_ready(data: Fields<'_>) -> Result<ToBroker, DecodeError> {
     let [name, boot, credit, primary, serving, http] =
         data.pick(["name", "boot", "credit", "primary", "serving", "http"]);
+    let [why] = data.pick(["why"]);
     Ok(ToBroker::Ready {
         name: name.label()?,
         boot: boot.uint()?,
@@ -64,6 +68,7 @@ fn read_ready(data: Fields<'_>) -> Result<ToBroker, DecodeError> {
         primary: primary.bool()?,
         serving: serving.bool()?,
         http: http.optional(Field::label)?,
+        why: why.optional(Field::reason)?,
     })
 }
 

@@ -119,6 +119,9 @@ fn write_status(data: &mut MapWriter, status: &Status) {
     data.free("reference", &status.reference);
     data.free("brokers", &status.brokers);
     data.free("proxies", &status.proxies);
+    if let Some(why) = &status.why {
+        data.str("why", why);
+    }
 }
 
 /// Decodes a reply; the stamp is the sender's. Understands a standard server's replies too, which
@@ -224,6 +227,7 @@ fn read_import_result(fields: Fields<'_>) -> Result<ImportResult, DecodeError> {
 fn read_status(data: Fields<'_>) -> Result<Status, DecodeError> {
     let [members, broker, proxy, reference, brokers, proxies] =
         data.pick(["members", "broker", "proxy", "reference", "brokers", "proxies"]);
+    let [why] = data.pick(["why"]);
     Ok(Status {
         members: members.maps(read_member, usize::MAX)?,
         broker: broker.free()?,
@@ -231,6 +235,7 @@ fn read_status(data: Fields<'_>) -> Result<Status, DecodeError> {
         reference: reference.free()?,
         brokers: brokers.free()?,
         proxies: proxies.free()?,
+        why: why.optional(Field::reason)?,
     })
 }
 

@@ -189,12 +189,11 @@ pub fn reply() -> impl Strategy<Value = (&'static str, Reply)> {
         prop::sample::select(&["login", "channel", "remove"][..]).prop_map(|s| (s, Reply::Done));
     let ack = (bytes(), number(), any::<u32>(), any::<u32>())
         .prop_map(|(id, seq, stored, members)| Reply::Acked(Ack { id, seq, stored, members }));
-    let status = (vec(member(), 0..3), free(), free(), free(), free(), free()).prop_map(
-        |(members, broker, proxy, reference, brokers, proxies)| {
-            let all = Status { members, broker, proxy, reference, brokers, proxies };
+    let status = (vec(member(), 0..3), free(), free(), free(), free(), free(), option::of(label()))
+        .prop_map(|(members, broker, proxy, reference, brokers, proxies, why)| {
+            let all = Status { members, broker, proxy, reference, brokers, proxies, why };
             Reply::Status(Box::new(all))
-        },
-    );
+        });
     let result = prop_oneof![
         Just(ImportResult::Stored),
         Just(ImportResult::Known),
@@ -292,14 +291,13 @@ pub fn server_reply() -> impl Strategy<Value = (&'static str, ServerReply)> {
 
 pub fn to_broker() -> impl Strategy<Value = ToBroker> {
     prop_oneof![
-        (label(), number(), any::<u32>(), any::<bool>(), any::<bool>(), option::of(label()))
-            .prop_map(|(name, boot, credit, primary, serving, http)| ToBroker::Ready {
-                name,
-                boot,
-                credit,
-                primary,
-                serving,
-                http
+        (
+            (label(), number(), any::<u32>(), any::<bool>(), any::<bool>()),
+            option::of(label()),
+            option::of(label())
+        )
+            .prop_map(|((name, boot, credit, primary, serving), http, why)| {
+                ToBroker::Ready { name, boot, credit, primary, serving, http, why }
             }),
         number().prop_map(|n| ToBroker::Done { n }),
         (number(), any::<bool>()).prop_map(|(n, uncertain)| ToBroker::Again { n, uncertain }),

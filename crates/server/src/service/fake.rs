@@ -67,6 +67,7 @@ impl Cluster for Fake {
             members: Vec::new(),
             witness: None,
             joint: false,
+            lacks: None,
         })
     }
 

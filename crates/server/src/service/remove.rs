@@ -98,6 +98,7 @@ mod tests {
             members: vec![row(1, active[0]), row(2, active[1])],
             witness: None,
             joint: false,
+            lacks: None,
         }
     }
 

@@ -264,5 +264,6 @@ pub(super) fn nobody() -> Status {
         reference: rmpv::Value::Nil,
         brokers: rmpv::Value::Nil,
         proxies: rmpv::Value::Nil,
+        why: None,
     }
 }
