@@ -28,6 +28,7 @@ mod propose;
 pub mod quorum;
 mod reads;
 pub mod replica;
+pub mod rescue;
 mod runtime;
 mod shared;
 pub mod simulated;

@@ -100,7 +100,7 @@ impl Log {
     }
 
     /// Opens a log that is not torn.
-    pub(super) fn open_whole(dir: &Path) -> io::Result<raft_log::RaftLog<LogTypes>> {
+    pub fn open_whole(dir: &Path) -> io::Result<raft_log::RaftLog<LogTypes>> {
         let mut config = raft_log::Config::new(dir.display());
         config.log_cache_max_items = Some(CACHE_ENTRIES);
         config.log_cache_capacity = Some(CACHE_BYTES);
@@ -171,7 +171,7 @@ fn not_understood_or(
 }
 
 /// Refuses a log that this version may misread.
-fn check_format(dir: &Path, named: Option<&str>) -> Result<(), StartError> {
+pub fn check_format(dir: &Path, named: Option<&str>) -> Result<(), StartError> {
     if named.is_none_or(|named| named.parse() == Ok(FORMAT)) {
         return Ok(());
     }
