@@ -78,7 +78,8 @@ async fn serve(back: String, n: usize) {
     let name = format!("server-{n}");
     let (primary, http) = (n == 0, None);
     let (credit, scrub) = (CREDIT, Scrub::default());
-    let ready = ToBroker::Ready { name, boot: 1, credit, primary, serving: true, http, scrub };
+    let ready =
+        ToBroker::Ready { name, boot: 1, credit, primary, serving: true, http, scrub, why: None };
     let mut ticks = tokio::time::interval(Duration::from_millis(READY_INTERVAL_MS));
     loop {
         let requests = tokio::select! {

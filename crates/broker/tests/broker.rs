@@ -57,7 +57,8 @@ impl FakeServer {
             let name = name.to_owned();
             let (credit, primary, serving, http) = (8, false, true, None);
             let scrub = Scrub::default();
-            let ready = ToBroker::Ready { name, boot: 1, credit, primary, serving, http, scrub };
+            let ready =
+                ToBroker::Ready { name, boot: 1, credit, primary, serving, http, scrub, why: None };
             loop {
                 let _ = beat.send(codec::encode_to_broker(&ready, Stamp::default()), None);
                 tokio::time::sleep(Duration::from_millis(READY_INTERVAL_MS)).await;

@@ -14,12 +14,15 @@ pub enum ClientError {
     Refused(Refusal),
     /// Nobody took the request in this time: certainly not done.
     #[error(
-        "no answer from the cluster within {} s; it was not done, try again later",
-        seconds(*waited_ms)
+        "no answer from the cluster within {} s; it was not done{}",
+        seconds(*waited_ms),
+        why.as_ref().map_or_else(|| ", try again later".to_owned(), |why| format!(": {why}"))
     )]
     Unavailable {
         /// How long it was tried, ms.
         waited_ms: u64,
+        /// Why nobody took it, in a sentence without its stop, when the broker knows.
+        why: Option<String>,
     },
     /// It was sent and the answer never came: it may be done or not.
     #[error(

@@ -86,8 +86,8 @@ enum SessionState {
 enum Attempt {
     Answer(Reply),
     Refused(Refusal),
-    /// Certainly not done by this attempt.
-    NotDone,
+    /// Certainly not done by this attempt, and why, if the broker knows.
+    NotDone(Option<String>),
     MayBeDone,
     /// The session is gone; not done by this attempt.
     Expired,
@@ -233,6 +233,7 @@ impl Client {
             || !request.is_write()
             || matches!(request, Request::Session | Request::Login { .. });
         let mut uncertain = false;
+        let mut why = None;
         let mut backoff = Backoff::new();
         loop {
             match self.attempt(request, id, remaining(deadline)).await {
@@ -242,7 +243,7 @@ impl Client {
                 }
                 Attempt::Expired => return Err(Failure::Expired { uncertain }),
                 Attempt::Garbled(why) => return Err(Failure::Error(ClientError::BadReply(why))),
-                Attempt::NotDone => {}
+                Attempt::NotDone(because) => why = because,
                 Attempt::MayBeDone => uncertain = true,
             }
             let wait = backoff.next_wait();
@@ -251,7 +252,7 @@ impl Client {
                 return Err(Failure::Error(if uncertain && request.is_write() {
                     ClientError::Unknown { waited_ms }
                 } else {
-                    ClientError::Unavailable { waited_ms }
+                    ClientError::Unavailable { waited_ms, why }
                 }));
             }
             tokio::time::sleep(wait).await;
@@ -277,13 +278,13 @@ impl Client {
         match self.shared.caller.call(vec![body], timeout).await {
             Ok(frames) => {
                 let answer = self.read_answer(frames.first().map_or(&[][..], |frame| frame));
-                if matches!(answer, Attempt::NotDone) && asked.elapsed() >= LOOKED_FOR_SERVERS {
+                if matches!(answer, Attempt::NotDone(_)) && asked.elapsed() >= LOOKED_FOR_SERVERS {
                     // It is there and finds no server; perhaps another one does.
                     self.try_another_broker(connection);
                 }
                 answer
             }
-            Err(CallError::NotConnected) => Attempt::NotDone,
+            Err(CallError::NotConnected) => Attempt::NotDone(None),
             Err(why) => {
                 debug!(%why, ?id, "no answer");
                 // A broker answers within 5 s as long as it works.
@@ -310,7 +311,9 @@ impl Client {
                 self.shared.clock.observe(stamp.clock);
                 match reply {
                     Reply::Refused(refusal) => match refusal.code {
-                        Code::Unavailable => Attempt::NotDone,
+                        Code::Unavailable => {
+                            Attempt::NotDone(refusal.why_not_taken().map(str::to_owned))
+                        }
                         Code::Unknown => Attempt::MayBeDone,
                         Code::IdExpired => Attempt::Expired,
                         _ => Attempt::Refused(refusal),
@@ -347,7 +350,7 @@ impl Client {
             if closed {
                 self.open_session(started, deadline).await?;
             } else if tokio::time::timeout_at(deadline, moved).await.is_err() {
-                return Err(ClientError::Unavailable { waited_ms: elapsed_ms(started) });
+                return Err(ClientError::Unavailable { waited_ms: elapsed_ms(started), why: None });
             }
         }
     }
@@ -368,7 +371,7 @@ impl Client {
             Ok(_) | Err(ClientError::Refused(_)) => SessionState::Unsupported,
             // The session may be open or not, but the write was certainly not sent.
             Err(ClientError::Unknown { waited_ms }) => {
-                return Err(ClientError::Unavailable { waited_ms });
+                return Err(ClientError::Unavailable { waited_ms, why: None });
             }
             Err(error) => return Err(error),
         };

@@ -23,6 +23,8 @@ pub enum ToBroker {
         http: Option<String>,
         /// How the check of its rows stands; for `status`.
         scrub: Scrub,
+        /// Why it can't answer, in a sentence without its stop, if it knows.
+        why: Option<String>,
     },
     /// The reply to request `n` is the body frame.
     Done {

@@ -71,6 +71,10 @@ impl fmt::Display for Code {
     }
 }
 
+/// How the text of a refusal with [`Code::Unavailable`] begins. Behind it, after a colon, stands
+/// why, where the broker knows it.
+pub const NOT_TAKEN: &str = "no server could take the request";
+
 /// A refusal: the stable code, and one sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
@@ -85,5 +89,20 @@ impl Refusal {
     /// A refusal with this code and text.
     pub fn new(code: Code, text: impl Into<String>) -> Refusal {
         Refusal { code, text: text.into() }
+    }
+
+    /// Not done, since nobody could take it; and why, if that is known.
+    pub fn not_taken(why: Option<&str>) -> Refusal {
+        let text = match why {
+            Some(why) => format!("{NOT_TAKEN}: {why}"),
+            None => format!("{NOT_TAKEN}; try again"),
+        };
+        Refusal::new(Code::Unavailable, text)
+    }
+
+    /// Why nobody could take it, if the refusal says that.
+    pub fn why_not_taken(&self) -> Option<&str> {
+        let why = self.text.strip_prefix(NOT_TAKEN)?.strip_prefix(": ")?;
+        (self.code == Code::Unavailable).then_some(why)
     }
 }

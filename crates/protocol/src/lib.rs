@@ -15,7 +15,7 @@ pub mod reply;
 pub mod server;
 pub mod services;
 
-pub use code::{Code, Refusal};
+pub use code::{Code, NOT_TAKEN, Refusal};
 pub use event::Event;
 pub use message::{HistoryQuery, ImportRow, Incoming, Request, RequestId};
 pub use reply::{Ack, HistoryReply, Record, Reply, Status};

@@ -35,6 +35,9 @@ limits! {
     /// The longest name or address of a part of the cluster.
     MAX_LABEL_BYTES: usize = 300;
 
+    /// The longest reason that a part of the cluster gives; a longer one is cut off.
+    MAX_REASON_BYTES: usize = 2048;
+
     /// How many servers one message tells of.
     MAX_TOLD_SERVERS: usize = 256;
 

@@ -138,6 +138,8 @@ pub struct Status {
     pub brokers: rmpv::Value,
     /// What it knows of each proxy; nil when it says nothing of them.
     pub proxies: rmpv::Value,
+    /// Why no server can take requests now, in a sentence without its stop, when that is known.
+    pub why: Option<String>,
 }
 
 /// What became of one row of an import.

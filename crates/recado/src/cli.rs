@@ -40,8 +40,25 @@ pub struct CommandLine {
     pub shell: Option<Shell>,
     /// The server that `server remove` names.
     pub server: String,
+    /// What `rescue` is to do.
+    pub rescue: Rescue,
     /// Whether to end with the parent process.
     pub exit_with_parent: bool,
+}
+
+/// The words behind `rescue`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rescue {
+    /// The server's data folder.
+    pub folder: PathBuf,
+    /// Where the four files go, if they are wanted.
+    pub export: Option<PathBuf>,
+    /// Whether to look at everything.
+    pub check: bool,
+    /// Whether to make a new cluster of it.
+    pub new_cluster: bool,
+    /// Whether to ask before that.
+    pub yes: bool,
 }
 
 /// Reads the process's arguments; ends the process after `--help` and on wrong usage.
@@ -82,6 +99,13 @@ fn collect(command: Command, matches: &ArgMatches) -> CommandLine {
         dir: path("dir"),
         shell: matches.try_get_one::<Shell>("shell").ok().flatten().copied(),
         server: matches.try_get_one::<String>("server").ok().flatten().cloned().unwrap_or_default(),
+        rescue: Rescue {
+            folder: path("folder").unwrap_or_default(),
+            export: path("export"),
+            check: switch("check"),
+            new_cluster: switch("new-cluster"),
+            yes: switch("yes"),
+        },
         exit_with_parent: switch(EXIT_WITH_PARENT),
     }
 }
@@ -212,8 +236,34 @@ fn with_extras(sub: clap::Command, command: Command) -> clap::Command {
         Command::Remove => {
             sub.arg(Arg::new("server").value_name("NAME").required(true).help("The server's name"))
         }
+        Command::Rescue => rescue(sub),
         _ => sub,
     }
+}
+
+/// One folder, and one thing to do with it.
+fn rescue(sub: clap::Command) -> clap::Command {
+    let flag =
+        |name: &'static str, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    let folder =
+        |arg: Arg| arg.value_parser(clap::value_parser!(PathBuf)).value_hint(ValueHint::DirPath);
+    let what = ["export", "check", "new-cluster"];
+    sub.arg(
+        folder(Arg::new("folder").value_name("FOLDER").required(true))
+            .help("The data folder of one server, such as recado-data/server-1"),
+    )
+    .arg(
+        folder(Arg::new("export").long("export").value_name("DIR"))
+            .help("Write users, channels and messages to four JSON files in this folder"),
+    )
+    .arg(flag("check", "Look at everything in the folder, and say what was found"))
+    .arg(flag("new-cluster", "Make the folder the only member of a new cluster"))
+    .arg(
+        flag("yes", "Don't ask before that")
+            .requires("new-cluster")
+            .conflicts_with_all(["export", "check"]),
+    )
+    .group(clap::ArgGroup::new("what").args(what).required(true))
 }
 
 #[cfg(test)]
@@ -258,6 +308,19 @@ mod tests {
             assert!(parse(&format!("recado {wrong}")).is_err(), "{wrong}");
         }
         assert_eq!(parse("recado server --name remove").unwrap().command, Command::Server);
+    }
+
+    #[test]
+    fn a_rescue_does_one_thing_with_one_folder() {
+        let line = parse("recado rescue data/a --new-cluster --yes").unwrap();
+        let wanted =
+            Rescue { folder: "data/a".into(), new_cluster: true, yes: true, ..Rescue::default() };
+        assert_eq!((line.command, line.rescue), (Command::Rescue, wanted));
+        let line = parse("recado rescue a --export b").unwrap();
+        assert_eq!(line.rescue.export, Some("b".into()));
+        for wrong in ["a", "--check", "a --check --new-cluster", "a --check --yes", "a b --check"] {
+            assert!(parse(&format!("recado rescue {wrong}")).is_err(), "{wrong}");
+        }
     }
 
     #[test]

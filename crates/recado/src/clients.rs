@@ -36,6 +36,10 @@ async fn connect(settings: &Settings) -> Result<Client, Failure> {
 pub async fn connect_now(settings: &Settings) -> Result<Client, Failure> {
     let client = connect(settings).await?;
     if client.wait_connected(Duration::from_millis(status::CONNECT_MS)).await {
+        if let Some(why) = status::why_not(&client.config().brokers).await {
+            let patience = client.config().patience.as_secs();
+            tracing::warn!("no server leads: {why}; trying for {patience} s");
+        }
         return Ok(client);
     }
     Err(status::no_broker(client.config().brokers.endpoints()))

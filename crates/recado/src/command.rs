@@ -86,6 +86,11 @@ commands! {
     Import "import" "Read the four JSON files of a folder into the cluster"
         "Importing the same files again changes nothing. Names that conflict are listed and left \
          out.";
+    Rescue "rescue" "Read or check one server's data folder, or make a new cluster of it"
+        "For the time after the worst, when too few servers are left to go on. No server may run in \
+         FOLDER. --export and --check change nothing in it. --new-cluster makes it the only member \
+         of a new generation of the cluster: what only other copies have is lost, and they must be \
+         wiped. docs/rescue.md says when to use which.";
     Completions "completions" "Print completions for a shell"
         "The README says where they go.";
     Man "man" "Print the manual page, or write those of all commands into a folder"

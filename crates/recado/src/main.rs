@@ -23,6 +23,7 @@ mod planted;
 mod port_table;
 mod ports;
 mod remove;
+mod rescue;
 mod roles;
 mod runfile;
 mod server_name;
@@ -94,6 +95,7 @@ fn run(mut line: CommandLine) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::SUCCESS);
         }
         Command::Remove => return remove_server(settings, &line.server),
+        Command::Rescue => return rescue::run(&line.rescue),
         _ => {}
     }
     let mut shutdown = Shutdown::on_signals()?;
@@ -131,6 +133,7 @@ fn run_until(settings: &Settings, line: &CommandLine, shutdown: Shutdown) -> Res
         | Command::Health
         | Command::Status
         | Command::Remove
+        | Command::Rescue
         | Command::Demo
         | Command::Drill => Ok(()),
     }

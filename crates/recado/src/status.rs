@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use recado_protocol::codec::{self, Stamp};
 use recado_protocol::reference::{Listed, ReferenceReply, ReferenceRequest};
-use recado_protocol::reply::{MemberStatus, Status};
+use recado_protocol::reply::{MemberStatus, Role, Status};
 use recado_protocol::{Incoming, Reply, Request};
 use recado_transport::{AnyOf, Caller};
 use serde_json::{Map, Value, json};
@@ -72,6 +72,7 @@ pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
         "reference": reference,
         "brokers": brokers,
         "proxies": proxies,
+        "why": found.why,
     }))
 }
 
@@ -80,8 +81,12 @@ pub async fn ask(settings: &Settings) -> Result<Value, Failure> {
 /// # Errors
 /// One sentence when none does.
 pub fn check_servers(status: &Value) -> Result<(), Failure> {
-    if status["members"].as_array().is_some_and(|members| !members.is_empty()) {
+    let members = status["members"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if members.iter().any(|member| member["role"] == Role::Primary.as_str()) {
         return Ok(());
+    }
+    if let Some(why) = status["why"].as_str() {
+        return Err(Failure::Failed(format!("no server leads: {why}")));
     }
     let connected = |broker: &Value| broker["servers"].as_u64();
     let brokers = status["brokers"].as_array().into_iter().flatten();
@@ -92,6 +97,14 @@ pub fn check_servers(status: &Value) -> Result<(), Failure> {
              primary; start the others, or look at their logs"
         ),
     }))
+}
+
+/// Why a cluster that is reached can't do anything now, if the servers say so.
+pub async fn why_not(brokers: &AnyOf) -> Option<String> {
+    match ask_broker(brokers, Request::Status).await {
+        Ok(Reply::Status(status)) => status.why,
+        _ => None,
+    }
 }
 
 /// What the first of the brokers says that knows of servers, and what each says of itself.
@@ -297,6 +310,9 @@ mod tests {
         let few = json!({"members": [], "brokers": [{"servers": 0}, {"servers": 1}]});
         let few = check_servers(&few).unwrap_err().to_string();
         assert!(few.contains("start the others"), "{few}");
-        check_servers(&json!({"members": [{}]})).unwrap();
+        let why = json!({"members": [{"role": "backup"}], "why": "server-2 is missing"});
+        let why = check_servers(&why).unwrap_err().to_string();
+        assert_eq!(why, "no server leads: server-2 is missing");
+        check_servers(&json!({"members": [{"role": "primary"}]})).unwrap();
     }
 }

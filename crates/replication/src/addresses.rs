@@ -67,6 +67,8 @@ struct Place {
     asking: bool,
     /// When the latest question left.
     asked: Option<Instant>,
+    /// Whether another node answered there last.
+    usurped: bool,
 }
 
 impl Place {
@@ -98,6 +100,7 @@ impl Place {
         self.connection = None;
         self.asking = false;
         self.asked = None;
+        self.usurped = false;
     }
 }
 
@@ -107,8 +110,9 @@ impl Book {
         let rank = if let Word::Of(rank) = word { rank } else { 0 };
         let Some(place) = self.places.get_mut(&node) else {
             let addresses = [address.to_owned()].into();
-            let (met, connection, asking, asked) = (false, None, false, None);
-            let place = Place { addresses, rank, since: now, met, connection, asking, asked };
+            let (met, connection, asking, asked, usurped) = (false, None, false, None, false);
+            let place =
+                Place { addresses, rank, since: now, met, connection, asking, asked, usurped };
             self.places.insert(node, place);
             return true;
         };
@@ -141,6 +145,11 @@ impl Book {
     pub fn was_met(&self, node: NodeId, connection: Option<u64>) -> bool {
         let met = |place: &Place| place.met && place.connection == connection;
         connection.is_some() && self.places.get(&node).is_some_and(met)
+    }
+
+    /// Whether another node answered where this one was looked for.
+    pub fn is_usurped(&self, node: NodeId) -> bool {
+        self.places.get(&node).is_some_and(|place| place.usurped)
     }
 
     /// What is to be done now; `connection` tells which connection to a node stands.
@@ -189,6 +198,9 @@ impl Book {
         if let Some(place) = self.places.get_mut(&node).filter(|place| place.is_at(address)) {
             place.asking = false;
             place.met = who == Some(node);
+            if let Some(who) = who {
+                place.usurped = who != node;
+            }
             if who.is_some_and(|other| other != node)
                 && let Some(next) = place.next(now)
             {

@@ -349,6 +349,16 @@ pub fn was_removed(dir: &Path) -> String {
     )
 }
 
+/// What is said to a server whose folder is from before a new generation of its cluster began.
+pub fn of_an_earlier_generation(dir: &Path) -> String {
+    format!(
+        "{0} belongs to an earlier generation of the cluster, from before `recado rescue` made a \
+         new one of another server's copy; to let this server take part again, as a new one, \
+         remove {0} and start it",
+        dir.display()
+    )
+}
+
 /// The primary if it is known, else any listed server, another one each time.
 async fn choose_target(shared: &Shared, asked: Option<NodeId>) -> Option<NodeId> {
     if asked.is_some() {

@@ -29,7 +29,7 @@ use crate::snapshot::remove_leftovers;
 use crate::tail;
 
 /// The folder of the log's files.
-const LOG_FOLDER: &str = "log";
+pub const LOG_FOLDER: &str = "log";
 /// What is kept of damage begins so; a number follows.
 const ASIDE_PREFIX: &str = "damaged-";
 

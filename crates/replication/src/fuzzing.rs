@@ -227,6 +227,7 @@ pub fn identities(folder: &Path) -> Vec<Vec<u8>> {
         cluster: Some(CLUSTER),
         has_log: true,
         standing: Some(Standing::default()),
+        renewal: None,
     };
     _ = identity.save(folder);
     let file = fs::read(folder.join(IDENTITY_FILE)).unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::entropy::{Entropy, id};
 use crate::replica::StartError;
 
 /// The format that this version writes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Its name within a server's data folder.
 pub const IDENTITY_FILE: &str = "identity";
 
@@ -29,6 +29,19 @@ pub struct Identity {
     /// What the others can do without this node; none when format 1 did not say.
     #[serde(default)]
     pub standing: Option<Standing>,
+    /// What the folder is being made; none since format 3 when it is whole.
+    #[serde(default)]
+    pub renewal: Option<Renewal>,
+}
+
+/// The node and the cluster that a folder becomes. As long as this stands in it, its store and its
+/// log may be the old ones or the new ones, and nobody may take part with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// The new node id.
+    pub node: u64,
+    /// The new cluster.
+    pub cluster: u64,
 }
 
 /// Whether others hold what this node holds, by the newest membership that was applied here.
@@ -44,16 +57,23 @@ impl Identity {
     /// A new node, that holds no data yet but may belong to a cluster.
     pub fn fresh(cluster: Option<u64>, entropy: &dyn Entropy) -> Identity {
         let standing = Some(Standing::default());
-        Identity { node: id(entropy), cluster, has_log: false, standing }
+        Identity { node: id(entropy), cluster, has_log: false, standing, renewal: None }
     }
 
     /// Reads the folder's identity, or gives it one.
     ///
     /// # Errors
-    /// As [`Identity::read`] and [`Identity::save`].
+    /// As [`Identity::read`] and [`Identity::save`]; also when a [`Renewal`] was interrupted.
     pub fn open(dir: &Path, entropy: &dyn Entropy) -> Result<Identity, StartError> {
         if let Some(identity) = Identity::read(dir)? {
-            return Ok(identity);
+            return match identity.renewal {
+                None => Ok(identity),
+                Some(_) => Err(StartError::Failed(format!(
+                    "{0} was being made a new cluster, which was interrupted; run `recado rescue \
+                     {0} --new-cluster` again, which finishes it",
+                    dir.display()
+                ))),
+            };
         }
         let identity = Identity::fresh(None, entropy);
         #[cfg(feature = "planted")]
@@ -209,7 +229,8 @@ mod tests {
         rmp_serde::encode::write(&mut body, &(5u64, Some(6u64), true)).unwrap();
         let bytes = [&crc32fast::hash(&body).to_be_bytes()[..], &body].concat();
         fs::write(dir.path().join(IDENTITY_FILE), bytes).unwrap();
-        let old = Identity { node: 5, cluster: Some(6), has_log: true, standing: None };
+        let old =
+            Identity { node: 5, cluster: Some(6), has_log: true, standing: None, renewal: None };
         assert_eq!(Identity::read(dir.path()).unwrap(), Some(old));
     }
 

@@ -87,7 +87,7 @@ pub async fn handle(shared: Arc<Shared>, reads: Reads, kind: u8, body: Bytes) ->
             let answered: Announced = receive_announcement(&shared, announcement).await;
             answer(&shared, &answered)
         }
-        kind::WHO => answer(&shared, &meet::answer(&shared, &body)?),
+        kind::WHO => meet::answer(&shared, &body),
         // Not by way of the engine: it may wait for the disk.
         kind::SIGN => {
             let () = unseal(cluster, me, &body)?;

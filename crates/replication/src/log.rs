@@ -19,7 +19,7 @@ use crate::disk::{Asked, Disk};
 use crate::keep::Extent;
 use crate::log_codec::{DiskPayload, DiskVote};
 use crate::types::{Entry, EntryPayload, LogId, Payload, TypeConfig, Vote};
-pub use opening::hold;
+pub use opening::{check_format, hold};
 
 /// Entries for a backup go out in messages of about this size; a longer frame would close the
 /// connection. One entry always fits.

@@ -20,7 +20,8 @@ fn fatal(error: impl std::fmt::Display) -> io::Error {
     io::Error::other(error.to_string())
 }
 
-fn encode_marks(applied: Option<&LogId>, membership: &StoredMembership) -> io::Result<Marks> {
+/// The marks of a store that has applied this entry, under this membership.
+pub fn encode_marks(applied: Option<&LogId>, membership: &StoredMembership) -> io::Result<Marks> {
     Ok(Marks {
         applied: rmp_serde::to_vec(&applied).map_err(fatal)?,
         membership: rmp_serde::to_vec(membership).map_err(fatal)?,

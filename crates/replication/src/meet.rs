@@ -14,7 +14,7 @@ use crate::NodeId;
 use crate::addresses::Step;
 use crate::announce::name_taken;
 use crate::identity::Identity;
-use crate::network::{NO_CLUSTER, kind, seal, unseal, unseal_named, unseal_newcomer};
+use crate::network::{NO_CLUSTER, kind, seal, unseal, unseal_named, unseal_node};
 use crate::peer::Lane;
 use crate::shared::{Shared, lock};
 
@@ -36,6 +36,9 @@ pub struct Who {
     pub boot: u64,
     /// Whether the node that asked was removed from the cluster, as far as this one knows.
     pub removed: bool,
+    /// Whether it was by `recado rescue`, which made another cluster of one server's copy.
+    #[serde(default)]
+    pub earlier: bool,
 }
 
 /// The message that asks who is there, before this server takes part: its kind and body; none if it
@@ -55,12 +58,21 @@ pub fn read_answer(body: &[u8]) -> Option<Who> {
 /// No node.
 const NOBODY: NodeId = 0;
 
-/// Answers whoever asks.
-pub fn answer(shared: &Shared, body: &[u8]) -> Option<Who> {
-    let asking: NodeId = unseal_newcomer(shared.cluster(), body)?;
-    let boot = *shared.boot.borrow();
+/// Answers whoever asks. A node of another cluster is told nothing, unless it was a member here
+/// before a new generation of the cluster began: then in its own cluster's name, since it
+/// understands no other.
+pub fn answer(shared: &Shared, body: &[u8]) -> Option<Bytes> {
+    let (theirs, asking) = unseal_node(body)?;
+    let mine = shared.cluster();
     let removed = shared.is_removed(asking);
-    Some(Who { name: shared.config.name.clone(), boot, removed })
+    let earlier = theirs != NO_CLUSTER && mine.is_some_and(|mine| mine != theirs);
+    if earlier && !removed {
+        return None;
+    }
+    let boot = *shared.boot.borrow();
+    let who = Who { name: shared.config.name.clone(), boot, removed, earlier };
+    let cluster = if earlier { theirs } else { mine.unwrap_or(NO_CLUSTER) };
+    seal(cluster, shared.node, &who).ok()
 }
 
 /// Asks the node, over the connection to where it is looked for, who is there.
@@ -69,7 +81,8 @@ pub async fn ask(shared: &Shared, node: NodeId) -> Option<(NodeId, Who)> {
     let body = seal(cluster.unwrap_or(NO_CLUSTER), node, &shared.node).ok()?;
     let pending = shared.transport.send(node, Lane::Control, kind::WHO, body).ok()?;
     let answer = tokio::time::timeout(ASK_TIMEOUT, pending).await.ok()?.ok()?;
-    unseal_named(cluster, &answer)
+    // Whoever lost its disk belongs to no cluster yet, and still is not the node that was there.
+    unseal_named(cluster, &answer).or_else(|| unseal_named(Some(NO_CLUSTER), &answer))
 }
 
 /// Keeps at it until the replica stops.
@@ -114,8 +127,10 @@ async fn end_as_a_copy(shared: Arc<Shared>) {
 
 async fn meet(shared: Arc<Shared>, node: NodeId, address: String) {
     let answer = ask(&shared, node).await;
-    if answer.as_ref().is_some_and(|(_, who)| who.removed) {
-        shared.fail_as_removed();
+    match &answer {
+        Some((_, who)) if who.earlier => shared.fail_as_earlier(),
+        Some((_, who)) if who.removed => shared.fail_as_removed(),
+        _ => {}
     }
     let who = answer.map(|(other, _)| other);
     if who.is_some_and(|other| other != node) {

@@ -135,6 +135,7 @@ mod tests {
             witness: None,
             min_copies: 1,
             joint: false,
+            lacks: None,
         };
         let metrics = Metrics::default();
         metrics.show(&view);

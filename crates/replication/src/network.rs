@@ -117,6 +117,13 @@ pub fn unseal_named<T: DeserializeOwned>(
     Some((named, decode(body)?))
 }
 
+/// The cluster that a message names, whichever it is, and the node that stands alone in its body.
+/// Whoever is of an earlier generation of this cluster asks so.
+pub fn unseal_node(bytes: &[u8]) -> Option<(u64, NodeId)> {
+    let (theirs, _, body) = open(None, bytes)?;
+    Some((theirs, decode(body)?))
+}
+
 /// The head of a message, cluster and node, and what is behind it; none for another cluster's.
 fn open(cluster: Option<u64>, bytes: &[u8]) -> Option<(u64, NodeId, &[u8])> {
     let (theirs, rest) = bytes.split_first_chunk::<8>()?;
@@ -205,6 +212,7 @@ impl Link {
         let answer: VoteResponse =
             self.call(Lane::Control, kind, &request, option.hard_ttl()).await?;
         message::answered(&answer.vote, request.vote.leader_id.term).map_err(unreachable)?;
+        lock(&self.shared.voted).insert(self.target, Instant::now());
         Ok(answer)
     }
 }

@@ -33,7 +33,7 @@ use crate::snapshot::{Files, remove_leftovers};
 use crate::types::Engine;
 use crate::view::View;
 use crate::writer::{Jobs, StoreThread, Writer};
-use crate::{NodeId, announce, compare, inbound, keep, meet, scrub, supervisor};
+use crate::{NodeId, announce, compare, inbound, keep, meet, rescue, scrub, supervisor};
 
 /// How long things take, ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -294,6 +294,8 @@ impl Replica {
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             StartError::Failed(format!("can't use {}: {what}: {error}", config.dir.display()))
         };
+        rescue::remove_leftovers(&config.dir)
+            .map_err(|error| failed("an old log stays", &error))?;
         remove_leftovers(&config.dir).map_err(|error| failed("old snapshot files stay", &error))?;
         let flushed = log.flushed();
         let mut shared = Shared::new(config.clone(), identity, transport, stamps, entropy, files);
@@ -491,6 +493,11 @@ impl Replica {
     /// Whether it had to stop because the cluster removed it: a start with this folder is in vain.
     pub fn was_removed(&self) -> bool {
         self.shared.removed.load(Ordering::Relaxed)
+    }
+
+    /// Whether that was because its folder is of an earlier generation of the cluster.
+    pub fn is_of_an_earlier_generation(&self) -> bool {
+        self.shared.earlier.load(Ordering::Relaxed)
     }
 
     /// Why the replica had to stop, if it had.

@@ -87,6 +87,10 @@ pub struct Shared {
     pub failed: watch::Sender<Option<String>>,
     /// Whether the cluster removed this node.
     pub removed: AtomicBool,
+    /// Whether it is of an earlier generation of the cluster.
+    pub earlier: AtomicBool,
+    /// When each voter answered last that was asked for its vote.
+    pub voted: Mutex<BTreeMap<NodeId, Instant>>,
     /// When it was said last that a message is out of bounds.
     pub complained: Mutex<Option<Instant>>,
     pub published: AtomicU64,
@@ -127,6 +131,7 @@ impl Shared {
             witness: None,
             min_copies: 1,
             joint: false,
+            lacks: None,
         };
         Shared {
             node,
@@ -158,6 +163,8 @@ impl Shared {
             view: watch::Sender::new(Arc::new(view)),
             failed: watch::Sender::new(None),
             removed: AtomicBool::new(false),
+            earlier: AtomicBool::new(false),
+            voted: Mutex::default(),
             complained: Mutex::default(),
             published: AtomicU64::new(0),
             transfers: Transfers::default(),
@@ -361,6 +368,13 @@ impl Shared {
     pub fn fail_as_removed(&self) {
         self.removed.store(true, Ordering::Relaxed);
         self.fail(announce::was_removed(&self.config.dir));
+    }
+
+    /// Stops the replica because its folder is of an earlier generation of the cluster.
+    pub fn fail_as_earlier(&self) {
+        self.earlier.store(true, Ordering::Relaxed);
+        self.removed.store(true, Ordering::Relaxed);
+        self.fail(announce::of_an_earlier_generation(&self.config.dir));
     }
 
     /// Stops the replica with a reason; the first one counts.

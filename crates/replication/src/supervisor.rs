@@ -15,12 +15,19 @@ use crate::detector::{EXCUSED, Lateness};
 use crate::election::{Campaign, Candidate, Patience, slot};
 use crate::leader::{Consensus, Leadership};
 use crate::peer::Lane;
+use crate::quorum::{self, Lacks, Missing};
 use crate::shared::{Shared, lock};
 use crate::types::{Engine, TypeConfig};
 use crate::view::{MemberView, View};
 
 /// How often everything is looked at as long as anything moves.
 const TICK: Duration = Duration::from_millis(20);
+
+/// For so long nobody leads before it is looked who is missing: no election takes so long.
+const LEADERLESS: Duration = Duration::from_secs(1);
+/// Who was asked for a vote and answered within this time is there. It is asked several times
+/// meanwhile.
+const VOTE_FRESH: Duration = Duration::from_secs(3);
 
 /// What consensus says at a moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +38,8 @@ struct Standing {
     voters: BTreeSet<NodeId>,
     learners: BTreeSet<NodeId>,
     joint: bool,
+    /// The sets of voters, each of which needs a majority: two in the middle of a change.
+    sets: Vec<BTreeSet<NodeId>>,
 }
 
 /// Runs until the replica stops.
@@ -156,6 +165,7 @@ fn standing(engine: &Engine) -> Standing {
         voters: membership.voter_ids().collect(),
         learners: membership.learner_ids().collect(),
         joint: membership.get_joint_config().len() > 1,
+        sets: membership.get_joint_config().clone(),
     }
 }
 
@@ -204,9 +214,14 @@ async fn stand(
         })
         .collect();
     let my_slot = slot(&candidates, shared.node, silent);
+    let again = campaign.stood();
     if campaign.due(my_slot, candidates.len() as u32, patience, now) {
         shared.config.metrics.elections.inc();
-        tracing::info!(slot = my_slot, ?silent, "the primary is silent; asking for votes");
+        if again {
+            tracing::debug!(slot = my_slot, "nobody leads yet; asking for votes again");
+        } else {
+            tracing::info!(slot = my_slot, ?silent, "the primary is silent; asking for votes");
+        }
         trigger(shared, engine.trigger().elect(true).await);
     }
 }
@@ -215,6 +230,39 @@ fn trigger(shared: &Shared, result: Result<(), Fatal<TypeConfig>>) {
     if let Err(error) = result {
         shared.fail(format!("the consensus engine stopped: {error}"));
     }
+}
+
+/// Whether a node is there, as far as one knows that does not lead: by its answers about votes, or,
+/// for who has no vote and asks for none, by having been met.
+fn answers(shared: &Shared, standing: &Standing, node: NodeId, now: Instant) -> bool {
+    if node == shared.node {
+        return true;
+    }
+    if standing.voters.contains(&shared.node) && standing.voters.contains(&node) {
+        let voted = lock(&shared.voted).get(&node).copied();
+        return voted.is_some_and(|at| now.duration_since(at) < VOTE_FRESH);
+    }
+    let connection = shared.transport.connection(node, Lane::Control);
+    lock(&shared.addresses).was_met(node, connection)
+}
+
+/// Who is missing, when nobody leads for that reason.
+fn lacks(shared: &Shared, standing: &Standing, now: Instant) -> Option<Lacks> {
+    if now.duration_since(*lock(&shared.quiet)) < LEADERLESS {
+        return None;
+    }
+    let members = shared.members();
+    let who = |node| {
+        let row = members.iter().find(|row| row.announced.node == node);
+        Missing {
+            node,
+            name: row.map(|row| row.announced.name.clone()).unwrap_or_default(),
+            address: row.map(|row| row.announced.address.clone()).unwrap_or_default(),
+            witness: row.is_some_and(|row| row.announced.witness),
+            usurped: lock(&shared.addresses).is_usurped(node),
+        }
+    };
+    quorum::lacks(&standing.sets, |node| answers(shared, standing, node, now), who)
 }
 
 /// Replaces the view when something in it changed.
@@ -236,6 +284,11 @@ fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
         let heard = |node: &NodeId| *node != shared.node && heard < known_for;
         standing.leader.filter(|node| heard(node) && !is_witness(*node))
     };
+    let leaderless = primary.is_none() && !standing.leads;
+    let lacks = if leaderless { lacks(shared, standing, now) } else { None };
+    let there = |node| leaderless && answers(shared, standing, node, now);
+    let there: BTreeSet<NodeId> =
+        all.iter().map(|member| member.announced.node).filter(|node| there(*node)).collect();
     let why = lock(&shared.why).clone();
     let gate = lock(&shared.gate);
     let min_copies = gate.min_copies();
@@ -251,6 +304,7 @@ fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
                 why: why.get(&node).cloned(),
                 alive: me
                     || primary == Some(node)
+                    || there.contains(&node)
                     || gate.heard(node).is_some_and(|at| now.duration_since(at) < silence)
                     || shared.transfers.answers(node, now, silence),
             }
@@ -273,6 +327,7 @@ fn publish_view(shared: &Shared, standing: &Standing, now: Instant) {
         applied: position,
         members,
         witness,
+        lacks,
     };
     shared.view.send_if_modified(|current| {
         let changed = **current != view;

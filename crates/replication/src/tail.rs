@@ -23,7 +23,7 @@ use raft_log::{RaftLogAction, RaftLogRecord, WALRecord};
 use crate::log::LogTypes;
 use crate::log_codec::{HEAD_BYTES, NORMAL, payload_bytes};
 
-type Record = RaftLogRecord<LogTypes>;
+pub type Record = RaftLogRecord<LogTypes>;
 
 /// What a power cut writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
@@ -57,7 +57,7 @@ pub enum Finding {
 }
 
 /// The log's files, in order: where each begins in the whole log, and its path.
-fn files(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+pub fn files(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();

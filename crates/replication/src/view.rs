@@ -3,6 +3,7 @@
 use recado_chat::Member;
 
 use crate::NodeId;
+use crate::quorum::Lacks;
 
 /// A replica's view, replaced whole whenever something in it changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,8 @@ pub struct View {
     /// Whether a change of the voters stands half done: then majorities of the old ones and of the
     /// new ones are needed.
     pub joint: bool,
+    /// Who is missing, when this node knows no primary because too few voters answer.
+    pub lacks: Option<Lacks>,
 }
 
 /// One member, as a replica sees it.
@@ -43,7 +46,7 @@ pub struct MemberView {
     /// dropped itself.
     pub why: Option<String>,
     /// Whether it was heard of lately; only the primary knows, others say true for themselves and
-    /// the primary.
+    /// the primary, or without one for those that answer when they are asked for their votes.
     pub alive: bool,
 }
 

@@ -16,6 +16,7 @@ use crate::config::{BATCH_REQUESTS, CREDIT_REQUESTS, PLAIN_PAUSE_MS, PLAIN_TIMEO
 use crate::facts::Facts;
 use crate::frames::Answer;
 use crate::service::{Asked, Service};
+use crate::status;
 
 /// One broker's requests.
 pub struct BrokerLink<C> {
@@ -78,6 +79,10 @@ impl<C: Cluster> BrokerLink<C> {
                 primary: now.is_primary,
                 serving: now.primary.is_some(),
                 http: self.http.clone(),
+                why: match now.primary {
+                    Some(_) => None,
+                    None => status::why(&self.service.cluster().view()),
+                },
                 scrub: *self.facts.scrub.borrow(),
             };
             self.send(&ready, None);

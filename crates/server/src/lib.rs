@@ -14,6 +14,7 @@
 //! | `registration` | heartbeats to the reference, rank and peers from it |
 //! | `publisher` | on the primary: events from the store to the proxy |
 //! | `berkeley` | on the primary: clock rounds |
+//! | `rescue` | with no server running: one folder as a source of an export |
 //! | `watched` | shows that the server's thread turns, and what is missing |
 
 mod berkeley;
@@ -38,6 +39,7 @@ mod planted;
 mod publisher;
 mod reference;
 mod registration;
+pub mod rescue;
 mod run;
 mod service;
 pub mod space;

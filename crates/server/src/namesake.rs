@@ -30,6 +30,8 @@ pub struct Namesake {
     pub address: String,
     /// Whether it says that this server was removed from the cluster. Then it came in its place.
     pub removed: bool,
+    /// Whether it says that this server's folder is of an earlier generation of the cluster.
+    pub earlier: bool,
 }
 
 /// Looks for a namesake.
@@ -68,7 +70,7 @@ impl Search {
         let address = listed.address.filter(|address| Some(address.as_str()) != own)?;
         let who = self.look(&address).await?;
         let other = who.name == self.name && who.boot != self.boot;
-        other.then_some(Namesake { address, removed: who.removed })
+        other.then_some(Namesake { address, removed: who.removed, earlier: who.earlier })
     }
 
     async fn look(&self, address: &str) -> Option<meet::Who> {

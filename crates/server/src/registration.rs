@@ -99,7 +99,7 @@ impl Registrar {
                 }
                 found = found(&mut state.searching) => {
                     // Who was removed hears so from everybody that it meets, and ends for that.
-                    if let Some(Namesake { address, removed: false }) = found {
+                    if let Some(Namesake { address, removed: false, .. }) = found {
                         return name_taken(&self.name, &address);
                     }
                 }

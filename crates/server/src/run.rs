@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recado_replication::{
-    Peer, PeerTransport, Replica, ReplicaConfig, StampSource, name_taken, was_removed,
+    Peer, PeerTransport, Replica, ReplicaConfig, StampSource, name_taken, of_an_earlier_generation,
+    was_removed,
 };
 use recado_transport::{AnyOf, BackendLink, Caller, Publisher, Responder, Subscriber};
 use tokio::sync::watch;
@@ -265,6 +266,9 @@ async fn refuse_second(search: &Search, address: &str) -> Result<(), ServerError
         return Ok(());
     }
     match search.run(Some(address)).await {
+        Some(Namesake { earlier: true, .. }) => {
+            Err(ServerError::Removed(of_an_earlier_generation(&search.data_dir)))
+        }
         Some(Namesake { removed: true, .. }) => {
             Err(ServerError::Removed(was_removed(&search.data_dir)))
         }

@@ -2,6 +2,7 @@
 
 use recado_protocol::backend::{BrokerFacts, ConnectedServer};
 use recado_protocol::reply::{MemberStatus, Role, Scrub, Status};
+use recado_replication::quorum::WHAT_TO_DO;
 use recado_replication::{MemberView, View};
 use rmpv::Value;
 
@@ -28,7 +29,13 @@ pub fn status(view: &View, facts: &Facts) -> Status {
         reference: reference(view, facts),
         brokers: Value::Array(brokers),
         proxies: Value::Array(proxies),
+        why: why(view),
     }
+}
+
+/// Why nobody leads, as far as this server knows, and what to do about it.
+pub fn why(view: &View) -> Option<String> {
+    view.lacks.as_ref().map(|lacks| format!("{lacks}; {WHAT_TO_DO}"))
 }
 
 fn member_status(view: &View, row: &MemberView, clock_offset_ms: Option<i64>) -> MemberStatus {
@@ -170,6 +177,7 @@ mod tests {
             witness: None,
             min_copies: 1,
             joint: false,
+            lacks: None,
         }
     }
 

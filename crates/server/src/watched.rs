@@ -1,7 +1,7 @@
 //! What a server shows to those who watch it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use recado_metrics::count;
 use recado_protocol::reply::Scrub;
@@ -13,6 +13,12 @@ use crate::broker_link::BrokerLink;
 use crate::clocks::Clocks;
 use crate::cluster::Node;
 use crate::facts::Facts;
+use crate::status;
+
+/// For how long a server without a primary says nothing about it.
+const FIRST_WARNING: Duration = Duration::from_secs(3);
+/// The longest time from one warning to the next; it doubles up to there.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// The part that shows it. It runs where the others do, so when it turns, they can.
 pub struct Watched {
@@ -35,12 +41,18 @@ impl Watched {
         let mut beats = interval(Duration::from_millis(BEAT_INTERVAL_MS));
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let view = self.replica.view();
+        let mut alone = Alone::new(Instant::now());
         loop {
             beats.tick().await;
             self.vitals.beat();
             let reference_answers = self.facts.reference.borrow().connected;
             let seen = view.borrow().clone();
             let mut missing = missing(&seen, reference_answers);
+            let now = Instant::now();
+            if let Some(since) = alone.look(seen.primary.is_some(), now) {
+                let seconds = now.duration_since(since).as_secs();
+                tracing::warn!("no primary for {seconds} s: {}", missing.join("; "));
+            }
             if self.replica.disk_hangs() {
                 missing.push("its disk has not answered for a second or longer".to_owned());
             }
@@ -74,6 +86,33 @@ impl Watched {
     }
 }
 
+/// When to say that nobody leads: after a moment, and then again and again, each time later.
+#[derive(Debug)]
+struct Alone {
+    since: Instant,
+    due: Instant,
+    pause: Duration,
+}
+
+impl Alone {
+    fn new(now: Instant) -> Alone {
+        Alone { since: now, due: now + FIRST_WARNING, pause: FIRST_WARNING }
+    }
+
+    /// Since when nobody leads, whenever that is to be said.
+    fn look(&mut self, led: bool, now: Instant) -> Option<Instant> {
+        if led {
+            *self = Alone::new(now);
+        }
+        if now < self.due {
+            return None;
+        }
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.due = now + self.pause;
+        Some(self.since)
+    }
+}
+
 /// Why the server is of no use to the cluster now.
 fn missing(view: &View, reference_answers: bool) -> Vec<String> {
     let mut reasons = Vec::new();
@@ -88,8 +127,9 @@ fn missing(view: &View, reference_answers: bool) -> Vec<String> {
         reasons.push("the cluster has not taken it in yet".to_owned());
     }
     if view.primary.is_none() {
-        reasons
-            .push("it knows no primary: too few servers run, or they are choosing one".to_owned());
+        let why = status::why(view);
+        let why = why.unwrap_or_else(|| "too few servers run, or they are choosing one".to_owned());
+        reasons.push(format!("it knows no primary: {why}"));
     }
     if own.is_some_and(|own| !own.member.active) {
         reasons.push("it is not active: it is being brought level with the primary".to_owned());
@@ -128,12 +168,40 @@ mod tests {
             witness: None,
             min_copies: 1,
             joint: false,
+            lacks: None,
         }
     }
 
     #[test]
     fn an_active_server_with_a_primary_is_ready_without_a_reference_too() {
         assert!(missing(&view(Some(2), Some(true)), false).is_empty());
+    }
+
+    #[test]
+    fn that_nobody_leads_is_said_after_a_moment_and_ever_more_rarely() {
+        let start = Instant::now();
+        let at = |second: u64| start + Duration::from_secs(second);
+        let mut alone = Alone::new(start);
+        assert_eq!(alone.look(true, at(50)), None);
+        let said: Vec<u64> =
+            (51..150).filter(|second| alone.look(false, at(*second)).is_some()).collect();
+        assert_eq!(said, [53, 59, 71, 95, 143]);
+        assert_eq!(alone.look(false, at(191)), None);
+        assert_eq!(alone.look(false, at(2000)), Some(at(50)));
+        assert_eq!(alone.look(true, at(2001)), None);
+    }
+
+    #[test]
+    fn who_is_missing_is_named() {
+        let lacks = recado_replication::quorum::Lacks {
+            voters: 3,
+            needed: 2,
+            answering: 1,
+            missing: Vec::new(),
+        };
+        let view = View { lacks: Some(lacks), ..view(None, Some(true)) };
+        let reasons = missing(&view, true);
+        assert!(reasons[0].contains("2 of the 3") && reasons[0].contains("rescue"), "{reasons:?}");
     }
 
     #[test]

@@ -241,6 +241,27 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// When the newest message that was not imported was stored, ms since the Unix epoch. None if
+    /// none of the last 65,536 messages is such a one.
+    ///
+    /// # Errors
+    /// When the file can't be read or a row is damaged.
+    pub fn newest_time_ms(&self) -> Result<Option<u64>, StoreError> {
+        self.look(|| {
+            let table = self.table(tables::MESSAGES)?;
+            for row in table.range::<u64>(..)?.rev().take(CLOCK_SCAN_ROWS) {
+                let (_, value) = row?;
+                let row = values::read_message(value.value())?;
+                if !row.imported {
+                    return Ok(Some(row.stamp.time_ms));
+                }
+            }
+            Ok(None)
+        })
+    }
+}
+
 /// Messages with the names of their topics, each of which is looked up once.
 pub(crate) struct Messages {
     messages: ReadOnlyTable<u64, &'static [u8]>,

@@ -20,6 +20,7 @@ mod file;
 pub mod fuzzing;
 mod history;
 mod medium;
+mod overlay;
 mod reader;
 mod rows;
 mod scrub;
@@ -28,6 +29,7 @@ mod store;
 mod sums;
 mod tables;
 mod values;
+mod verify;
 
 pub use damage::is_guarded;
 pub use disk::{forget_cached, free_bytes, reread};
@@ -35,6 +37,7 @@ pub use error::{OpenError, StoreError};
 pub use export::{ExportPage, ExportTable};
 pub use history::{HistoryOf, HistoryPage, PageLimit, Publishable};
 pub use medium::Medium;
+pub use overlay::Overlay;
 pub use reader::{Reader, StoredLogin, StoredMessage, StoredUser};
 pub use scrub::{Scrub, ScrubStep};
 pub use snapshot::{SnapshotInfo, verify_snapshot, verify_snapshot_file};
@@ -43,3 +46,4 @@ pub use store::{
     Store, Transaction,
 };
 pub use sums::Sums;
+pub use verify::Verified;

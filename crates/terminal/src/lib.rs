@@ -8,4 +8,5 @@ mod texts;
 
 pub use full::{Action, ChatConfig, Key, Keymap, Notify, Theme, run_chat};
 pub use line::{LineConfig, default_history_file, run_line_client, run_piped};
+pub use render::utc;
 pub use texts::Language;

@@ -126,7 +126,7 @@ pub(crate) fn stored(record: &Record, me: Option<&str>, palette: &Palette, texts
 }
 
 /// `2024-05-01 12:30:00Z`; the fraction of a second is left out.
-pub(crate) fn utc(ms: u64) -> String {
+pub fn utc(ms: u64) -> String {
     let (year, month, day) = civil(ms / MS_PER_DAY);
     let seconds = ms % MS_PER_DAY / 1000;
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);

@@ -19,7 +19,8 @@ impl Dispatcher {
     pub(super) fn time_over(&mut self, key: u64, now: u64) {
         let Some(held) = self.release(key) else { return };
         self.note_time(&held, now);
-        self.give_up(held, "no server could take the request; try again", now);
+        let refusal = Refusal::not_taken(self.servers.why().as_deref());
+        self.give_up(held, &refusal.text, now);
     }
 
     /// Answers without the servers.
@@ -72,6 +73,8 @@ impl Dispatcher {
             part.push(("http".into(), http.as_str().into()));
         }
         status.broker = rmpv::Value::Map(part);
+        // What a server says of itself, it says in its own words already.
+        status.why = status.why.or_else(|| self.servers.why());
         for member in &mut status.members {
             let Some(server) = self.servers.named(&member.name) else { continue };
             member.http.clone_from(&server.http);
@@ -91,5 +94,6 @@ pub(super) fn no_members() -> Status {
         reference: rmpv::Value::Nil,
         brokers: rmpv::Value::Nil,
         proxies: rmpv::Value::Nil,
+        why: None,
     }
 }

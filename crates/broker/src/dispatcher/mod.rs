@@ -50,7 +50,7 @@ struct Attempt {
 enum Due {
     /// The pause before the next attempt is over.
     Retry,
-    /// `status` is answered without the servers.
+    /// `status` is answered without the servers that serve.
     Status,
     /// Nobody is there to look at it: see whether it is sound.
     Vet,
@@ -66,7 +66,7 @@ pub struct Myself {
 }
 
 /// What a broker can't do without, in a sentence for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lack {
     /// Nobody is there.
     #[error("no server is connected; start servers, or look at their logs")]
@@ -74,6 +74,9 @@ pub enum Lack {
     /// Who is there can't answer.
     #[error("no connected server serves: they know no primary; start more servers, or wait")]
     NoneServes,
+    /// Who is there says why nobody leads.
+    #[error("no connected server serves: {0}")]
+    NobodyLeads(String),
 }
 
 /// See the module.
@@ -168,7 +171,7 @@ impl Dispatcher {
     pub fn lacks(&self) -> Option<Lack> {
         match (self.servers.live(), self.servers.any_serving()) {
             (0, _) => Some(Lack::NoServer),
-            (_, false) => Some(Lack::NoneServes),
+            (_, false) => Some(self.servers.why().map_or(Lack::NoneServes, Lack::NobodyLeads)),
             (_, true) => None,
         }
     }
@@ -235,8 +238,8 @@ impl Dispatcher {
     /// A server says something; `body` is the frame after the header.
     pub fn server_says(&mut self, from: &Bytes, said: ToBroker, body: Option<Bytes>, now: u64) {
         match (said, body) {
-            (ToBroker::Ready { name, boot, credit, primary, serving, http, scrub }, _) => {
-                let said = Announcement { name, boot, credit, primary, serving, http, scrub };
+            (ToBroker::Ready { name, boot, credit, primary, serving, http, scrub, why }, _) => {
+                let said = Announcement { name, boot, credit, primary, serving, http, scrub, why };
                 let announced = self.servers.announced(from, said, now);
                 for replaced in announced.replaced {
                     self.server_lost(replaced);

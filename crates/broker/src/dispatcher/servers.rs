@@ -26,6 +26,8 @@ pub(super) struct Server {
     pub(super) serving: bool,
     /// Where it serves HTTP, if it does.
     pub(super) http: Option<String>,
+    /// Why it can't answer, if it says so.
+    pub(super) why: Option<String>,
     pub(super) scrub: Scrub,
     pub(super) heard_ms: u64,
     /// When it came.
@@ -46,6 +48,7 @@ pub(super) struct Announcement {
     pub(super) primary: bool,
     pub(super) serving: bool,
     pub(super) http: Option<String>,
+    pub(super) why: Option<String>,
     pub(super) scrub: Scrub,
 }
 
@@ -98,6 +101,24 @@ impl Servers {
         self.all.iter().find(|server| server.live && server.name == name)
     }
 
+    /// Why none that is heard of in time can answer, by the first one that says so.
+    pub(super) fn why(&self) -> Option<String> {
+        if self.any_serving() {
+            return None;
+        }
+        let says =
+            |server: &Server| Some(format!("{} says: {}", server.name, server.why.as_ref()?));
+        self.all.iter().filter(|server| server.live).find_map(says)
+    }
+
+    /// A server that can tell how the cluster is although it can't answer anything else: the one
+    /// that says why, if there is one.
+    pub(super) fn narrator(&self) -> Option<usize> {
+        let live = |server: &Server| server.live && server.in_flight < server.credit;
+        let telling = self.all.iter().position(|server| live(server) && server.why.is_some());
+        telling.or_else(|| self.all.iter().position(live))
+    }
+
     /// The connections of those who are to be told how the broker is: all, or only new ones.
     pub(super) fn untold(&mut self, all: bool) -> Vec<Bytes> {
         let told = self.all.iter_mut().filter(|server| all || !server.told);
@@ -144,6 +165,7 @@ impl Servers {
         server.credit = said.credit;
         server.serving = said.serving;
         server.http = said.http;
+        server.why = said.why.filter(|_| !said.serving);
         server.scrub = said.scrub;
         server.heard_ms = now;
         server.live = true;
@@ -182,6 +204,7 @@ impl Servers {
             leads: false,
             serving: said.serving,
             http: None,
+            why: None,
             scrub: Scrub::default(),
             heard_ms: 0,
             since_ms: now,
@@ -294,6 +317,7 @@ mod tests {
                 primary: false,
                 serving: true,
                 http: None,
+                why: None,
                 scrub: Scrub::default(),
             };
             servers.announced(&Bytes::copy_from_slice(&number.to_be_bytes()), said, 0);
@@ -309,6 +333,7 @@ mod tests {
             primary: true,
             serving: true,
             http: None,
+            why: None,
             scrub: Scrub::default(),
         };
         let announced = servers.announced(&Bytes::from_static(b"real"), said, 5000);

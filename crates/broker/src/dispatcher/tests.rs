@@ -94,7 +94,8 @@ impl Scene {
     fn says(&mut self, server: &'static str, credit: u32, serving: bool, primary: bool) {
         let name = server.to_owned();
         let (http, scrub) = (None, Scrub::default());
-        let said = ToBroker::Ready { name, boot: 1, credit, primary, serving, http, scrub };
+        let said =
+            ToBroker::Ready { name, boot: 1, credit, primary, serving, http, scrub, why: None };
         self.dispatcher.server_says(&server.into(), said, None, self.now);
     }
 
@@ -346,6 +347,7 @@ fn a_new_connection_of_the_same_start_replaces_the_old_one() {
         primary: false,
         serving: true,
         http: None,
+        why: None,
         scrub: Scrub::default(),
     };
     scene.dispatcher.server_says(&"b".into(), said, None, 0);
@@ -433,6 +435,40 @@ fn without_servers_the_broker_answers_within_its_time() {
     scene.pass(2_000, &[]);
     let refused = Answer::Refused("publish".into(), Code::Unavailable);
     assert_eq!(scene.answers[3], (client(1), refused));
+}
+
+#[test]
+fn a_server_that_does_not_serve_tells_how_the_cluster_is_and_why() {
+    let mut scene = Scene::new(Limits::default());
+    let says = |name: &str, why: Option<&str>| ToBroker::Ready {
+        name: name.into(),
+        boot: 1,
+        credit: 8,
+        primary: false,
+        serving: false,
+        http: None,
+        scrub: Scrub::default(),
+        why: why.map(str::to_owned),
+    };
+    scene.ask(1, encode(Request::Status, None));
+    scene.ask(2, write("x"));
+    let mut dealt = Vec::new();
+    for _ in 0..50 {
+        for (name, why) in [("a", None), ("b", Some("c is missing"))] {
+            scene.dispatcher.server_says(&name.into(), says(name, why), None, scene.now);
+        }
+        dealt.extend(scene.pass(100, &[]));
+    }
+    let [asked] = &dealt[..] else {
+        panic!("the status is asked for, and nothing else: {dealt:?}")
+    };
+    assert_eq!(asked.server, "b");
+    let lacks = scene.dispatcher.lacks().unwrap().to_string();
+    assert!(lacks.ends_with("b says: c is missing"), "{lacks}");
+    let refused = Answer::Refused("publish".into(), Code::Unavailable);
+    assert!(scene.answers.contains(&(client(2), refused)));
+    // It did not answer: the broker does.
+    assert!(matches!(&scene.answers[0], (_, Answer::Status(_))), "{:?}", scene.answers);
 }
 
 #[test]

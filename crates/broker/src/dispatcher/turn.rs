@@ -87,9 +87,19 @@ impl Dispatcher {
             self.due.pop();
             match what {
                 Due::Retry => self.queue.push_front(key),
-                Due::Status => self.time_over(key, now),
+                Due::Status => self.ask_narrator(key, now),
                 Due::Vet => self.vet(key),
             }
+        }
+    }
+
+    /// Has a server tell how the cluster is that can answer nothing else; without one, or when it
+    /// does not answer either, the broker answers by itself.
+    fn ask_narrator(&mut self, key: u64, now: u64) {
+        let waits = self.held.get(&key).is_some_and(|held| held.waiting && !held.open());
+        match self.servers.narrator() {
+            Some(index) if waits && !self.servers.any_serving() => self.send(key, index, now),
+            _ => self.time_over(key, now),
         }
     }
 
@@ -153,21 +163,27 @@ impl Dispatcher {
                     continue;
                 }
             }
-            self.last_attempt += 1;
-            let n = self.last_attempt;
-            let server = self.servers.get(index);
-            server.in_flight += 1;
-            held.waiting = false;
-            self.metrics.retries.inc_by(u64::from(!held.attempts.is_empty()));
-            held.attempts.retain(|(key, _)| *key != server.key);
-            held.attempts.push((server.key, true));
-            self.attempts.insert(n, Attempt { request: key, server: server.key });
-            self.attempts_due.push_back((now + self.limits.attempt_ms, n));
-            self.actions.push(Action::Deal {
-                server: server.identity.clone(),
-                header: ToServer { n, id: held.id },
-                body: held.body.clone(),
-            });
+            self.send(key, index, now);
         }
+    }
+
+    /// Gives a request to a server.
+    fn send(&mut self, key: u64, index: usize, now: u64) {
+        let Some(held) = self.held.get_mut(&key) else { return };
+        self.last_attempt += 1;
+        let n = self.last_attempt;
+        let server = self.servers.get(index);
+        server.in_flight += 1;
+        held.waiting = false;
+        self.metrics.retries.inc_by(u64::from(!held.attempts.is_empty()));
+        held.attempts.retain(|(key, _)| *key != server.key);
+        held.attempts.push((server.key, true));
+        self.attempts.insert(n, Attempt { request: key, server: server.key });
+        self.attempts_due.push_back((now + self.limits.attempt_ms, n));
+        self.actions.push(Action::Deal {
+            server: server.identity.clone(),
+            header: ToServer { n, id: held.id },
+            body: held.body.clone(),
+        });
     }
 }

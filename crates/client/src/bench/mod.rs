@@ -202,7 +202,7 @@ async fn connect(config: &BenchConfig, count: usize) -> Result<Vec<Caller>, Clie
     for caller in &callers {
         if !caller.wait_connected(CONNECT_TIMEOUT.saturating_sub(started.elapsed())).await {
             let waited_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            return Err(ClientError::Unavailable { waited_ms });
+            return Err(ClientError::Unavailable { waited_ms, why: None });
         }
     }
     Ok(callers)

@@ -124,7 +124,7 @@ impl Subscription {
         let (done, joined) = oneshot::channel();
         let command = Command::Join { name: name.to_owned(), kind, start, done };
         // The worker ends early only when the receiver of its events is gone.
-        let ended = || ClientError::Unavailable { waited_ms: 0 };
+        let ended = || ClientError::Unavailable { waited_ms: 0, why: None };
         self.commands.send(command).await.map_err(|_| ended())?;
         joined.await.map_err(|_| ended())?
     }

@@ -258,7 +258,8 @@ impl Worker {
         self.unsubscribe(name).await;
         let mut error = Some(error);
         for done in waiting {
-            let answer = error.take().unwrap_or(ClientError::Unavailable { waited_ms: 0 });
+            let answer =
+                error.take().unwrap_or(ClientError::Unavailable { waited_ms: 0, why: None });
             let _ = done.send(Err(answer));
         }
     }

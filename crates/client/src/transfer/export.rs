@@ -1,6 +1,7 @@
-//! From the cluster into the four files.
+//! From the cluster, or from one server's copy, into the four files.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::path::Path;
 
 use recado_protocol::limits::MAX_PAGE_ROWS;
@@ -25,6 +26,31 @@ pub struct ExportReport {
     pub publications: u64,
 }
 
+/// Where the rows of the four files come from.
+pub trait Source {
+    /// The rows of a table behind a cursor, which the page before gave, and the next cursor; none
+    /// behind the last row.
+    fn page(
+        &self,
+        table: ExportTable,
+        after: Option<bytes::Bytes>,
+    ) -> impl Future<Output = Result<(Vec<ImportRow>, Option<bytes::Bytes>), TransferError>>;
+}
+
+impl Source for Client {
+    async fn page(
+        &self,
+        table: ExportTable,
+        after: Option<bytes::Bytes>,
+    ) -> Result<(Vec<ImportRow>, Option<bytes::Bytes>), TransferError> {
+        let request = Request::Export { table, after, limit: MAX_PAGE_ROWS };
+        match self.request(request).await? {
+            Reply::Export { rows, next } => Ok((rows, next)),
+            _ => Err(ClientError::BadReply("it does not answer export".to_owned()).into()),
+        }
+    }
+}
+
 /// Writes the four files into this folder, which is made if it is not there. Each file is
 /// replaced at once, and only after all four were written completely.
 ///
@@ -33,20 +59,20 @@ pub struct ExportReport {
 /// newest message.
 ///
 /// # Errors
-/// When the cluster does not answer or a file can't be written; the old files are left then.
-pub async fn export(client: &Client, dir: &Path) -> Result<ExportReport, TransferError> {
+/// When the rows can't be had or a file can't be written; the old files are left then.
+pub async fn export(source: &impl Source, dir: &Path) -> Result<ExportReport, TransferError> {
     std::fs::create_dir_all(dir).map_err(TransferError::file("make the folder", dir))?;
     let mut report = ExportReport::default();
     let mut seen = BTreeMap::new();
     // Messages first: a channel or user that appears meanwhile is then in the later tables.
     let publications = NewFile::create(dir, file_name(ExportTable::Publications))?;
-    let publications = messages(client, ExportTable::Publications, publications, &mut seen).await?;
+    let publications = messages(source, ExportTable::Publications, publications, &mut seen).await?;
     let private = NewFile::create(dir, file_name(ExportTable::Messages))?;
-    let private = messages(client, ExportTable::Messages, private, &mut seen).await?;
+    let private = messages(source, ExportTable::Messages, private, &mut seen).await?;
     let channels = NewFile::create(dir, file_name(ExportTable::Channels))?;
-    let channels = sorted(client, ExportTable::Channels, channels, &seen).await?;
+    let channels = sorted(source, ExportTable::Channels, channels, &seen).await?;
     let users = NewFile::create(dir, file_name(ExportTable::Users))?;
-    let users = sorted(client, ExportTable::Users, users, &seen).await?;
+    let users = sorted(source, ExportTable::Users, users, &seen).await?;
     report.publications = publications.rows();
     report.messages = private.rows();
     report.channels = channels.rows();
@@ -62,13 +88,13 @@ pub async fn export(client: &Client, dir: &Path) -> Result<ExportReport, Transfe
 
 /// Writes rows as they come, and remembers when each sender was last seen.
 async fn messages(
-    client: &Client,
+    source: &impl Source,
     table: ExportTable,
     mut file: NewFile,
     seen: &mut BTreeMap<String, u64>,
 ) -> Result<NewFile, TransferError> {
     let mut pages = Pages::new(table);
-    while let Some(rows) = pages.next(client).await? {
+    while let Some(rows) = pages.next(source).await? {
         for row in rows {
             if let ImportRow::Publication { user: sender, timestamp, .. }
             | ImportRow::Private { src: sender, timestamp, .. } = &row
@@ -88,14 +114,14 @@ async fn messages(
 
 /// Writes users or channels by name, in whatever order the servers keep them.
 async fn sorted(
-    client: &Client,
+    source: &impl Source,
     table: ExportTable,
     mut file: NewFile,
     seen: &BTreeMap<String, u64>,
 ) -> Result<NewFile, TransferError> {
     let mut by_name = BTreeMap::new();
     let mut pages = Pages::new(table);
-    while let Some(rows) = pages.next(client).await? {
+    while let Some(rows) = pages.next(source).await? {
         for mut row in rows {
             let name = match &mut row {
                 ImportRow::User { user, seen_ms, .. } => {
@@ -115,7 +141,7 @@ async fn sorted(
     Ok(file)
 }
 
-/// Walks through one table of the cluster, page by page.
+/// Walks through one table, page by page.
 pub(super) struct Pages {
     table: ExportTable,
     after: Option<bytes::Bytes>,
@@ -130,20 +156,14 @@ impl Pages {
     /// The next page; none behind the last one.
     pub(super) async fn next(
         &mut self,
-        client: &Client,
-    ) -> Result<Option<Vec<ImportRow>>, ClientError> {
+        source: &impl Source,
+    ) -> Result<Option<Vec<ImportRow>>, TransferError> {
         if self.done {
             return Ok(None);
         }
-        let after = self.after.take();
-        let request = Request::Export { table: self.table, after, limit: MAX_PAGE_ROWS };
-        match client.request(request).await? {
-            Reply::Export { rows, next } => {
-                self.done = next.is_none();
-                self.after = next;
-                Ok(Some(rows))
-            }
-            _ => Err(ClientError::BadReply("it does not answer export".to_owned())),
-        }
+        let (rows, next) = source.page(self.table, self.after.take()).await?;
+        self.done = next.is_none();
+        self.after = next;
+        Ok(Some(rows))
     }
 }

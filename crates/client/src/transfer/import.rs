@@ -133,7 +133,7 @@ pub async fn import(client: &Client, dir: &Path) -> Result<ImportReport, Transfe
     Err(TransferError::Client(ClientError::Unknown { waited_ms: 0 }))
 }
 
-async fn read_cluster(client: &Client) -> Result<Stored, ClientError> {
+async fn read_cluster(client: &Client) -> Result<Stored, TransferError> {
     let mut stored = Stored::default();
     for table in ORDER {
         let mut pages = Pages::new(table);

@@ -15,7 +15,7 @@ mod matching;
 use std::io;
 use std::path::PathBuf;
 
-pub use export::{ExportReport, export};
+pub use export::{ExportReport, Source, export};
 pub use import::{Conflict, Counts, ImportReport, import};
 
 use crate::error::ClientError;
@@ -26,6 +26,9 @@ pub enum TransferError {
     /// The cluster did not answer, or refused.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The copy that is exported can't be read.
+    #[error("{0}")]
+    Source(String),
     /// The folder to import from is not there.
     #[error("there is no folder {}; give the one that holds users.json, channels.json, messages.json and publications.json", .0.display())]
     NoFolder(PathBuf),

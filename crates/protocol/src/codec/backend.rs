@@ -12,7 +12,7 @@ use crate::limits::MAX_TOLD_SERVERS;
 /// Encodes the header frame from a server to the broker.
 pub fn encode_to_broker(header: &ToBroker, stamp: Stamp) -> Bytes {
     match header {
-        ToBroker::Ready { name, boot, credit, primary, serving, http, scrub } => {
+        ToBroker::Ready { name, boot, credit, primary, serving, http, scrub, why } => {
             write::message("ready", stamp, 96 + name.len(), |data| {
                 data.str("name", name);
                 data.uint("boot", *boot);
@@ -23,6 +23,9 @@ pub fn encode_to_broker(header: &ToBroker, stamp: Stamp) -> Bytes {
                     data.str("http", http);
                 }
                 write_scrub(data, *scrub);
+                if let Some(why) = why {
+                    data.str("why", why);
+                }
             })
         }
         ToBroker::Done { n } => write::message("done", stamp, 16, |data| data.uint("n", *n)),
@@ -60,6 +63,7 @@ fn read_ready(data: Fields<'_>) -> Result<ToBroker, DecodeError> {
     let [name, boot, credit, primary, serving, http] =
         data.pick(["name", "boot", "credit", "primary", "serving", "http"]);
     let scrub = read_scrub(data)?;
+    let [why] = data.pick(["why"]);
     Ok(ToBroker::Ready {
         name: name.label()?,
         boot: boot.uint()?,
@@ -68,6 +72,7 @@ fn read_ready(data: Fields<'_>) -> Result<ToBroker, DecodeError> {
         serving: serving.bool()?,
         http: http.optional(Field::label)?,
         scrub,
+        why: why.optional(Field::reason)?,
     })
 }
 

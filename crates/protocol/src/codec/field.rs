@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::skim::{self, Items, Value};
 use super::{DecodeError, Stamp};
 use crate::code::{Code, Refusal};
-use crate::limits::MAX_LABEL_BYTES;
+use crate::limits::{MAX_LABEL_BYTES, MAX_REASON_BYTES};
 
 /// A message taken apart: its service, and its data as fields.
 pub(crate) struct Message<'a> {
@@ -117,6 +117,12 @@ impl<'a> Field<'a> {
             return Err(self.must_be("a shorter string"));
         }
         Ok(text.to_owned())
+    }
+
+    /// Why something is as it is, in words; more of them than anybody wants to read are cut off.
+    pub(crate) fn reason(self) -> Result<String, DecodeError> {
+        let text = self.text()?;
+        Ok(text[..text.floor_char_boundary(MAX_REASON_BYTES)].to_owned())
     }
 
     /// An integer from 0, of any width; floats count when they are whole.

@@ -121,6 +121,9 @@ fn write_status(data: &mut MapWriter, status: &Status) {
     data.free("reference", &status.reference);
     data.free("brokers", &status.brokers);
     data.free("proxies", &status.proxies);
+    if let Some(why) = &status.why {
+        data.str("why", why);
+    }
 }
 
 /// Decodes a reply; the stamp is the sender's. Understands a standard server's replies too, which
@@ -227,6 +230,7 @@ fn read_status(data: Fields<'_>) -> Result<Status, DecodeError> {
     let [members, min_copies] = data.pick(["members", "min_copies"]);
     let [broker, proxy, reference, brokers, proxies] =
         data.pick(["broker", "proxy", "reference", "brokers", "proxies"]);
+    let [why] = data.pick(["why"]);
     Ok(Status {
         members: members.maps(read_member, usize::MAX)?,
         min_copies: min_copies.optional(Field::uint32)?.unwrap_or(1),
@@ -235,6 +239,7 @@ fn read_status(data: Fields<'_>) -> Result<Status, DecodeError> {
         reference: reference.free()?,
         brokers: brokers.free()?,
         proxies: proxies.free()?,
+        why: why.optional(Field::reason)?,
     })
 }
 

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use recado_protocol::Code;
 use recado_protocol::backend::ToBroker;
 use recado_protocol::codec::{self, Stamp};
-use recado_protocol::limits::{MAX_DEPTH, MAX_LABEL_BYTES, MAX_PAGE_ROWS, MAX_REQUEST_BYTES};
+use recado_protocol::limits::{
+    MAX_DEPTH, MAX_LABEL_BYTES, MAX_PAGE_ROWS, MAX_REASON_BYTES, MAX_REQUEST_BYTES,
+};
 use recado_protocol::reference::{ReferenceRequest, Registration};
 use recado_protocol::reply::Scrub;
 
@@ -258,12 +260,20 @@ fn names_and_addresses_of_the_clusters_parts_are_bounded() {
         primary: false,
         serving: true,
         http: Some(http.to_owned()),
+        why: None,
         scrub: Scrub::default(),
     };
     let reads = |header: &ToBroker| {
         codec::decode_to_broker(&codec::encode_to_broker(header, Stamp::default())).is_ok()
     };
     assert!(reads(&ready(&fits, &fits)));
+    let mut wordy = ready("s", "h:1");
+    if let ToBroker::Ready { why, .. } = &mut wordy {
+        *why = Some("é".repeat(MAX_REASON_BYTES));
+    }
+    let read = codec::decode_to_broker(&codec::encode_to_broker(&wordy, Stamp::default())).unwrap();
+    let ToBroker::Ready { why: Some(cut), .. } = read.0 else { panic!("{read:?}") };
+    assert_eq!(cut, "é".repeat(MAX_REASON_BYTES / 2));
     assert!(!reads(&ready(&long, "h:1")) && !reads(&ready("s", &long)));
     let registers = |address: &str| {
         let registration = Registration {

@@ -133,6 +133,7 @@ fn replies(samples: &mut Vec<Sample>) {
         reference: rmpv::Value::Nil,
         brokers: rmpv::Value::Array(vec![rmpv::Value::Map(vec![("pid".into(), 12.into())])]),
         proxies: rmpv::Value::Array(Vec::new()),
+        why: Some("two of the three votes are missing".into()),
     };
     let page = HistoryReply { messages: vec![record(false), record(true)], newest: 42 };
     let results = vec![
@@ -332,6 +333,7 @@ fn backend(samples: &mut Vec<Sample>) {
         primary: true,
         serving: false,
         http: Some("10.0.0.1:5625".into()),
+        why: Some("two of the three votes are missing".into()),
         scrub: Scrub { ended_ms: Some(1_700_000_000_000), left_rows: Some(70_000) },
     };
     let list = [

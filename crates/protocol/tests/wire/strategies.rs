@@ -201,10 +201,11 @@ pub fn reply() -> impl Strategy<Value = (&'static str, Reply)> {
         prop::sample::select(&["login", "channel", "remove"][..]).prop_map(|s| (s, Reply::Done));
     let ack = (bytes(), number(), any::<u32>(), any::<u32>())
         .prop_map(|(id, seq, stored, members)| Reply::Acked(Ack { id, seq, stored, members }));
-    let members = (vec(member(), 0..3), any::<u32>());
-    let status = (members, free(), free(), free(), free(), free()).prop_map(
-        |((members, min_copies), broker, proxy, reference, brokers, proxies)| {
-            let all = Status { members, min_copies, broker, proxy, reference, brokers, proxies };
+    let told = (any::<u32>(), option::of(label()));
+    let status = (vec(member(), 0..3), told, free(), free(), free(), free(), free()).prop_map(
+        |(members, (min_copies, why), broker, proxy, reference, brokers, proxies)| {
+            let all =
+                Status { members, min_copies, broker, proxy, reference, brokers, proxies, why };
             Reply::Status(Box::new(all))
         },
     );
@@ -308,10 +309,10 @@ pub fn to_broker() -> impl Strategy<Value = ToBroker> {
         (
             (label(), number(), any::<u32>(), any::<bool>(), any::<bool>()),
             option::of(label()),
-            scrub(),
+            (scrub(), option::of(label())),
         )
-            .prop_map(|((name, boot, credit, primary, serving), http, scrub)| {
-                ToBroker::Ready { name, boot, credit, primary, serving, http, scrub }
+            .prop_map(|((name, boot, credit, primary, serving), http, (scrub, why))| {
+                ToBroker::Ready { name, boot, credit, primary, serving, http, scrub, why }
             }),
         number().prop_map(|n| ToBroker::Done { n }),
         (number(), any::<bool>()).prop_map(|(n, uncertain)| ToBroker::Again { n, uncertain }),

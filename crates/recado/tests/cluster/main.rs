@@ -19,6 +19,7 @@ mod last_server;
 mod logs;
 mod namesakes;
 mod remove;
+mod rescue;
 mod restart;
 mod screenshots;
 mod services;

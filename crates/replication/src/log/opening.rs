@@ -171,7 +171,7 @@ fn not_understood_or(
 }
 
 /// Refuses a log that this version may misread.
-fn check_format(dir: &Path, named: Option<&str>) -> Result<(), StartError> {
+pub fn check_format(dir: &Path, named: Option<&str>) -> Result<(), StartError> {
     if named.is_none_or(|named| named.parse() == Ok(FORMAT)) {
         return Ok(());
     }

@@ -115,10 +115,56 @@ async fn run(
     mut listed: watch::Receiver<Vec<Peer>>,
     begun: &watch::Sender<bool>,
 ) -> Result<(), String> {
+    loop {
+        match serve(config, &responder, &mut orders, &mut listed, begun).await? {
+            Ended::AsTold => return Ok(()),
+            Ended::Earlier(why) => {
+                begun.send_replace(false);
+                set_aside(&folder(&config.data_dir), &why)?;
+            }
+        }
+    }
+}
+
+/// How a replica ended that had no trouble.
+enum Ended {
+    /// It was told to.
+    AsTold,
+    /// The servers made a new generation of the cluster without it; their words.
+    Earlier(String),
+}
+
+/// Keeps what an earlier generation left, out of the way: the new one needs a replica that begins
+/// with nothing, and nobody has said that this one has nothing more than the new one.
+fn set_aside(dir: &Path, why: &str) -> Result<(), String> {
+    let number = (1u64..).find(|number| !aside(dir, *number).exists()).unwrap_or_default();
+    let aside = aside(dir, number);
+    let moved = std::fs::rename(dir, &aside);
+    let moved = moved.and_then(|()| std::fs::File::open(dir.parent().unwrap_or(dir))?.sync_all());
+    moved.map_err(|error| format!("{why}; it can't be moved aside: {error}"))?;
+    tracing::warn!(
+        "the reference's replica is of an earlier generation of the cluster; it is kept in {}, and \
+         the replica begins anew. Remove that folder when nobody needs it any more",
+        aside.display()
+    );
+    Ok(())
+}
+
+fn aside(dir: &Path, number: u64) -> PathBuf {
+    dir.with_file_name(format!("{FOLDER_NAME}.earlier-{number}"))
+}
+
+async fn serve(
+    config: &ReferenceConfig,
+    responder: &Responder,
+    orders: &mut mpsc::Receiver<Order>,
+    listed: &mut watch::Receiver<Vec<Peer>>,
+    begun: &watch::Sender<bool>,
+) -> Result<Ended, String> {
     let replica = tokio::select! {
         replica = start(config, listed.clone()) => replica.map_err(|error| error.to_string())?,
         // What comes meanwhile is sent again.
-        () = told_to_stop(&mut orders) => return Ok(()),
+        () = told_to_stop(orders) => return Ok(Ended::AsTold),
     };
     replica.learn_peers(&listed.borrow_and_update());
     begun.send_replace(true);
@@ -126,7 +172,8 @@ async fn run(
         let order = tokio::select! {
             why = replica.failed() => {
                 replica.shutdown().await;
-                return Err(why);
+                let earlier = replica.is_of_an_earlier_generation();
+                return if earlier { Ok(Ended::Earlier(why)) } else { Err(why) };
             }
             order = orders.recv() => order,
             // Its sender goes only together with that of the orders.
@@ -137,11 +184,11 @@ async fn run(
         };
         match order {
             Some(Order::Take { envelope, kind, payload }) => {
-                take(&replica, &responder, envelope, kind, payload);
+                take(&replica, responder, envelope, kind, payload);
             }
             Some(Order::Stop) | None => {
                 replica.shutdown().await;
-                return Ok(());
+                return Ok(Ended::AsTold);
             }
         }
     }

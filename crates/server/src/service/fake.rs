@@ -68,6 +68,7 @@ impl Cluster for Fake {
             witness: None,
             min_copies: 1,
             joint: false,
+            lacks: None,
         })
     }
 

@@ -10,7 +10,7 @@ mod remove;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use read::record;
+pub(crate) use read::{export, record};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -95,7 +95,8 @@ pub(crate) fn record(stored: StoredMessage) -> Record {
     }
 }
 
-fn export(
+/// A page of an export.
+pub(crate) fn export(
     reader: &Reader,
     table: ExportTable,
     after: Option<&[u8]>,

@@ -102,6 +102,7 @@ mod tests {
             witness: None,
             min_copies: 1,
             joint: false,
+            lacks: None,
         }
     }
 

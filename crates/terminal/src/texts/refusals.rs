@@ -82,6 +82,10 @@ texts! {
     no_answer_not_done(seconds: u64)
         "no answer from the cluster within {seconds} s; it was not done, try again later"
         "o cluster não respondeu em {seconds} s; nada foi feito, tente de novo mais tarde";
+    /// The reason is the servers' word.
+    no_answer_because(seconds: u64, why: &str)
+        "no answer from the cluster within {seconds} s; it was not done: {why}"
+        "o cluster não respondeu em {seconds} s; nada foi feito: {why}";
     no_answer_unknown(seconds: u64)
         "no answer within {seconds} s, so it may be done or not; look into the history before you repeat it"
         "sem resposta em {seconds} s: pode ter sido feito ou não; olhe o histórico antes de repetir";
@@ -97,7 +101,12 @@ impl Texts {
         let seconds = |ms: u64| (ms.saturating_add(500) / 1000).max(1);
         match error {
             ClientError::Refused(refusal) => self.refused(refusal, about),
-            ClientError::Unavailable { waited_ms } => self.no_answer_not_done(seconds(*waited_ms)),
+            ClientError::Unavailable { waited_ms, why: None } => {
+                self.no_answer_not_done(seconds(*waited_ms))
+            }
+            ClientError::Unavailable { waited_ms, why: Some(why) } => {
+                self.no_answer_because(seconds(*waited_ms), &crate::render::escape(why))
+            }
             ClientError::Unknown { waited_ms } => self.no_answer_unknown(seconds(*waited_ms)),
             ClientError::BadReply(why) => self.bad_reply(why),
             ClientError::Open(why) => self.cant_open(&why.to_string()),
@@ -197,9 +206,12 @@ mod tests {
     #[test]
     fn a_time_is_given_in_whole_seconds() {
         for (waited_ms, seconds) in [(0, "1 s"), (2_400, "2 s"), (2_500, "3 s")] {
-            for error in
-                [ClientError::Unavailable { waited_ms }, ClientError::Unknown { waited_ms }]
-            {
+            let because = Some("server-2 is missing".to_owned());
+            for error in [
+                ClientError::Unavailable { waited_ms, why: None },
+                ClientError::Unavailable { waited_ms, why: because },
+                ClientError::Unknown { waited_ms },
+            ] {
                 let english = Texts::new(Language::English, "").failed(&error, About::Nothing);
                 assert!(english.contains(seconds), "{english}");
                 assert_eq!(english, error.to_string());

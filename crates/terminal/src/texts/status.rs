@@ -17,6 +17,7 @@ texts! {
     standing(rank: u64, term: u64, position: u64)
         "rank {rank}, term {term}, position {position}"
         "rank {rank}, termo {term}, posição {position}";
+    nobody_leads(why: &str) "no server leads: {why}" "nenhum servidor lidera: {why}";
     /// How far a server's clock is from the primary's.
     clock_offset(ms: &str) "clock {ms} ms" "relógio {ms} ms";
     fact_address() "at" "em";
@@ -46,6 +47,8 @@ impl Texts {
         let width = names.max().unwrap_or(0).max(reference.chars().count());
         let mut lines: Vec<_> =
             status.members.iter().map(|member| self.member(member, width)).collect();
+        // The servers' word.
+        lines.extend(status.why.as_ref().map(|why| self.nobody_leads(&escape(why))));
         let parts = [
             ("broker", &status.broker),
             ("proxy", &status.proxy),
@@ -179,6 +182,7 @@ mod tests {
             reference: "odd".into(),
             brokers: rmpv::Value::Nil,
             proxies: rmpv::Value::Nil,
+            why: None,
         }
     }
 

@@ -211,7 +211,8 @@ mod tests {
             assert!(matches!(told, Event::StatusRefused), "{told:?}");
         }
         let waited_ms = 5_000;
-        for silence in [ClientError::Unavailable { waited_ms }, ClientError::Unknown { waited_ms }]
+        for silence in
+            [ClientError::Unavailable { waited_ms, why: None }, ClientError::Unknown { waited_ms }]
         {
             let told = regular_status(Err(silence));
             assert!(matches!(told, Event::Unanswered), "{told:?}");

@@ -29,6 +29,7 @@ fn status(primary: &str) -> Status {
         reference: rmpv::Value::Nil,
         brokers: rmpv::Value::Nil,
         proxies: rmpv::Value::Nil,
+        why: None,
     }
 }
 

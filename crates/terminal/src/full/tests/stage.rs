@@ -265,5 +265,6 @@ pub(super) fn nobody() -> Status {
         reference: rmpv::Value::Nil,
         brokers: rmpv::Value::Nil,
         proxies: rmpv::Value::Nil,
+        why: None,
     }
 }
